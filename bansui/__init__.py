@@ -1,0 +1,1 @@
+"""The roof: the `bansui` command, and the demo."""

@@ -1,0 +1,1 @@
+"""The IoT centre: inbox, stores, catalogue, API and pages."""

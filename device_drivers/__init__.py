@@ -1,0 +1,1 @@
+"""Drivers: what turns the bytes of a device into measurements, and how a vendor adds one."""

@@ -1,0 +1,121 @@
+"""The driver contract, version 1: who calls what, when.
+
+A driver is a folder with `driver.py`, whose `create(settings)` the registry calls once per device, when the
+configuration is read. `create` checks its settings, raises `ConfigurationError`, and connects to nothing.
+
+Every driver has `decode`: bytes to measurements, pure and quick, called on the agent's loop for every frame.
+The other powers are separate: a driver has `split` when its bytes come as a stream, `poll` when its device has
+to be asked. A driver never retries, never logs per message, never blocks, never reads the clock, and is never
+called from two tasks at once: no driver needs a lock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+
+from telemetry import DeviceFault
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+CONTRACT_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One whole message of a device, not yet understood."""
+
+    payload: bytes
+    topic: str = ""
+    """Where it was published, over MQTT."""
+    request: bytes = b""
+    """What it answers, for a device that is polled; empty for a greeting."""
+    port: int | None = None
+    """The application port, over LoRaWAN."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One value a frame holds, in the vocabulary's unit; a state is its index in `Quantity.states`, a flag 0 or 1."""
+
+    quantity: str
+    value: float
+    channel: str = ""
+    event_ms: int | None = None
+    """When the device says it measured this; None when it does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a frame held: measurements, and the names of fields that are not declared and were dropped."""
+
+    measurements: tuple[Measurement, ...]
+    dropped: tuple[str, ...] = ()
+
+
+class FrameRefused(DeviceFault):
+    """A frame that the format must refuse; it yields no measurement.
+
+    `reason` is a short stable word such as `malformed`, `checksum`, `length`, `warming_up`, `device_error`; it
+    labels a counter, so it never holds a value from the frame.
+    """
+
+    code = "frame_refused"
+
+    def __init__(self, reason: str, what: str) -> None:
+        super().__init__(what)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the configuration says of one device."""
+
+    model: str = ""
+    options: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Passwords, already read from their files; never logged."""
+
+
+@runtime_checkable
+class Driver(Protocol):
+    """Decode: the power every driver has."""
+
+    def decode(self, frame: Frame) -> Decoded:
+        """Understand one frame. Raises `FrameRefused`; applies no plausibility check."""
+        ...
+
+
+@runtime_checkable
+class StreamDriver(Driver, Protocol):
+    """For devices whose frames come in a stream of bytes."""
+
+    def split(self, buffer: bytearray) -> list[Frame]:
+        """Take every whole frame out of `buffer`, and the bytes that can belong to none; leave the rest."""
+        ...
+
+
+class Connection(Protocol):
+    """A line to a device, opened and closed by the agent, with a time limit on each call."""
+
+    async def read_until(self, separator: bytes) -> bytes:
+        """The bytes up to and including `separator`. Raises `DeviceFault` on silence, end or excess."""
+        ...
+
+    async def read_exactly(self, count: int) -> bytes:
+        """That many bytes. Raises `DeviceFault` on silence or end."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send all of `data`. Raises `DeviceFault`."""
+        ...
+
+
+@runtime_checkable
+class PollDriver(Driver, Protocol):
+    """For devices that have to be asked, over TCP or a serial line."""
+
+    def poll(self, connection: Connection) -> AsyncIterator[Frame]:
+        """Ask once for everything; yield each answer. Raises `DeviceFault`; the agent tries again next time."""
+        ...

@@ -1,0 +1,59 @@
+"""The shared language of Bansui: quantities, places, readings, summaries, line protocol, clock, errors."""
+
+from telemetry.clock import Clock, ManualClock, ScaledClock, SystemClock
+from telemetry.errors import (
+    BansuiError,
+    ConfigurationError,
+    ContractViolation,
+    DeliveryFault,
+    DeviceFault,
+    EnvironmentFault,
+)
+from telemetry.line_protocol import (
+    Decoder,
+    LineProtocolError,
+    UnknownInLine,
+    decode_all,
+    encode,
+    encode_all,
+    encode_series,
+)
+from telemetry.places import MalformedPlace, Place, Placement, check_code
+from telemetry.quantities import PrivacyClass, Quantity, Summarise
+from telemetry.summaries import FIELDS, Reading, Series, Summary, TimeSource
+from telemetry.vocabulary import UnknownQuantity, quantities, quantity
+
+__all__ = [
+    "FIELDS",
+    "BansuiError",
+    "Clock",
+    "ConfigurationError",
+    "ContractViolation",
+    "Decoder",
+    "DeliveryFault",
+    "DeviceFault",
+    "EnvironmentFault",
+    "LineProtocolError",
+    "MalformedPlace",
+    "ManualClock",
+    "Place",
+    "Placement",
+    "PrivacyClass",
+    "Quantity",
+    "Reading",
+    "ScaledClock",
+    "Series",
+    "Summarise",
+    "Summary",
+    "SystemClock",
+    "TimeSource",
+    "UnknownInLine",
+    "UnknownQuantity",
+    "check_code",
+    "decode_all",
+    "encode",
+    "encode_all",
+    "encode_series",
+    "quantities",
+    "quantity",
+]

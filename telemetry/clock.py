@@ -1,0 +1,77 @@
+"""Time as it is handed in: wall time that may be scaled, and a monotonic time that never is."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where every part of the system gets its time from."""
+
+    def now(self) -> int:
+        """Wall time: milliseconds since 1970-01-01 UTC. May be scaled; may be stepped."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds for I/O timers: real, never scaled, never stepped."""
+        ...
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> int:
+        """Wall time of the machine."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        """Monotonic time of the machine."""
+        return time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledClock:
+    """Time that began at `origin_ms` when the machine's clock showed `started_ms`, and runs `speed` times as fast.
+
+    Processes that share the three numbers share the time, and one that restarts resumes the same day.
+    """
+
+    origin_ms: int
+    started_ms: int
+    speed: float
+
+    def now(self) -> int:
+        """Scaled wall time."""
+        elapsed = time.time_ns() / 1_000_000 - self.started_ms
+        return self.origin_ms + int(elapsed * self.speed)
+
+    def monotonic(self) -> float:
+        """Monotonic time of the machine, not scaled."""
+        return time.monotonic()
+
+
+@dataclass(slots=True)
+class ManualClock:
+    """Time that moves when it is told to: for tests and simulation."""
+
+    now_ms: int = 0
+    monotonic_s: float = 0.0
+
+    def now(self) -> int:
+        """The wall time it was set to."""
+        return self.now_ms
+
+    def monotonic(self) -> float:
+        """The monotonic time it was moved to."""
+        return self.monotonic_s
+
+    def advance(self, milliseconds: int) -> None:
+        """Let both times pass."""
+        self.now_ms += milliseconds
+        self.monotonic_s += milliseconds / 1000
+
+    def step(self, milliseconds: int) -> None:
+        """Move wall time alone, as a time server does."""
+        self.now_ms += milliseconds

@@ -1,0 +1,214 @@
+"""Summaries as InfluxDB v2 line protocol, the one text in which they travel.
+
+    carbon_dioxide,building=a,device=co2-a-301,room=a-301,school=cn-002,window=900 mean=850,n=90i 1760000400000
+
+Grammar: InfluxDB v2, "Line protocol reference". Ours is a strict subset: measurement and tags are codes, so
+nothing is ever escaped; the tags are a closed set, written sorted; the fields are a closed set; measured fields
+are floats with exactly the quantity's decimals, counts are integers (`90i`), so that a replay is bit-identical.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from telemetry.errors import ContractViolation
+from telemetry.places import CHANNEL, CODE
+from telemetry.summaries import COUNT_FIELDS, FIELDS, LONGEST_WINDOW_S, MEASURED_FIELDS, Series, Summary
+from telemetry.vocabulary import UnknownQuantity, quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from telemetry.quantities import Quantity
+
+_REQUIRED: Final = ("building", "device", "room", "school", "window")
+_TAGS: Final = frozenset((*_REQUIRED, "channel", "revision"))
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,8}")
+_STAMP: Final = re.compile(r"0|[1-9][0-9]{0,14}")
+_COUNT: Final = re.compile(r"(0|-?[1-9][0-9]{0,17})i")
+_MEASURED: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.([0-9]{1,9}))?")
+
+
+class LineProtocolError(ContractViolation):
+    """A line outside the contract; `line` and `column` count from 1."""
+
+    code = "line_protocol"
+
+    def __init__(self, what: str, *, line: int, column: int) -> None:
+        super().__init__(what, where=f"line {line}, column {column}")
+        self.line = line
+        self.column = column
+
+
+class UnknownInLine(LineProtocolError):
+    """A well-formed line whose quantity, tag, field or window the contract does not have."""
+
+    code = "outside_contract"
+
+
+class _Fault(Exception):
+    """A fault inside a line, before the line's number is known; `outside` when it is well-formed."""
+
+    def __init__(self, what: str, column: int, *, outside: bool = False) -> None:
+        super().__init__(what)
+        self.what = what
+        self.column = column
+        self.outside = outside
+
+
+def encode_series(series: Series) -> str:
+    """Measurement and tags of a line, the tags sorted as InfluxDB advises."""
+    channel = f",channel={series.channel}" if series.channel else ""
+    revision = f",revision={series.revision}" if series.revision else ""
+    return (
+        f"{series.quantity},building={series.building}{channel},device={series.device}"
+        f"{revision},room={series.room},school={series.school},window={series.window_s}"
+    )
+
+
+def encode(summary: Summary) -> str:
+    """One line, without its newline."""
+    entry = quantity(summary.series.quantity)
+    parts = []
+    for name in FIELDS:
+        number = summary.fields.get(name)
+        if number is not None:
+            parts.append(f"{name}={entry.to_text(number) if name in MEASURED_FIELDS else f'{number}i'}")
+    return f"{encode_series(summary.series)} {','.join(parts)} {summary.start_ms}"
+
+
+def encode_all(summaries: Iterable[Summary]) -> bytes:
+    """Lines joined by newlines, each ended by one."""
+    return "".join(f"{encode(summary)}\n" for summary in summaries).encode("ascii")
+
+
+def decode_all(body: bytes) -> list[Summary]:
+    """Read every line of `body`.
+
+    Raises `LineProtocolError` for the first line that is malformed, `UnknownInLine` for the first that is
+    well-formed and outside the contract. Blank lines and comments are malformed: we write none.
+    """
+    return Decoder().decode(body)
+
+
+class Decoder:
+    """Reads lines; remembers the series it has seen, since batches repeat them."""
+
+    def __init__(self, *, remember: int = 100_000) -> None:
+        self._remember = remember
+        self._series: dict[str, tuple[Series, Quantity]] = {}
+
+    def decode(self, body: bytes) -> list[Summary]:
+        """As `decode_all`."""
+        try:
+            text = body.decode("ascii")
+        except UnicodeDecodeError as error:
+            before = body[: error.start].split(b"\n")
+            raise LineProtocolError("a byte outside ASCII", line=len(before), column=len(before[-1]) + 1) from None
+        lines = text.split("\n")
+        if lines[-1] == "":
+            lines.pop()
+        summaries = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                summaries.append(self._line(line))
+            except _Fault as fault:
+                kind = UnknownInLine if fault.outside else LineProtocolError
+                raise kind(fault.what, line=number, column=fault.column) from None
+        return summaries
+
+    def _line(self, line: str) -> Summary:
+        parts = line.split(" ")
+        if len(parts) != 3:
+            raise _Fault("a line is: series, one space, fields, one space, timestamp", 1)
+        head, fields_text, stamp = parts
+        known = self._series.get(head)
+        if known is None:
+            known = _parse_head(head)
+            if len(self._series) < self._remember:
+                self._series[head] = known
+        series, entry = known
+        fields = _parse_fields(fields_text, entry, len(head) + 2)
+        if _STAMP.fullmatch(stamp) is None:
+            raise _Fault("the timestamp is not milliseconds since 1970", len(head) + len(fields_text) + 3)
+        return Summary(series, int(stamp), fields)
+
+
+def _parse_head(head: str) -> tuple[Series, Quantity]:
+    measurement, *pairs = head.split(",")
+    try:
+        entry = quantity(measurement)
+    except UnknownQuantity as error:
+        raise _Fault(error.what, 1, outside=True) from None
+    tags: dict[str, str] = {}
+    column = len(measurement) + 2
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not value:
+            raise _Fault(f"{pair!r} is not tag=value", column)
+        if name in tags:
+            raise _Fault(f"tag {name!r} stands twice", column)
+        if name not in _TAGS:
+            raise _Fault(f"tag {name!r} is not in the contract", column, outside=True)
+        _check_tag(name, value, column + len(name) + 1)
+        tags[name] = value
+        column += len(pair) + 1
+    for name in _REQUIRED:
+        if name not in tags:
+            raise _Fault(f"tag {name!r} is missing", 1, outside=True)
+    window_s, revision = int(tags["window"]), int(tags.get("revision", "0"))
+    series = Series(
+        quantity=measurement,
+        school=tags["school"],
+        building=tags["building"],
+        room=tags["room"],
+        device=tags["device"],
+        window_s=window_s,
+        channel=tags.get("channel", ""),
+        revision=revision,
+    )
+    return series, entry
+
+
+def _check_tag(name: str, value: str, column: int) -> None:
+    if name in ("window", "revision"):
+        if _NUMBER.fullmatch(value) is None:
+            raise _Fault(f"tag {name!r} is not a number: {value!r}", column)
+        if int(value) < 1 or (name == "window" and int(value) > LONGEST_WINDOW_S):
+            raise _Fault(f"{name} {value} is out of range", column, outside=True)
+    elif (CHANNEL if name == "channel" else CODE).fullmatch(value) is None:
+        raise _Fault(f"tag {name!r} is not a code: {value!r}", column)
+
+
+def _parse_fields(text: str, entry: Quantity, column: int) -> dict[str, int]:
+    fields: dict[str, int] = {}
+    for pair in text.split(","):
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise _Fault(f"{pair!r} is not field=value", column)
+        if name in fields:
+            raise _Fault(f"field {name!r} stands twice", column)
+        if name in MEASURED_FIELDS:
+            fields[name] = _parse_measured(name, value, entry, column + len(name) + 1)
+        elif name in COUNT_FIELDS:
+            if _COUNT.fullmatch(value) is None:
+                raise _Fault(f"field {name!r} is not an integer such as 90i: {value!r}", column + len(name) + 1)
+            fields[name] = int(value[:-1])
+        else:
+            raise _Fault(f"field {name!r} is not in the contract", column, outside=True)
+        column += len(pair) + 1
+    return fields
+
+
+def _parse_measured(name: str, value: str, entry: Quantity, column: int) -> int:
+    match = _MEASURED.fullmatch(value)
+    if match is None:
+        raise _Fault(f"field {name!r} is not a decimal number: {value!r}", column)
+    decimals = match.group(1) or ""
+    if len(decimals) != entry.decimals:
+        raise _Fault(f"{entry.id} is written with {entry.decimals} decimals, not {len(decimals)}", column)
+    ticks = int(value.replace(".", ""))
+    if ticks == 0 and value.startswith("-"):
+        raise _Fault("zero has no sign", column)
+    return ticks

@@ -1,0 +1,68 @@
+"""Readings as they are admitted, and summaries: what a series was over one window."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MEASURED_FIELDS: Final = ("mean", "min", "max", "delta", "last", "value", "error95")
+"""Fields in the quantity's unit, carried as ticks and written with exactly its decimals."""
+COUNT_FIELDS: Final = ("on_permille", "band", "n", "expected")
+"""Fields that are integers by nature."""
+FIELDS: Final = MEASURED_FIELDS + COUNT_FIELDS
+"""Every field a summary may have, in the order they are written."""
+LONGEST_WINDOW_S: Final = 86_400
+
+
+class TimeSource(enum.StrEnum):
+    """Whose clock a reading's time is from."""
+
+    DEVICE = "device"
+    ARRIVAL = "arrival"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One value of one channel of one device at one moment, in ticks of its quantity."""
+
+    device: str
+    channel: str
+    quantity: str
+    ticks: int
+    event_ms: int
+    time_source: TimeSource = TimeSource.ARRIVAL
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Series:
+    """What a summary is of: everything of its identity but the time."""
+
+    quantity: str
+    school: str
+    building: str
+    room: str
+    device: str
+    window_s: int
+    channel: str = ""
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One series over the window [start, start + window_s), stamped with its start.
+
+    `fields` holds integers: ticks for `MEASURED_FIELDS`, counts for the others.
+    """
+
+    series: Series
+    start_ms: int
+    fields: Mapping[str, int]
+
+    @property
+    def end_ms(self) -> int:
+        """The first millisecond after the window."""
+        return self.start_ms + self.series.window_s * 1000
