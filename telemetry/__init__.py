@@ -20,11 +20,12 @@ from telemetry.line_protocol import (
 )
 from telemetry.places import MalformedPlace, Place, Placement, check_code
 from telemetry.quantities import PrivacyClass, Quantity, Summarise
-from telemetry.summaries import FIELDS, Reading, Series, Summary, TimeSource
+from telemetry.summaries import FIELDS, FIELDS_OF, Reading, Series, Summary, TimeSource
 from telemetry.vocabulary import UnknownQuantity, quantities, quantity
 
 __all__ = [
     "FIELDS",
+    "FIELDS_OF",
     "BansuiError",
     "Clock",
     "ConfigurationError",

@@ -18,6 +18,10 @@ class Clock(Protocol):
         """Seconds for I/O timers: real, never scaled, never stepped."""
         ...
 
+    def until(self, time_ms: int) -> float:
+        """Real seconds until wall time is `time_ms`; 0 when it has passed."""
+        ...
+
 
 class SystemClock:
     """The machine's own time."""
@@ -29,6 +33,10 @@ class SystemClock:
     def monotonic(self) -> float:
         """Monotonic time of the machine."""
         return time.monotonic()
+
+    def until(self, time_ms: int) -> float:
+        """Real seconds until then."""
+        return max(0.0, (time_ms - self.now()) / 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,10 @@ class ScaledClock:
         """Monotonic time of the machine, not scaled."""
         return time.monotonic()
 
+    def until(self, time_ms: int) -> float:
+        """Real seconds until then, fewer than scaled ones."""
+        return max(0.0, (time_ms - self.now()) / 1000 / self.speed)
+
 
 @dataclass(slots=True)
 class ManualClock:
@@ -66,6 +78,10 @@ class ManualClock:
     def monotonic(self) -> float:
         """The monotonic time it was moved to."""
         return self.monotonic_s
+
+    def until(self, time_ms: int) -> float:
+        """Seconds it would have to be moved by."""
+        return max(0.0, (time_ms - self.now_ms) / 1000)
 
     def advance(self, milliseconds: int) -> None:
         """Let both times pass."""

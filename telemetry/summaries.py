@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from telemetry.quantities import Summarise
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -15,6 +17,16 @@ COUNT_FIELDS: Final = ("on_permille", "band", "n", "expected")
 """Fields that are integers by nature."""
 FIELDS: Final = MEASURED_FIELDS + COUNT_FIELDS
 """Every field a summary may have, in the order they are written."""
+FIELDS_OF: Final[Mapping[Summarise, frozenset[str]]] = {
+    Summarise.MEAN: frozenset({"mean", "min", "max", "n", "expected"}),
+    Summarise.COUNTER: frozenset({"delta", "n", "expected"}),
+    Summarise.FLAG: frozenset({"on_permille", "n", "expected"}),
+    Summarise.STATE: frozenset({"last", "max", "on_permille", "n", "expected"}),
+    Summarise.EVENT: frozenset({"last"}),
+    Summarise.COUNT: frozenset({"value", "error95", "band", "n", "expected"}),
+    Summarise.NEVER: frozenset(),
+}
+"""Which fields a summary of each kind of quantity may have."""
 LONGEST_WINDOW_S: Final = 86_400
 
 

@@ -104,7 +104,7 @@ class AgentReport:
     """An agent's own state, in numbers alone: the balance in readings, the buffer, the clock, the versions.
 
     Conservation: received = admitted + rejected + duplicate;
-    admitted = summarised + open + late + gap + withheld; summaries = acknowledged + waiting + merged + fork.
+    admitted = summarised + open + late + gap + withheld; summaries = acknowledged + waiting + merged + fork + refused.
     """
 
     time_ms: int
@@ -122,6 +122,7 @@ class AgentReport:
     waiting: int
     merged: int
     fork: int
+    refused: int
     stored_minutes: int
     """Age of the oldest summary the centre has not yet acknowledged."""
     room_minutes: int
