@@ -1,0 +1,48 @@
+"""Fixtures that every room's tests may use, and the rule for tests whose program is not there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import programs
+from tests.support.mosquitto import Mosquitto
+from tests.support.processes import Processes, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave a marked test out, saying why, when its program is missing; in CI fail it."""
+    for mark in item.iter_markers():
+        for program in programs.missing(mark.name):
+            reason = f"{program.names[0]} is not installed: apt-get install {program.package}"
+            if programs.in_ci():
+                pytest.fail(reason, pytrace=False)
+            pytest.skip(reason)
+
+
+@pytest.fixture
+def port() -> int:
+    """A free loopback port; prefer binding port 0 where the program can say which it got."""
+    return free_port()
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    """Starts processes; every one of them has ended when the test has."""
+    started = Processes(tmp_path / "processes")
+    yield started
+    started.end()
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A real Mosquitto; mark the test with `pytest.mark.mosquitto`."""
+    broker = Mosquitto(tmp_path / "mosquitto")
+    yield broker
+    broker.stop()
