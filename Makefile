@@ -1,0 +1,54 @@
+# Everything a contributor types. `make` alone lists the targets.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check docs bench clean
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+READY := .venv/.ready
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+
+help:
+	@echo 'make setup   build .venv with everything (needs python3 >= 3.11 with venv)'
+	@echo 'make demo    a simulated school day in about two minutes; ARGS="--port 8080 --no-browser"'
+	@echo 'make test    every test; ARGS="tests/telemetry -k clock"'
+	@echo 'make check   format, lint, types, import arrows, generated documentation'
+	@echo 'make docs    write the generated parts of docs/'
+	@echo 'make bench   measure, printed as ratios against a peer in the same run'
+	@echo 'make clean   remove .venv and every cache'
+
+setup: $(READY)
+
+$(READY): requirements.lock node.lock pyproject.toml
+	@python=$$(.ci/find-python) || exit 1; \
+	echo "setting up .venv with $$python; this takes about a minute"; \
+	$(BIN)/python -c '' 2>/dev/null || "$$python" -m venv --clear .venv
+	@$(PIP) install --only-binary :all: --require-hashes -r requirements.lock
+	@command -v npm >/dev/null || $(PIP) install --only-binary :all: --require-hashes -r node.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bansui.assets
+	@touch $(READY)
+
+demo: setup
+	@$(BIN)/bansui demo $(ARGS)
+
+test: setup
+	@$(BIN)/python -m tests.prerequisites
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-timings
+	@$(BIN)/python -m tests.documents --check
+
+docs: setup
+	@$(BIN)/python -m tests.documents --write
+
+bench: setup
+	@$(BIN)/python -m bench $(ARGS)
+
+clean:
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -1,0 +1,16 @@
+"""`bansui` and `python -m bansui`."""
+
+from __future__ import annotations
+
+import sys
+
+from bansui import cli
+
+
+def main() -> None:
+    """Run the command line this process was started with."""
+    sys.exit(cli.run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

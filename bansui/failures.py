@@ -1,0 +1,72 @@
+"""How the command says that something failed: what, where, why, and what to do; and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from telemetry import BansuiError, ConfigurationError, DeliveryFault, DeviceFault, EnvironmentFault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXIT_CHECK: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_ENVIRONMENT: Final = 3
+EXIT_INTERRUPTED: Final = 130
+
+_FRAME: Final = {
+    "en": {"error": "error", "where": "where", "why": "why", "fix": "fix"},
+    "zh": {"error": "错误", "where": "位置", "why": "原因", "fix": "处理"},
+}
+
+
+class UsageError(ConfigurationError):
+    """A call that the command does not have."""
+
+    code = "usage"
+
+
+class MissingExtra(EnvironmentFault):
+    """A command whose packages were not installed."""
+
+    code = "missing_extra"
+
+
+def exit_code(errors: Sequence[BansuiError]) -> int:
+    """Who has to act: the caller (2), the machine and what it talks to (3), or whoever made the bytes (1)."""
+    if any(isinstance(error, ConfigurationError) for error in errors):
+        return EXIT_USAGE
+    if any(isinstance(error, EnvironmentFault | DeviceFault | DeliveryFault) for error in errors):
+        return EXIT_ENVIRONMENT
+    return EXIT_CHECK
+
+
+def show(errors: Sequence[BansuiError], *, as_json: bool) -> None:
+    """Write the errors to stderr: one JSON object, or a few lines each for a person."""
+    if as_json:
+        print(json.dumps({"errors": [error.as_dict() for error in errors]}, ensure_ascii=False), file=sys.stderr)
+        return
+    frame = _FRAME[_language()]
+    bold, plain = ("\x1b[1;31m", "\x1b[0m") if _has_colour() else ("", "")
+    for error in errors:
+        print(f"{bold}{frame['error']}{plain}: {error.what}", file=sys.stderr)
+        for part in ("where", "why", "fix"):
+            text = getattr(error, part)
+            if text:
+                print(f"  {frame[part]}: {text}", file=sys.stderr)
+
+
+def _language() -> str:
+    """The reader's language, from the locale as POSIX orders its variables."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if os.environ.get(name):
+            return "zh" if os.environ[name].startswith("zh") else "en"
+    return "en"
+
+
+def _has_colour() -> bool:
+    """A terminal that was not asked to stay plain (https://no-color.org)."""
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
