@@ -1,6 +1,6 @@
 """The shared language of Bansui: quantities, places, readings, summaries, line protocol, clock, errors."""
 
-from telemetry.clock import Clock, ManualClock, ScaledClock, SystemClock
+from telemetry.clock import Clock, ManualClock, ScaledClock, SystemClock, parse_clock
 from telemetry.errors import (
     BansuiError,
     ConfigurationError,
@@ -55,6 +55,7 @@ __all__ = [
     "encode",
     "encode_all",
     "encode_series",
+    "parse_clock",
     "quantities",
     "quantity",
 ]

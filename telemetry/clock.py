@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Protocol
+
+from telemetry.errors import ConfigurationError
 
 
 class Clock(Protocol):
@@ -91,3 +94,24 @@ class ManualClock:
     def step(self, milliseconds: int) -> None:
         """Move wall time alone, as a time server does."""
         self.now_ms += milliseconds
+
+
+def parse_clock(text: str) -> Clock:
+    """The clock that `--clock ORIGIN_MS,STARTED_MS,SPEED` asks for; the machine's own for an empty text.
+
+    Raises `ConfigurationError`.
+    """
+    if not text:
+        return SystemClock()
+    try:
+        origin, started, speed = text.split(",")
+        clock = ScaledClock(int(origin), int(started), float(speed))
+    except ValueError:
+        clock = None
+    if clock is None or not (clock.speed > 0 and math.isfinite(clock.speed)):
+        raise ConfigurationError(
+            f"{text!r} is not ORIGIN_MS,STARTED_MS,SPEED",
+            where="--clock",
+            fix="give two times in milliseconds since 1970 and a speed over 0, such as 1760000400000,1760000000000,60",
+        )
+    return clock

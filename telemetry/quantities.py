@@ -49,7 +49,7 @@ class Summarise(enum.StrEnum):
     """Understood, and never told on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Quantity:
     """One entry of the vocabulary.
 
