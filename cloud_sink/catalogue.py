@@ -1,0 +1,164 @@
+"""What the centre knows by name: schools, rooms, devices and the agents that may write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import ForeignKey, LargeBinary, String, delete, event, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+    from cloud_sink.config import LoadedConfig
+    from telemetry import Series
+
+
+class _Base(DeclarativeBase):
+    pass
+
+
+class SchoolRow(_Base):
+    """A school and its names."""
+
+    __tablename__ = "school"
+    code: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name_zh: Mapped[str] = mapped_column(String(64))
+    name_en: Mapped[str] = mapped_column(String(64))
+
+
+class RoomRow(_Base):
+    """A room of a school; its names are its code until the configuration gives others."""
+
+    __tablename__ = "room"
+    school: Mapped[str] = mapped_column(ForeignKey("school.code", ondelete="CASCADE"), primary_key=True)
+    code: Mapped[str] = mapped_column(String(32), primary_key=True)
+    building: Mapped[str] = mapped_column(String(32))
+    name_zh: Mapped[str] = mapped_column(String(64))
+    name_en: Mapped[str] = mapped_column(String(64))
+
+
+class DeviceRow(_Base):
+    """A device, where it stands, and the one agent that may speak for it."""
+
+    __tablename__ = "device"
+    school: Mapped[str] = mapped_column(ForeignKey("school.code", ondelete="CASCADE"), primary_key=True)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    room: Mapped[str] = mapped_column(String(32))
+    agent: Mapped[str] = mapped_column(String(32))
+
+
+class AgentRow(_Base):
+    """An agent, its school, and the SHA-256 of its token."""
+
+    __tablename__ = "agent"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    school: Mapped[str] = mapped_column(ForeignKey("school.code", ondelete="CASCADE"))
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A device where an agent's summaries say it is."""
+
+    school: str
+    building: str
+    room: str
+    device: str
+    agent: str
+
+    @classmethod
+    def of(cls, agent: str, series: Series) -> Seen:
+        """What one series says of its device."""
+        return cls(series.school, series.building, series.room, series.device, agent)
+
+
+class Catalogue:
+    """Reads and writes the names; holds none of the measurements."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._session = async_sessionmaker(engine, expire_on_commit=False)
+        self._known: set[Seen] = set()
+
+    @classmethod
+    async def open(cls, path: Path, loaded: LoadedConfig) -> Catalogue:
+        """Open the database and bring it to what the configuration says."""
+        engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+        event.listen(engine.sync_engine, "connect", _set_pragmas)
+        async with engine.begin() as connection:
+            await connection.run_sync(_Base.metadata.create_all)
+        catalogue = cls(engine)
+        await catalogue._seed(loaded)
+        return catalogue
+
+    async def close(self) -> None:
+        """Let go of the database."""
+        await self._engine.dispose()
+
+    async def schools(self) -> list[SchoolRow]:
+        """Every school, by code."""
+        async with self._session() as session:
+            return list(await session.scalars(select(SchoolRow).order_by(SchoolRow.code)))
+
+    async def rooms(self, school: str | None = None) -> list[RoomRow]:
+        """The rooms of one school, or of all, by building and code."""
+        query = select(RoomRow).order_by(RoomRow.school, RoomRow.building, RoomRow.code)
+        async with self._session() as session:
+            return list(await session.scalars(query if school is None else query.where(RoomRow.school == school)))
+
+    async def devices(self, school: str | None = None) -> list[DeviceRow]:
+        """The devices of one school, or of all, by id."""
+        query = select(DeviceRow).order_by(DeviceRow.school, DeviceRow.id)
+        async with self._session() as session:
+            return list(await session.scalars(query if school is None else query.where(DeviceRow.school == school)))
+
+    async def agents(self) -> list[AgentRow]:
+        """Every agent that may write."""
+        async with self._session() as session:
+            return list(await session.scalars(select(AgentRow).order_by(AgentRow.id)))
+
+    async def register(self, seen: Iterable[Seen]) -> None:
+        """Take up rooms and devices not known yet, and a device's new room; known ones cost nothing."""
+        new = set(seen) - self._known
+        if not new:
+            return
+        async with self._session.begin() as session:
+            for item in new:
+                names = {"name_zh": item.room, "name_en": item.room}
+                room = insert(RoomRow).values(school=item.school, code=item.room, building=item.building, **names)
+                await session.execute(room.on_conflict_do_nothing())
+                device = insert(DeviceRow).values(school=item.school, id=item.device, room=item.room, agent=item.agent)
+                await session.execute(
+                    device.on_conflict_do_update(index_elements=["school", "id"], set_={"room": item.room})
+                )
+        moved = {(item.school, item.device) for item in new}
+        self._known = {item for item in self._known if (item.school, item.device) not in moved} | new
+
+    async def _seed(self, loaded: LoadedConfig) -> None:
+        config = loaded.config
+        async with self._session.begin() as session:
+            await session.execute(delete(AgentRow))
+            for school in config.school:
+                await session.merge(SchoolRow(code=school.code, name_zh=school.name_zh, name_en=school.name_en))
+            await session.flush()
+            for room in config.room:
+                await session.merge(RoomRow(**room.model_dump()))
+            for agent in config.agent:
+                token_hash = loaded.token_hashes[agent.id]
+                session.add(AgentRow(id=agent.id, school=agent.school, token_hash=token_hash))
+
+
+def _set_pragmas(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    # The system's SQLite may be older than 3.51.3, whose WAL can be corrupted; the rollback journal has no such bug.
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=DELETE", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

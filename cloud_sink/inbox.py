@@ -1,0 +1,323 @@
+"""The acknowledgement boundary: a batch's bytes and its mark, durable before anyone is told so.
+
+One SQLite file, one thread and connection that write, WAL with synchronous=FULL. What is committed here may be
+acknowledged; the store follows it, and forgets nothing that stands here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import fcntl
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final, TextIO, TypeVar
+
+import apsw
+
+from telemetry import ContractViolation, DeliveryFault, EnvironmentFault
+from telemetry.uplink_contract import GENESIS, BatchId, chain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+T = TypeVar("T")
+
+OPEN_WINDOW: Final = 4
+"""How far ahead of the last contiguous batch one may arrive: an agent has at most four unacknowledged."""
+MOST_WAITING: Final = 64
+"""Batches that may wait for the disk; the next is told to come back."""
+KEPT_MS: Final = 24 * 3600 * 1000
+_OLDEST_SQLITE: Final = (3, 51, 3)
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS mark (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    agent TEXT NOT NULL,
+    epoch TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    lines INTEGER NOT NULL,
+    sha256 BLOB NOT NULL,
+    received_ms INTEGER NOT NULL,
+    UNIQUE (agent, epoch, sequence)
+) STRICT;
+CREATE TABLE IF NOT EXISTS body (position INTEGER PRIMARY KEY REFERENCES mark, bytes BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS epoch (
+    agent TEXT NOT NULL,
+    epoch TEXT NOT NULL,
+    applied INTEGER NOT NULL,
+    head BLOB NOT NULL,
+    touched INTEGER NOT NULL,
+    PRIMARY KEY (agent, epoch)
+) STRICT;
+"""
+
+
+class Kind(enum.StrEnum):
+    """What is inside a batch."""
+
+    SUMMARIES = "summaries"
+    REPORT = "report"
+
+
+class ForkedBatch(ContractViolation):
+    """A batch whose number was taken by other bytes, or is further ahead than an agent may be."""
+
+    code = "forked_batch"
+
+    def __init__(self, what: str, receipt: Receipt) -> None:
+        super().__init__(what, fix="open a new epoch and seal anew what is not acknowledged")
+        self.receipt = receipt
+
+
+class InboxFull(DeliveryFault):
+    """More batches wait for the disk than the inbox takes on."""
+
+    code = "inbox_full"
+
+
+class InboxFault(DeliveryFault):
+    """The disk did not take the batch; nothing of it is acknowledged."""
+
+    code = "inbox_fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch as it came: whose, which, and its exact bytes. `lines` is how many summaries are inside."""
+
+    agent: str
+    id: BatchId
+    kind: Kind
+    body: bytes
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """A batch the inbox holds, at its place in the order of arrival."""
+
+    position: int
+    agent: str
+    kind: Kind
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where an epoch stands: the highest batch without a gap before it, and the ledger's head there."""
+
+    epoch: str
+    applied: int
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one agent has been acknowledged for."""
+
+    agent: str
+    batches: int
+    reports: int
+    lines: int
+    applied: str
+
+
+class Inbox:
+    """Takes batches, answers only when they are durable, and hands them to the projection in order."""
+
+    def __init__(self, folder: Path, now: Callable[[], int]) -> None:
+        """Open or make the inbox in `folder`. Raises `EnvironmentFault`."""
+        check_sqlite()
+        self._lock = _lock_folder(folder)
+        self._now = now
+        self._connection = apsw.Connection(str(folder / "inbox.sqlite"))
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        self._connection.execute(_SCHEMA)
+        self._thread = ThreadPoolExecutor(1, "inbox")
+        self._waiting: list[tuple[Batch, asyncio.Future[Receipt]]] = []
+        self._flush: asyncio.Task[None] | None = None
+        self._broken: InboxFault | None = None
+        self.arrived = asyncio.Event()
+
+    @property
+    def broken(self) -> InboxFault | None:
+        """The fault of the disk after which nothing is acknowledged any more, until a restart."""
+        return self._broken
+
+    async def commit(self, batch: Batch) -> Receipt:
+        """Make `batch` durable; the same batch again changes nothing.
+
+        Raises `ForkedBatch`, `InboxFull`, `InboxFault`. Batches that wait together share one transaction.
+        """
+        if self._broken is not None:
+            raise self._broken
+        if len(self._waiting) >= MOST_WAITING:
+            raise InboxFull(f"{MOST_WAITING} batches wait for the disk", fix="try again in a few seconds")
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._waiting.append((batch, future))
+        if self._flush is None or self._flush.done():
+            self._flush = asyncio.create_task(self._flush_waiting(), name="inbox.flush")
+        return await future
+
+    async def pending(self, after: int, most: int) -> list[StoredBatch]:
+        """The next batches after a position, in the order of arrival."""
+        return await self._in_thread(lambda: self._select_pending(after, most))
+
+    async def waiting_after(self, position: int) -> int:
+        """How many batches stand after a position."""
+        return await self._in_thread(lambda: self._count_after(position))
+
+    async def tallies(self) -> list[Tally]:
+        """What each agent has been acknowledged for."""
+        return await self._in_thread(self._select_tallies)
+
+    async def prune(self, projected: int) -> int:
+        """Drop the bytes that every store has and that are a day old; marks stay. Returns how many."""
+        return await self._in_thread(lambda: self._prune(projected))
+
+    async def close(self) -> None:
+        """Finish what waits, then let go of the folder."""
+        if self._flush is not None:
+            await self._flush
+        await self._in_thread(self._connection.close)
+        self._thread.shutdown()
+        self._lock.close()
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def _flush_waiting(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting, []
+            batches = [batch for batch, _ in group]
+            outcomes: Sequence[Receipt | ForkedBatch | InboxFault]
+            try:
+                outcomes = await self._in_thread(partial(self._commit_group, batches))
+            except apsw.Error as error:
+                fault = InboxFault(f"the inbox could not be written: {error}", fix="look at the disk, then restart")
+                if not isinstance(error, apsw.FullError | apsw.BusyError):
+                    self._broken = fault  # a failed fsync is never tried again: what it covered is unknown
+                outcomes = [fault] * len(group)
+            self.arrived.set()
+            for (_, future), outcome in zip(group, outcomes, strict=True):
+                if future.done():
+                    continue
+                if isinstance(outcome, Receipt):
+                    future.set_result(outcome)
+                else:
+                    future.set_exception(outcome)
+
+    def _commit_group(self, batches: Sequence[Batch]) -> list[Receipt | ForkedBatch]:
+        outcomes: list[Receipt | ForkedBatch] = []
+        with self._connection:
+            outcomes.extend(self._take(batch) for batch in batches)
+        return outcomes
+
+    def _take(self, batch: Batch) -> Receipt | ForkedBatch:
+        agent, epoch, sequence = batch.agent, batch.id.epoch, batch.id.sequence
+        digest = hashlib.sha256(batch.body).digest()
+        receipt = self._receipt(agent, epoch)
+        known = self._value(
+            "SELECT sha256 FROM mark WHERE agent = ? AND epoch = ? AND sequence = ?", agent, epoch, sequence
+        )
+        if known is not None:
+            return receipt if known == digest else ForkedBatch(f"batch {batch.id} is known with other bytes", receipt)
+        if sequence > receipt.applied + OPEN_WINDOW:
+            what = f"batch {batch.id} is more than {OPEN_WINDOW} ahead of {receipt.applied}, the last without a gap"
+            return ForkedBatch(what, receipt)
+        self._connection.execute(
+            "INSERT INTO mark (agent, epoch, sequence, kind, lines, sha256, received_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (agent, epoch, sequence, batch.kind.value, batch.lines, digest, self._now()),
+        )
+        position = self._connection.last_insert_rowid()
+        self._connection.execute("INSERT INTO body VALUES (?, ?)", (position, batch.body))
+        return self._advance(agent, receipt, position)
+
+    def _advance(self, agent: str, receipt: Receipt, position: int) -> Receipt:
+        applied, head = receipt.applied, receipt.head
+        query = """SELECT sequence, bytes FROM mark JOIN body USING (position)
+                   WHERE agent = ? AND epoch = ? AND sequence > ? ORDER BY sequence"""
+        for sequence, body in self._connection.execute(query, (agent, receipt.epoch, applied)):
+            if sequence != applied + 1:
+                break
+            applied, head = sequence, chain(head, body)
+        self._connection.execute(
+            """INSERT INTO epoch VALUES (?1, ?2, ?3, ?4, ?5)
+               ON CONFLICT (agent, epoch) DO UPDATE SET applied = ?3, head = ?4, touched = ?5""",
+            (agent, receipt.epoch, applied, head, position),
+        )
+        return Receipt(receipt.epoch, applied, head)
+
+    def _receipt(self, agent: str, epoch: str) -> Receipt:
+        query = "SELECT applied, head FROM epoch WHERE agent = ? AND epoch = ?"
+        for applied, head in self._connection.execute(query, (agent, epoch)):
+            return Receipt(epoch, applied, head)
+        return Receipt(epoch, 0, GENESIS)
+
+    def _select_pending(self, after: int, most: int) -> list[StoredBatch]:
+        query = """SELECT position, agent, kind, bytes FROM mark JOIN body USING (position)
+                   WHERE position > ? ORDER BY position LIMIT ?"""
+        return [
+            StoredBatch(position, agent, Kind(kind), body)
+            for position, agent, kind, body in self._connection.execute(query, (after, most))
+        ]
+
+    def _count_after(self, position: int) -> int:
+        return len(self._connection.execute("SELECT position FROM mark WHERE position > ?", (position,)).fetchall())
+
+    def _select_tallies(self) -> list[Tally]:
+        query = """SELECT agent, sum(kind = 'summaries'), sum(kind = 'report'), sum(lines),
+                          (SELECT epoch || '-' || applied FROM epoch WHERE epoch.agent = mark.agent
+                           ORDER BY touched DESC LIMIT 1)
+                   FROM mark GROUP BY agent ORDER BY agent"""
+        return [Tally(*row) for row in self._connection.execute(query)]
+
+    def _prune(self, projected: int) -> int:
+        with self._connection:
+            # A batch ahead of a gap keeps its bytes: the ledger's head needs them when the gap is filled.
+            self._connection.execute(
+                """DELETE FROM body WHERE position IN (
+                       SELECT position FROM mark JOIN epoch USING (agent, epoch)
+                       WHERE position <= ? AND received_ms < ? AND sequence <= applied)""",
+                (projected, self._now() - KEPT_MS),
+            )
+        return self._connection.changes()
+
+    def _value(self, query: str, *arguments: str | int) -> apsw.SQLiteValue:
+        row = self._connection.execute(query, arguments).fetchone()
+        return None if row is None else row[0]
+
+
+def check_sqlite() -> None:
+    """Raise `EnvironmentFault` when the SQLite at hand can corrupt a write-ahead log."""
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if version < _OLDEST_SQLITE:
+        raise EnvironmentFault(
+            f"SQLite {apsw.sqlite_lib_version()} is too old",
+            why="before 3.51.3 a write-ahead log can be corrupted",
+            fix="pip install 'apsw>=3.51.3'",
+        )
+
+
+def _lock_folder(folder: Path) -> TextIO:
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / "lock").open("a+", encoding="ascii")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise EnvironmentFault(
+            "another centre has this state folder open", where=str(folder), fix="stop it, or give this one its own"
+        ) from None
+    lock.seek(0)
+    lock.truncate()
+    lock.write(f"{os.getpid()}\n")
+    lock.flush()
+    return lock

@@ -1,0 +1,83 @@
+"""The store port: a projection of the inbox that knows how far it has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from telemetry import Summary
+    from telemetry.uplink_contract import AgentReport
+
+
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """What one batch of an agent says: its summaries, or its report."""
+
+    agent: str
+    summaries: Sequence[Summary] = ()
+    report: AgentReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which series: those of a school, narrowed to a room and a quantity where these are given."""
+
+    school: str
+    room: str | None = None
+    quantity: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many summaries of one agent a store holds: rows as they came, and distinct ones."""
+
+    rows: int
+    distinct: int
+
+
+class Store(Protocol):
+    """What every store can do. Readers see the highest revision of a window, however often it came.
+
+    `append` moves the position in the transaction of its rows, so that a batch is in the store once or not at
+    all. Times are milliseconds; a window belongs to a span when it overlaps it. Methods may be called at any time
+    from the event loop and never block it.
+    """
+
+    async def append(self, position: int, batches: Sequence[Projected]) -> None:
+        """Add what the batches up to `position` of the inbox say."""
+        ...
+
+    async def position(self) -> int:
+        """The inbox position up to which everything is in the store; 0 when it is empty."""
+        ...
+
+    async def range(self, selection: Selection, from_ms: int, to_ms: int) -> list[Summary]:
+        """The windows that overlap [from, to), by series and start."""
+        ...
+
+    async def latest(self) -> list[Summary]:
+        """The window that ends last, of every device, channel and quantity."""
+        ...
+
+    async def above_since(self, quantity: str, ticks: int, from_ms: int) -> Mapping[tuple[str, str, str, str], int]:
+        """Since when the mean of each (school, room, device, channel) has been over `ticks` without a break."""
+        ...
+
+    async def export(self, school: str, from_ms: int, to_ms: int) -> list[Summary]:
+        """The windows that start in [from, to), by series and start."""
+        ...
+
+    async def counts(self) -> Mapping[str, Count]:
+        """How many summaries of each agent there are."""
+        ...
+
+    async def reports(self) -> Mapping[str, AgentReport]:
+        """The last report of each agent."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of the files."""
+        ...

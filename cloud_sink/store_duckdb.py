@@ -1,0 +1,179 @@
+"""The embedded store: DuckDB, append-only columns, its position in the same transaction as its rows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import duckdb
+import pyarrow as pa
+
+from cloud_sink.store import Count
+from telemetry import FIELDS, Series, Summary
+from telemetry.summaries import LONGEST_WINDOW_S
+from telemetry.uplink_contract import AgentReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from cloud_sink.store import Projected, Selection
+
+T = TypeVar("T")
+
+_TAGS: Final = ("quantity", "school", "building", "room", "device", "window_s", "channel", "revision")
+_SUMMARY_SCHEMA: Final = pa.schema(
+    [
+        ("position", pa.int64()),
+        ("agent", pa.string()),
+        *((name, pa.int32() if name in ("window_s", "revision") else pa.string()) for name in _TAGS),
+        ("start_ms", pa.int64()),
+        *((name, pa.int64()) for name in FIELDS),
+    ]
+)
+_REPORT_SCHEMA: Final = pa.schema([("position", pa.int64()), ("agent", pa.string()), ("report", pa.string())])
+_SQL_TYPES: Final = {pa.int64(): "BIGINT", pa.int32(): "INTEGER", pa.string(): "VARCHAR"}
+_QUOTED_FIELDS: Final = ", ".join(f'"{name}"' for name in FIELDS)
+_COLUMNS: Final = f"{', '.join(_TAGS)}, start_ms, {_QUOTED_FIELDS}"
+# `told` is what readers see: of every window the highest revision, however often it came.
+_VIEWS: Final = (
+    f"""CREATE OR REPLACE VIEW told AS SELECT {_COLUMNS} FROM summary QUALIFY row_number() OVER (
+            PARTITION BY school, building, room, device, quantity, channel, window_s, start_ms
+            ORDER BY revision DESC, position DESC) = 1""",
+    f"""CREATE OR REPLACE VIEW newest AS SELECT {_COLUMNS} FROM summary QUALIFY row_number() OVER (
+            PARTITION BY school, building, room, device, quantity, channel
+            ORDER BY start_ms + window_s * 1000 DESC, start_ms DESC, revision DESC, position DESC) = 1""",
+)
+
+
+class DuckDbStore:
+    """One file, one thread: every statement runs there, in the order it was asked for."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file."""
+        offline: dict[str, str | bool | int | float | list[str]] = {
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        }
+        self._connection = duckdb.connect(str(path), config=offline)
+        self._thread = ThreadPoolExecutor(1, "store")
+        self._connection.execute(_create_table("summary", _SUMMARY_SCHEMA))
+        self._connection.execute(_create_table("report", _REPORT_SCHEMA))
+        for view in _VIEWS:
+            self._connection.execute(view)
+        self._connection.execute("CREATE TABLE IF NOT EXISTS mark (position BIGINT)")
+        self._connection.execute("INSERT INTO mark SELECT 0 WHERE NOT EXISTS (FROM mark)")
+
+    async def append(self, position: int, batches: Sequence[Projected]) -> None:
+        """As the port says."""
+        await self._in_thread(lambda: self._append(position, batches))
+
+    async def position(self) -> int:
+        """As the port says."""
+        return await self._in_thread(lambda: int(self._select("SELECT position FROM mark")[0][0]))
+
+    async def range(self, selection: Selection, from_ms: int, to_ms: int) -> list[Summary]:
+        """As the port says."""
+        query = """SELECT * FROM told WHERE school = ? AND (room = ? OR ? IS NULL) AND (quantity = ? OR ? IS NULL)
+                   AND start_ms >= ? AND start_ms < ? AND start_ms + window_s * 1000 > ?
+                   ORDER BY building, room, device, quantity, channel, start_ms, window_s"""
+        room, quantity = selection.room, selection.quantity
+        earliest = from_ms - LONGEST_WINDOW_S * 1000
+        bounds = (earliest, to_ms, from_ms)
+        return await self._summaries(query, selection.school, room, room, quantity, quantity, *bounds)
+
+    async def latest(self) -> list[Summary]:
+        """As the port says."""
+        return await self._summaries("SELECT * FROM newest ORDER BY school, building, room, device, quantity, channel")
+
+    async def above_since(self, quantity: str, ticks: int, from_ms: int) -> Mapping[tuple[str, str, str, str], int]:
+        """As the port says."""
+        query = """WITH calm AS (
+                       SELECT *, max(CASE WHEN mean <= ? THEN start_ms END)
+                           OVER (PARTITION BY school, room, device, channel) AS calm_ms
+                       FROM told WHERE quantity = ? AND start_ms >= ? AND mean IS NOT NULL)
+                   SELECT school, room, device, channel, min(start_ms) FROM calm
+                   WHERE calm_ms IS NULL OR start_ms > calm_ms GROUP BY ALL"""
+        rows = await self._in_thread(lambda: self._select(query, ticks, quantity, from_ms))
+        return {(school, room, device, channel): since for school, room, device, channel, since in rows}
+
+    async def export(self, school: str, from_ms: int, to_ms: int) -> list[Summary]:
+        """As the port says."""
+        query = """SELECT * FROM told WHERE school = ? AND start_ms >= ? AND start_ms < ?
+                   ORDER BY building, room, device, quantity, channel, start_ms, window_s"""
+        return await self._summaries(query, school, from_ms, to_ms)
+
+    async def counts(self) -> Mapping[str, Count]:
+        """As the port says."""
+        query = """SELECT agent, sum(times)::BIGINT, count(*) FROM (
+                       SELECT agent, count(*) AS times FROM summary
+                       GROUP BY agent, quantity, school, building, room, device, window_s, channel, revision, start_ms)
+                   GROUP BY agent"""
+        rows = await self._in_thread(lambda: self._select(query))
+        return {agent: Count(rows=times, distinct=distinct) for agent, times, distinct in rows}
+
+    async def reports(self) -> Mapping[str, AgentReport]:
+        """As the port says."""
+        rows = await self._in_thread(
+            lambda: self._select("SELECT agent, arg_max(report, position) FROM report GROUP BY agent")
+        )
+        return {agent: AgentReport.from_dict(json.loads(text)) for agent, text in rows}
+
+    async def close(self) -> None:
+        """As the port says."""
+        await self._in_thread(self._connection.close)
+        self._thread.shutdown()
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def _summaries(self, query: str, *arguments: str | int | None) -> list[Summary]:
+        return await self._in_thread(lambda: [_to_summary(row) for row in self._select(query, *arguments)])
+
+    def _select(self, query: str, *arguments: str | int | None) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = self._connection.execute(query, arguments).fetchall()
+        return rows
+
+    def _append(self, position: int, batches: Sequence[Projected]) -> None:
+        summaries = _summary_columns(position, batches)
+        reports = [(b.agent, json.dumps(b.report.as_dict())) for b in batches if b.report is not None]
+        self._connection.begin()
+        try:
+            self._insert("INSERT INTO summary SELECT * FROM arriving", pa.table(summaries, schema=_SUMMARY_SCHEMA))
+            if reports:
+                agents, texts = zip(*reports, strict=True)
+                columns = [[position] * len(reports), agents, texts]
+                self._insert("INSERT INTO report SELECT * FROM arriving", pa.table(columns, schema=_REPORT_SCHEMA))
+            self._connection.execute("UPDATE mark SET position = ?", [position])
+            self._connection.commit()
+        except duckdb.Error:
+            self._connection.rollback()
+            raise
+
+    def _insert(self, statement: str, rows: pa.Table) -> None:
+        self._connection.register("arriving", rows)
+        self._connection.execute(statement)
+        self._connection.unregister("arriving")
+
+
+def _create_table(name: str, schema: pa.Schema) -> str:
+    columns = ", ".join(f'"{field.name}" {_SQL_TYPES[field.type]}' for field in schema)
+    return f"CREATE TABLE IF NOT EXISTS {name} ({columns})"
+
+
+def _summary_columns(position: int, batches: Sequence[Projected]) -> list[list[object]]:
+    pairs = [(batch.agent, summary) for batch in batches for summary in batch.summaries]
+    columns: list[list[object]] = [[position] * len(pairs), [agent for agent, _ in pairs]]
+    columns.extend([getattr(summary.series, tag) for _, summary in pairs] for tag in _TAGS)
+    columns.append([summary.start_ms for _, summary in pairs])
+    columns.extend([summary.fields.get(name) for _, summary in pairs] for name in FIELDS)
+    return columns
+
+
+def _to_summary(row: tuple[Any, ...]) -> Summary:
+    tags, start_ms, numbers = row[: len(_TAGS)], row[len(_TAGS)], row[len(_TAGS) + 1 :]
+    series = Series(**dict(zip(_TAGS, tags, strict=True)))
+    fields = {name: number for name, number in zip(FIELDS, numbers, strict=True) if number is not None}
+    return Summary(series, start_ms, fields)
