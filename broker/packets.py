@@ -1,0 +1,295 @@
+"""MQTT 3.1.1 and 5.0 control packets, as an endpoint that only takes messages in needs them; no I/O.
+
+Section numbers are those of OASIS MQTT 5.0; MQTT 3.1.1 numbers the packets of chapter 3 alike. Protocol level 4 is
+MQTT 3.1.1 and 5 is MQTT 5.0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from broker.refusals import PacketRefused, Refusal
+from broker.topics import is_topic_filter, is_topic_name
+from broker.wire import (
+    AUTHENTICATION_METHOD,
+    IN_CONNECT,
+    IN_DISCONNECT,
+    IN_PUBLISH,
+    IN_SUBSCRIBE,
+    IN_UNSUBSCRIBE,
+    IN_WILL,
+    SESSION_EXPIRY,
+    TOPIC_ALIAS,
+    Properties,
+    Property,
+    Reader,
+    decode_text,
+    decode_varint,
+    encode_properties,
+    encode_varint,
+    malformed,
+)
+
+MQTT_3_1_1: Final = 4
+MQTT_5: Final = 5
+NEVER_EXPIRES: Final = 0xFFFFFFFF
+
+SUCCESS: Final = 0x00
+NO_SUBSCRIPTION_EXISTED: Final = 0x11
+SUBSCRIPTION_FAILED_3_1_1: Final = 0x80
+PINGRESP: Final = b"\xd0\x00"
+_MAXIMUM_HEADER: Final = 5
+
+
+class PacketType(IntEnum):
+    """The packets a client may send (table 2-1), but AUTH, which needs an authentication method."""
+
+    CONNECT = 1
+    PUBLISH = 3
+    SUBSCRIBE = 8
+    UNSUBSCRIBE = 10
+    PINGREQ = 12
+    DISCONNECT = 14
+
+
+# Table 2-2: the flags of the fixed header are reserved in every packet but PUBLISH [MQTT-2.1.3-1].
+RESERVED_FLAGS: Final[dict[int, int]] = {
+    PacketType.CONNECT: 0,
+    PacketType.SUBSCRIBE: 2,
+    PacketType.UNSUBSCRIBE: 2,
+    PacketType.PINGREQ: 0,
+    PacketType.DISCONNECT: 0,
+}
+
+
+class Split(NamedTuple):
+    """What a buffer holds: whole packets, how far they reach, how long it must grow to hold one more."""
+
+    packets: list[tuple[int, int, int]]
+    """First byte of the fixed header, start and end of what follows the fixed header."""
+    consumed: int
+    needed: int
+    fault: PacketRefused | None = None
+    """Why nothing after `consumed` can be read."""
+
+
+def split(buffer: bytes, maximum: int) -> Split:
+    """Every whole packet of a buffer. One larger than `maximum` is a fault as soon as its header is there."""
+    packets: list[tuple[int, int, int]] = []
+    position, size = 0, len(buffer)
+    while position + 2 <= size:
+        length, start = buffer[position + 1], position + 2
+        if length > 0x7F:
+            try:
+                decoded = decode_varint(buffer, position + 1, size)
+            except PacketRefused as fault:
+                return Split(packets, position, 0, fault)
+            if decoded is None:
+                break
+            length, start = decoded
+        end = start + length
+        if end - position > maximum:
+            return Split(packets, position, 0, PacketRefused(Refusal.TOO_LARGE, "a packet above the size limit"))
+        if end > size:
+            return Split(packets, position, end - position)
+        packets.append((buffer[position], start, end))
+        position = end
+    return Split(packets, position, min(size - position + 1, _MAXIMUM_HEADER))
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """CONNECT (section 3.1). Of the will only its presence is kept: it is no reading."""
+
+    level: int
+    client_id: str
+    clean_start: bool
+    keep_alive_s: int
+    username: str | None
+    password: bytes | None = field(repr=False)
+    has_will: bool
+    session_expiry_s: int
+    """How long the session outlives the connection; `NEVER_EXPIRES` for a 3.1.1 session that is not clean."""
+
+
+class VersionRefused(PacketRefused):
+    """A CONNECT of another MQTT version; `level` is the one that the client asked for."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(Refusal.PROTOCOL_VERSION, "a protocol level that is not served")
+        self.level = level
+
+
+def connect_level(buffer: bytes, start: int, end: int) -> int:
+    """The protocol level of a CONNECT. Raises `VersionRefused`, or `PacketRefused` for another protocol's name."""
+    reader = Reader(buffer, start, end)
+    name, level = reader.binary(), reader.integer(1)
+    if name == b"MQIsdp":  # MQTT 3.1, before OASIS: its clients understand the answer
+        raise VersionRefused(level)
+    if name != b"MQTT":
+        raise PacketRefused(Refusal.FIRST_PACKET, "a protocol name that is not MQTT [MQTT-3.1.2-1]")
+    if level not in (MQTT_3_1_1, MQTT_5):
+        raise VersionRefused(level)
+    return level
+
+
+def decode_connect(buffer: bytes, start: int, end: int) -> Connect:
+    """CONNECT of a version that `connect_level` has let pass."""
+    reader = Reader(buffer, start, end)
+    reader.binary()
+    level, flags, keep_alive_s = reader.integer(1), reader.integer(1), reader.integer(2)
+    if flags & 0x01:
+        raise malformed("the reserved flag of CONNECT is set [MQTT-3.1.2-3]")
+    clean_start, is_v5 = bool(flags & 0x02), level == MQTT_5
+    properties = reader.properties(IN_CONNECT) if is_v5 else {}
+    if AUTHENTICATION_METHOD in properties:
+        raise PacketRefused(Refusal.AUTHENTICATION_METHOD, "an authentication method")
+    client_id = reader.text()
+    has_will = _read_will(reader, flags, is_v5=is_v5)
+    username = reader.text() if flags & 0x80 else None
+    if flags & 0x40 and username is None and not is_v5:
+        raise malformed("a password without a user name [MQTT-3.1.2-22 in 3.1.1]")
+    password = reader.binary() if flags & 0x40 else None
+    if not reader.at_end():
+        raise malformed("a CONNECT longer than its fields")
+    lasts: Property = 0 if clean_start else NEVER_EXPIRES
+    expiry = properties.get(SESSION_EXPIRY, 0) if is_v5 else lasts
+    assert isinstance(expiry, int)
+    return Connect(level, client_id, clean_start, keep_alive_s, username, password, has_will, expiry)
+
+
+def _read_will(reader: Reader, flags: int, *, is_v5: bool) -> bool:
+    has_will, qos = bool(flags & 0x04), flags >> 3 & 3
+    if not has_will:
+        if flags & 0x38:
+            raise malformed("flags of a will that is not there [MQTT-3.1.2-11, 13, 15]")
+        return False
+    if qos == 3:
+        raise malformed("a will with QoS 3 [MQTT-3.1.2-12]")
+    if is_v5:
+        reader.properties(IN_WILL)
+    if not is_topic_name(reader.text()):
+        raise PacketRefused(Refusal.TOPIC, "a will for a topic that cannot be")
+    reader.binary()
+    if qos == 2 and is_v5:
+        raise PacketRefused(Refusal.QOS_2, "a will with QoS 2 [MQTT-3.2.2-12]")
+    return True
+
+
+def decode_publish(first: int, buffer: bytes, start: int, end: int, *, is_v5: bool) -> tuple[bytes, int, int]:
+    """PUBLISH (section 3.3): its topic's bytes, not yet checked; packet id, 0 at QoS 0; where its payload starts."""
+    qos_bits = first & 0x06
+    if qos_bits == 0x06 or first & 0x0E == 0x08:
+        raise malformed("QoS 3 [MQTT-3.3.1-4], or DUP at QoS 0 [MQTT-3.3.1-2]")
+    if end - start < 2:
+        raise malformed("a PUBLISH without a topic")
+    position = start + 2 + (buffer[start] << 8 | buffer[start + 1])
+    topic = buffer[start + 2 : position]
+    packet_id = 0
+    if qos_bits:
+        packet_id = int.from_bytes(buffer[position : position + 2], "big")
+        position += 2
+    if position > end:
+        raise malformed("a PUBLISH shorter than its fields")
+    if qos_bits and not packet_id:
+        raise PacketRefused(Refusal.PROTOCOL, "packet identifier 0 [MQTT-2.2.1-3]")
+    if is_v5:
+        reader = Reader(buffer, position, end)
+        # Topic Alias Maximum is 0: any alias is one too many [MQTT-3.3.2-9].
+        if TOPIC_ALIAS in reader.properties(IN_PUBLISH):
+            raise PacketRefused(Refusal.TOPIC_ALIAS, "a topic alias")
+        position = reader.position
+    return topic, packet_id, position
+
+
+def decode_topic(raw: bytes) -> str:
+    """The topic name of a PUBLISH: UTF-8, no wildcard [MQTT-3.3.2-2], not empty [MQTT-4.7.3-1]."""
+    topic = decode_text(raw)
+    if not is_topic_name(topic):
+        raise PacketRefused(Refusal.TOPIC, "a topic name that is empty or holds a wildcard")
+    return topic
+
+
+def decode_subscribe(buffer: bytes, start: int, end: int, *, is_v5: bool) -> tuple[int, int]:
+    """SUBSCRIBE (section 3.8): packet id, and how many filters it asks for."""
+    # MQTT 5 reserves bits 6 and 7 of the options [MQTT-3.8.3-5], MQTT 3.1.1 bits 2 to 7 [MQTT-3.8.3-4].
+    return _filters(buffer, start, end, IN_SUBSCRIBE if is_v5 else None, reserved_options=0xC0 if is_v5 else 0xFC)
+
+
+def decode_unsubscribe(buffer: bytes, start: int, end: int, *, is_v5: bool) -> tuple[int, int]:
+    """UNSUBSCRIBE (section 3.10): packet id, and how many filters it names."""
+    return _filters(buffer, start, end, IN_UNSUBSCRIBE if is_v5 else None)
+
+
+def _filters(
+    buffer: bytes, start: int, end: int, properties: frozenset[int] | None, *, reserved_options: int | None = None
+) -> tuple[int, int]:
+    reader = Reader(buffer, start, end)
+    packet_id, count = reader.integer(2), 0
+    if not packet_id:
+        raise PacketRefused(Refusal.PROTOCOL, "packet identifier 0 [MQTT-2.2.1-3]")
+    if properties is not None:
+        reader.properties(properties)
+    while not reader.at_end():
+        if not is_topic_filter(reader.text()):
+            raise PacketRefused(Refusal.TOPIC, "a topic filter that cannot be")
+        if reserved_options is not None:
+            options = reader.integer(1)
+            if options & reserved_options or options & 0x03 == 0x03:
+                raise malformed("subscription options that cannot be")
+        count += 1
+    if not count:
+        raise PacketRefused(Refusal.PROTOCOL, "a subscription without a filter [MQTT-3.8.3-2]")
+    return packet_id, count
+
+
+def decode_disconnect(buffer: bytes, start: int, end: int, *, is_v5: bool) -> tuple[int, int | None]:
+    """DISCONNECT (section 3.14): reason code, and the session expiry if it is set anew."""
+    reader = Reader(buffer, start, end)
+    if reader.at_end():
+        return SUCCESS, None
+    if not is_v5:
+        raise malformed("a DISCONNECT with a body")
+    reason_code = reader.integer(1)
+    expiry = None if reader.at_end() else reader.properties(IN_DISCONNECT).get(SESSION_EXPIRY)
+    if not reader.at_end():
+        raise malformed("a DISCONNECT longer than its fields")
+    assert expiry is None or isinstance(expiry, int)
+    return reason_code, expiry
+
+
+def _packet(first: int, body: bytes) -> bytes:
+    return bytes((first,)) + encode_varint(len(body)) + body
+
+
+def encode_connack(code: int, *, session_present: bool = False, properties: Properties | None = None) -> bytes:
+    """CONNACK (section 3.2); MQTT 3.1.1 has no properties: None."""
+    tail = b"" if properties is None else encode_properties(properties)
+    return _packet(0x20, bytes((session_present, code)) + tail)
+
+
+def encode_puback(packet_id: int, reason_code: int = SUCCESS) -> bytes:
+    """PUBACK (section 3.4); success leaves the reason code out (3.4.2.1), so both versions have the same bytes."""
+    if reason_code == SUCCESS:
+        return b"\x40\x02" + packet_id.to_bytes(2, "big")
+    return b"\x40\x03" + packet_id.to_bytes(2, "big") + bytes((reason_code,))
+
+
+def encode_suback(packet_id: int, count: int, *, is_v5: bool) -> bytes:
+    """SUBACK (section 3.9) that refuses each filter [MQTT-3.9.3-1]."""
+    if is_v5:
+        return _packet(0x90, packet_id.to_bytes(2, "big") + b"\0" + bytes((Refusal.SUBSCRIPTION.reason_code,)) * count)
+    return _packet(0x90, packet_id.to_bytes(2, "big") + bytes((SUBSCRIPTION_FAILED_3_1_1,)) * count)
+
+
+def encode_unsuback(packet_id: int, count: int, *, is_v5: bool) -> bytes:
+    """UNSUBACK (section 3.11): no subscription existed; MQTT 3.1.1 has no codes to say so."""
+    codes = b"\0" + bytes((NO_SUBSCRIPTION_EXISTED,)) * count if is_v5 else b""
+    return _packet(0xB0, packet_id.to_bytes(2, "big") + codes)
+
+
+def encode_disconnect(reason_code: int) -> bytes:
+    """DISCONNECT from the server (section 3.14), which only MQTT 5 has."""
+    return _packet(0xE0, bytes((reason_code,)))

@@ -1,0 +1,52 @@
+"""Why a packet or a connection is refused: one list, with the word that is counted and the codes that are sent.
+
+"MQTT 5" is OASIS MQTT Version 5.0 (2019-03-07), "MQTT 3.1.1" is OASIS MQTT Version 3.1.1 (2014-10-29).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from telemetry import ContractViolation
+
+
+class Refusal(Enum):
+    """A reason; its value is the word counted, the MQTT 5 reason code (section 2.4), the 3.1.1 CONNACK return code.
+
+    A return code (MQTT 3.1.1, table 3.1) exists for few reasons: without one, a 3.1.1 client sees only the close.
+    """
+
+    MALFORMED = ("malformed", 0x81, None)
+    PROTOCOL = ("protocol", 0x82, None)
+    FIRST_PACKET = ("first_packet", 0x82, None)
+    PROTOCOL_VERSION = ("protocol_version", 0x84, 0x01)
+    CLIENT_ID = ("client_id", 0x85, 0x02)
+    CREDENTIALS = ("credentials", 0x86, 0x05)
+    AUTHENTICATION_METHOD = ("authentication_method", 0x8C, 0x05)
+    NOT_AUTHORIZED = ("not_authorized", 0x87, None)
+    SUBSCRIPTION = ("subscription", 0x87, None)
+    QOS_2 = ("qos_2", 0x9B, 0x05)
+    TOO_LARGE = ("too_large", 0x95, None)
+    TOPIC = ("topic", 0x90, None)
+    TOPIC_ALIAS = ("topic_alias", 0x94, None)
+    RECEIVE_MAXIMUM = ("receive_maximum", 0x93, None)
+    KEEP_ALIVE = ("keep_alive", 0x8D, None)
+    CONNECT_TIMEOUT = ("connect_timeout", 0x82, None)
+    TOO_MANY_CONNECTIONS = ("too_many_connections", 0x97, None)
+    TAKEN_OVER = ("taken_over", 0x8E, None)
+    SHUTTING_DOWN = ("shutting_down", 0x8B, None)
+
+    def __init__(self, word: str, reason_code: int, return_code: int | None) -> None:
+        self.word = word
+        self.reason_code = reason_code
+        self.return_code = return_code
+
+
+class PacketRefused(ContractViolation):
+    """Bytes that MQTT forbids or this endpoint does not serve; the connection ends."""
+
+    code = "mqtt_refused"
+
+    def __init__(self, refusal: Refusal, what: str) -> None:
+        super().__init__(what)
+        self.refusal = refusal

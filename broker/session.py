@@ -1,0 +1,341 @@
+"""One connection as a state machine: bytes in; publications, replies and an end out. No I/O, no clock of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from broker import packets, wire
+from broker.packets import MQTT_5, Connect, PacketType, VersionRefused
+from broker.publications import AckToken, Publication
+from broker.refusals import PacketRefused, Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from broker.limits import Limits
+
+_CONNECT: Final = 0x10
+_PUBLISH: Final = 0x30
+_QOS_2: Final = 0x04
+_DISCONNECT_WITH_WILL: Final = 0x04
+_KNOWN_TOPICS: Final = 4_096
+_DENIED: Final = ""
+_AWAITING_COMMIT: Final = -1
+_LONGEST_CLIENT_ID: Final = 128
+
+
+class _State(Enum):
+    OPENING = auto()
+    LOGIN = auto()
+    OPEN = auto()
+    CLOSED = auto()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one call brought. The reply is to be sent before the publications are handed on."""
+
+    publications: list[Publication] = field(default_factory=list)
+    reply: bytes = b""
+    login: Connect | None = None
+    """A client wants in: answer with `admit` or `refuse`; nothing more is read before."""
+    refusal: Refusal | None = None
+    """Why the connection ends; None while it goes on, and after the client's own DISCONNECT."""
+    ended: bool = False
+    denied: int = 0
+    """Publications outside the client's topics."""
+    resent: int = 0
+    """Publications sent again while the first copy still waits for its commit; one PUBACK answers both."""
+    subscriptions: int = 0
+    """Topic filters asked for and refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whom a connection belongs to, decided by its owner."""
+
+    session: str
+    generation: int
+    may_publish: Callable[[str], bool]
+    session_present: bool
+    assigned_client_id: str = ""
+
+
+class Session:
+    """From the first byte to the last. `now` is a monotonic time in seconds."""
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self._limits = limits
+        self._state = _State.OPENING
+        self._pending = bytearray()
+        self._needed = 0
+        self._heard = now
+        self._level = 0
+        self._keep_alive_s = inf
+        self._session = ""
+        self._generation = 0
+        self._may_publish: Callable[[str], bool] = lambda _topic: False
+        self._topics: dict[bytes, str] = {}
+        self._unacknowledged: dict[int, int] = {}
+        self.session_expiry_s = 0
+        """How long the session outlives this connection, as the client last said."""
+        self.will_pending = False
+        """Whether the client left a will and has not taken it back with a DISCONNECT."""
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many publications have no PUBACK yet."""
+        return len(self._unacknowledged)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the client is admitted and still there."""
+        return self._state is _State.OPEN
+
+    @property
+    def is_v5(self) -> bool:
+        """Whether the client speaks MQTT 5."""
+        return self._level == MQTT_5
+
+    @property
+    def deadline(self) -> float:
+        """When the client's silence ends the connection: 1.5 times its keep-alive [MQTT-3.1.2-22]."""
+        if self._state is _State.OPEN:
+            return self._heard + 1.5 * self._keep_alive_s
+        return self._heard + self._limits.connect_timeout_s
+
+    def resume(self, now: float) -> None:
+        """Reading goes on after a pause that was ours: the client was not silent, it was not listened to."""
+        self._heard = now
+
+    def receive(self, data: bytes, now: float) -> Outcome:
+        """Take in what the connection brought, in pieces of any size."""
+        outcome = Outcome()
+        if self._state is _State.CLOSED:
+            outcome.ended = True
+            return outcome
+        buffer = data
+        if self._pending or self._state is _State.LOGIN:
+            self._pending += data
+            if self._state is _State.LOGIN or len(self._pending) < self._needed:
+                return outcome
+            buffer = bytes(self._pending)
+            self._pending.clear()
+        self._advance(buffer, now, outcome)
+        return outcome
+
+    def admit(self, admission: Admission, now: float) -> Outcome:
+        """The client may come in: CONNACK, and whatever it sent behind its CONNECT."""
+        self._state = _State.OPEN
+        self._heard = now
+        self._session = admission.session
+        self._generation = admission.generation
+        self._may_publish = admission.may_publish
+        properties = self._announcements(admission.assigned_client_id) if self.is_v5 else None
+        outcome = Outcome()
+        outcome.reply = packets.encode_connack(
+            packets.SUCCESS, session_present=admission.session_present, properties=properties
+        )
+        buffer = bytes(self._pending)
+        self._pending.clear()
+        if buffer:
+            self._advance(buffer, now, outcome)
+        return outcome
+
+    def refuse(self, refusal: Refusal) -> bytes:
+        """End the connection from this side; the bytes that tell the client why, where its version has any."""
+        state, self._state = self._state, _State.CLOSED
+        self._pending.clear()
+        if state is _State.CLOSED or not self._level:
+            return b""
+        if state is _State.OPEN:
+            return packets.encode_disconnect(refusal.reason_code) if self.is_v5 else b""
+        if self.is_v5:
+            return packets.encode_connack(refusal.reason_code, properties={})
+        return b"" if refusal.return_code is None else packets.encode_connack(refusal.return_code)
+
+    def acknowledge(self, packet_ids: Iterable[int]) -> bytes:
+        """PUBACKs, in the order in which the publications came [MQTT-4.6.0-2], however the commits came."""
+        waiting = self._unacknowledged
+        for packet_id in packet_ids:
+            if packet_id in waiting:
+                waiting[packet_id] = packets.SUCCESS
+        return b"" if self._state is _State.CLOSED else self._release()
+
+    def _release(self) -> bytes:
+        released = []
+        for packet_id, reason_code in self._unacknowledged.items():
+            if reason_code == _AWAITING_COMMIT:
+                break
+            released.append((packet_id, reason_code))
+        for packet_id, _ in released:
+            del self._unacknowledged[packet_id]
+        return b"".join([packets.encode_puback(packet_id, code) for packet_id, code in released])
+
+    def _announcements(self, assigned_client_id: str) -> wire.Properties:
+        announced: wire.Properties = {
+            wire.RECEIVE_MAXIMUM: self._limits.max_unacknowledged,
+            wire.MAXIMUM_QOS: 1,
+            wire.MAXIMUM_PACKET_SIZE: self._limits.max_packet_bytes,
+            wire.TOPIC_ALIAS_MAXIMUM: 0,
+            wire.WILDCARD_SUBSCRIPTION_AVAILABLE: 0,
+            wire.SUBSCRIPTION_IDENTIFIERS_AVAILABLE: 0,
+            wire.SHARED_SUBSCRIPTION_AVAILABLE: 0,
+        }
+        if assigned_client_id:
+            announced[wire.ASSIGNED_CLIENT_IDENTIFIER] = assigned_client_id
+        return announced
+
+    def _advance(self, buffer: bytes, now: float, outcome: Outcome) -> None:
+        try:
+            if self._state is _State.OPENING:
+                self._open(buffer, now, outcome)
+            else:
+                self._read(buffer, now, outcome)
+        except PacketRefused as refused:
+            outcome.refusal = refused.refusal
+            outcome.ended = True
+            outcome.reply += self._version_answer(refused) or self.refuse(refused.refusal)
+
+    def _version_answer(self, refused: PacketRefused) -> bytes:
+        """CONNACK in words that a client of another version may know [MQTT-3.1.2-2]."""
+        if not isinstance(refused, VersionRefused):
+            return b""
+        self.refuse(refused.refusal)
+        if refused.level > MQTT_5:
+            return packets.encode_connack(refused.refusal.reason_code, properties={})
+        return packets.encode_connack(refused.refusal.return_code or 0)
+
+    def _open(self, buffer: bytes, now: float, outcome: Outcome) -> None:
+        if buffer and buffer[0] != _CONNECT:
+            raise PacketRefused(Refusal.FIRST_PACKET, "the first packet is not CONNECT [MQTT-3.1.0-1]")
+        found = packets.split(buffer, self._limits.max_packet_bytes)
+        if not found.packets:
+            if found.fault:
+                raise found.fault
+            self._keep(buffer, found)
+            return
+        _, start, end = found.packets[0]
+        self._level = packets.connect_level(buffer, start, end)
+        connect = packets.decode_connect(buffer, start, end)
+        if not connect.client_id and not connect.clean_start and not self.is_v5:
+            raise PacketRefused(Refusal.CLIENT_ID, "no client identifier for a lasting session [MQTT-3.1.3-8]")
+        if len(connect.client_id) > _LONGEST_CLIENT_ID:
+            raise PacketRefused(Refusal.CLIENT_ID, "a client identifier that is too long [MQTT-3.1.3-8]")
+        self._keep_alive_s = connect.keep_alive_s or inf
+        self.session_expiry_s = connect.session_expiry_s
+        self.will_pending = connect.has_will
+        self._heard = now
+        self._state = _State.LOGIN
+        self._pending += buffer[end:]
+        self._needed = 0
+        outcome.login = connect
+
+    def _read(self, buffer: bytes, now: float, outcome: Outcome) -> None:
+        found = packets.split(buffer, self._limits.max_packet_bytes)
+        if found.packets:
+            self._heard = now
+        for first, start, end in found.packets:
+            if first & 0xF0 == _PUBLISH:
+                self._publish(first, buffer, start, end, outcome)
+                continue
+            self._control(first, buffer, start, end, outcome)
+            if outcome.ended:
+                return
+        if found.fault:
+            raise found.fault
+        self._keep(buffer, found)
+        if outcome.denied:
+            outcome.reply += self._release()
+
+    def _keep(self, buffer: bytes, found: packets.Split) -> None:
+        self._pending += buffer[found.consumed :]
+        self._needed = found.needed
+
+    def _publish(self, first: int, buffer: bytes, start: int, end: int, outcome: Outcome) -> None:
+        if first & 0x06 == _QOS_2:
+            raise PacketRefused(Refusal.QOS_2, "QoS 2, above the Maximum QoS announced [MQTT-3.2.2-11]")
+        raw_topic, packet_id, payload_start = packets.decode_publish(first, buffer, start, end, is_v5=self.is_v5)
+        topic = self._topics.get(raw_topic)
+        if topic is None:
+            topic = self._learn(raw_topic)
+        if packet_id and not self._expect(packet_id, first, outcome):
+            return
+        if topic == _DENIED:
+            self._deny(packet_id, outcome)
+            return
+        outcome.publications.append(
+            Publication(
+                self._session,
+                topic,
+                buffer[payload_start:end],
+                AckToken(self._session, self._generation, packet_id) if packet_id else None,
+                bool(first & 0x08),
+                bool(first & 0x01),
+            )
+        )
+
+    def _learn(self, raw_topic: bytes) -> str:
+        """Check a topic once per connection: a device has few of them, and publishes to them all day."""
+        topic = packets.decode_topic(raw_topic)
+        if len(self._topics) >= _KNOWN_TOPICS:
+            self._topics.clear()
+        known = topic if self._may_publish(topic) else _DENIED
+        self._topics[raw_topic] = known
+        return known
+
+    def _expect(self, packet_id: int, first: int, outcome: Outcome) -> bool:
+        """Note that a PUBACK is owed; False when one already is. Raises `PacketRefused` if the client may not."""
+        if packet_id in self._unacknowledged:
+            if first & 0x08 and not self.is_v5:
+                outcome.resent += 1
+                return False
+            raise PacketRefused(Refusal.PROTOCOL, "a packet identifier that is in use [MQTT-2.2.1-4]")
+        self._unacknowledged[packet_id] = _AWAITING_COMMIT
+        if self.is_v5 and len(self._unacknowledged) > self._limits.max_unacknowledged:
+            raise PacketRefused(Refusal.RECEIVE_MAXIMUM, "more than Receive Maximum [MQTT-3.3.4-9]")
+        return True
+
+    def _deny(self, packet_id: int, outcome: Outcome) -> None:
+        outcome.denied += 1
+        if not self.is_v5:  # MQTT 3.1.1 has no way to say no but to close [MQTT-3.3.5-2 in 3.1.1]
+            raise PacketRefused(Refusal.NOT_AUTHORIZED, "a topic outside the client's own")
+        if packet_id:
+            self._unacknowledged[packet_id] = Refusal.NOT_AUTHORIZED.reason_code
+
+    def _control(self, first: int, buffer: bytes, start: int, end: int, outcome: Outcome) -> None:
+        kind = first >> 4
+        flags = packets.RESERVED_FLAGS.get(kind)
+        if flags is None or kind == PacketType.CONNECT:
+            raise PacketRefused(Refusal.PROTOCOL, "a packet that a client may not send here [MQTT-3.1.0-2]")
+        if first & 0x0F != flags:
+            raise wire.malformed("reserved flags of a fixed header [MQTT-2.1.3-1]")
+        match kind:
+            case PacketType.PINGREQ:
+                if start != end:
+                    raise wire.malformed("a PINGREQ with a body")
+                outcome.reply += packets.PINGRESP
+            case PacketType.SUBSCRIBE:
+                packet_id, count = packets.decode_subscribe(buffer, start, end, is_v5=self.is_v5)
+                outcome.subscriptions += count
+                outcome.reply += packets.encode_suback(packet_id, count, is_v5=self.is_v5)
+            case PacketType.UNSUBSCRIBE:
+                packet_id, count = packets.decode_unsubscribe(buffer, start, end, is_v5=self.is_v5)
+                outcome.reply += packets.encode_unsuback(packet_id, count, is_v5=self.is_v5)
+            case _:
+                self._disconnect(buffer, start, end, outcome)
+
+    def _disconnect(self, buffer: bytes, start: int, end: int, outcome: Outcome) -> None:
+        reason_code, expiry = packets.decode_disconnect(buffer, start, end, is_v5=self.is_v5)
+        if expiry and not self.session_expiry_s:
+            raise PacketRefused(Refusal.PROTOCOL, "a session that was to end is to last [section 3.14.2.2.2]")
+        if expiry is not None:
+            self.session_expiry_s = expiry
+        if reason_code != _DISCONNECT_WITH_WILL:
+            self.will_pending = False
+        self._state = _State.CLOSED
+        self._pending.clear()
+        outcome.ended = True
