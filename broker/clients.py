@@ -10,9 +10,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from broker.credentials import Client, Credentials, MalformedPasswordHash, ScryptHash
 from broker.topics import is_topic_filter
 from telemetry import ConfigurationError
+from telemetry.toml_file import locate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 
@@ -84,7 +85,7 @@ class BrokerClientTable(ClientTable):
 class _ClientsFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    client: tuple[BrokerClientTable, ...] = Field(min_length=1)
+    client: tuple[BrokerClientTable, ...] = ()
 
 
 class _ListenerSection(BaseModel):
@@ -93,7 +94,7 @@ class _ListenerSection(BaseModel):
 
 class _SubscriberSection(BaseModel):
     username: ClientId
-    password_file: str
+    password_file: Annotated[str, Field(min_length=1)]
     topics: tuple[TopicFilter, ...]
 
 
@@ -141,12 +142,12 @@ def read_password(path: Path) -> bytes:
 
 
 def load_clients_file(path: Path) -> Credentials:
-    """Credentials from a file of `[[client]]` tables. Raises `ConfigurationError`."""
-    return load_clients(_parse(path, _ClientsFile).client, path.parent)
+    """Credentials from a file of `[[client]]` tables. Raises `ConfigurationError`, or a group with every mistake."""
+    return _load_some(_parse(path, _ClientsFile).client, path)
 
 
 def load_agent_clients(path: Path) -> Credentials:
-    """Credentials from an agent's configuration: devices publish, its subscriber reads. Raises `ConfigurationError`."""
+    """Credentials from an agent's configuration: devices publish, its subscriber reads. Raises as above."""
     parsed = _parse(path, _AgentFile)
     tables: list[ClientTable] = list(parsed.listener.client)
     if parsed.subscriber is not None:
@@ -154,29 +155,41 @@ def load_agent_clients(path: Path) -> Credentials:
         tables.append(
             BrokerClientTable(id=reader.username, password_file=reader.password_file, subscribe=reader.topics)
         )
+    return _load_some(tables, path)
+
+
+def _load_some(tables: Sequence[ClientTable], path: Path) -> Credentials:
     if not tables:
         raise MalformedClients(
             "no client is configured",
             where=str(path),
             why="without one, nobody may connect",
-            fix="add a [[listener.client]] table with id, password_file and publish",
+            fix="add a table with id, password_file and publish",
         )
     return load_clients(tables, path.parent)
 
 
 def _parse(path: Path, model: type[_Model]) -> _Model:
     try:
-        return model.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        text = path.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
     except OSError as error:
         fix = "name a file that exists and that this user may read"
         raise MalformedClients(f"cannot be read: {error.strerror}", where=str(path), fix=fix) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise MalformedClients(f"not TOML: {error}", where=str(path), fix="mend the syntax") from None
+    try:
+        return model.model_validate(document)
     except ValidationError as invalid:
-        found = [f"{_path_of(error['loc'])}: {error['msg']}" for error in invalid.errors()]
-        fix = "a table is: id, one of password_file or password_hash, publish = [topic filters]"
-        raise MalformedClients("; ".join(found), where=str(path), fix=fix) from None
-
-
-def _path_of(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part + 1) if isinstance(part, int) else part for part in location) or "file"
+        line_of = locate(text)
+        raise ExceptionGroup(
+            "clients",
+            [
+                MalformedClients(
+                    f"{mistake['loc'][-1]}: {mistake['msg'].removeprefix('Value error, ')}",
+                    where=f"{path}:{line_of(mistake['loc'])}",
+                    fix="a client is: id, one of password_file and password_hash, publish = [topic filters]",
+                )
+                for mistake in invalid.errors()
+            ],
+        ) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import secrets
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +13,9 @@ from broker.connection import Connection, Hold
 from broker.counters import Counters, CounterSnapshot
 from broker.lasting_sessions import LastingSessions
 from broker.limits import Limits
+from broker.ports import bind_fault
 from broker.refusals import Refusal
 from broker.session import Admission, Outcome
-from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,18 +25,6 @@ if TYPE_CHECKING:
     from broker.publications import AckToken, PublicationHandler
 
 _log = logging.getLogger(__name__)
-
-
-class PortTaken(EnvironmentFault):
-    """Another program listens where we should."""
-
-    code = "port_taken"
-
-
-class PortUnavailable(EnvironmentFault):
-    """An address or port this machine does not offer us."""
-
-    code = "port_unavailable"
 
 
 class Listener:
@@ -86,7 +73,7 @@ class Listener:
                 lambda: Connection(self, self._limits), self._host, self._port, backlog=512
             )
         except OSError as error:
-            raise self._bind_fault(error) from None
+            raise bind_fault(self._host, self._port, error) from None
 
     @property
     def port(self) -> int:
@@ -233,19 +220,3 @@ class Listener:
         if refusal.word not in self._logged and refusal is not Refusal.SHUTTING_DOWN:
             self._logged.add(refusal.word)
             _log.warning("refused for the first time: %s; from now on it is only counted", refusal.word)
-
-    def _bind_fault(self, error: OSError) -> EnvironmentFault:
-        where = f"{self._host}:{self._port}"
-        if error.errno == errno.EADDRINUSE:
-            return PortTaken(
-                f"port {self._port} is taken by another program",
-                where=where,
-                why="devices would reach that program and not the agent",
-                fix=f"see which one with `ss -ltnp 'sport = :{self._port}'`, then stop it or configure another port",
-            )
-        return PortUnavailable(
-            f"cannot listen there: {error.strerror or error}",
-            where=where,
-            why="devices could not connect",
-            fix="configure an address of this machine, and a port from 1024 upwards",
-        )
