@@ -19,10 +19,10 @@ def run(
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)] = 1883,
 ) -> None:
     """Run amqtt with the same credentials and ACL as the agent's listener. For trials, not for a school."""
-    import asyncio
+    import asyncio  # noqa: PLC0415 - `bansui --help` stays quick
 
-    from broker.clients import load_agent_clients, load_clients_file
-    from broker.trial import CAVEAT, run_trial
+    from broker.clients import load_agent_clients, load_clients_file  # noqa: PLC0415 - extras stay optional
+    from broker.trial import CAVEAT, run_trial  # noqa: PLC0415 - the same
 
     if clients is not None and config is None:
         credentials = load_clients_file(clients)
@@ -42,7 +42,7 @@ def run(
 @app.command()
 def hash_password() -> None:
     """Print the hash of a password for `password_hash`; asks for it, or takes the first line of stdin."""
-    from broker.credentials import ScryptHash
+    from broker.credentials import ScryptHash  # noqa: PLC0415 - the same
 
     if sys.stdin.isatty():
         password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
