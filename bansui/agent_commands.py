@@ -1,0 +1,139 @@
+"""`bansui agent`: run the on-site agent, check its configuration, see its state, audit its balance."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bansui.clock_option import ClockOption, parse_clock
+
+if TYPE_CHECKING:
+    from edge_agent.config_file import LoadedConfiguration
+    from edge_agent.store.audit import Audit
+
+app = typer.Typer(help="The on-site agent.", no_args_is_help=True)
+
+Config = Annotated[Path, typer.Option("--config", help="The agent's TOML file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+@app.command()
+def run(
+    config: Config,
+    clock: ClockOption = "",
+    pid_file: Annotated[Path | None, typer.Option(help="Write the process id here once it is ready.")] = None,
+) -> None:
+    """Run the agent until it is told to end (SIGTERM or Ctrl-C)."""
+    from edge_agent.agent import Agent  # noqa: PLC0415 - extras stay optional, and --help quick
+    from edge_agent.config_file import load  # noqa: PLC0415
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    agent = Agent(load(config), parse_clock(clock))
+
+    def ready() -> None:
+        devices = "" if agent.listener_port is None else f"devices connect to port {agent.listener_port}; "
+        print(f"agent ready: {devices}health on http://127.0.0.1:{agent.health.port}/healthz", flush=True)
+        if pid_file is not None:
+            pid_file.write_text(str(os.getpid()))
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await agent.run(stop, ready)
+
+    asyncio.run(work())
+
+
+@app.command()
+def validate(config: Config, as_json: AsJson = False) -> None:
+    """Check the configuration, drivers and secrets included; all mistakes at once, each with its line."""
+    from edge_agent.bindings import bind  # noqa: PLC0415
+    from edge_agent.config_file import ConfigurationMistakes, load  # noqa: PLC0415
+
+    try:
+        loaded = load(config)
+        bind(loaded)
+    except ConfigurationMistakes as error:
+        if not as_json:
+            raise
+        mistakes = [dataclasses.asdict(mistake) for mistake in error.mistakes]
+        print(json.dumps({"valid": False, "mistakes": mistakes}, ensure_ascii=False))
+        raise typer.Exit(2) from None
+    counts = {"rooms": len(loaded.tables.room), "devices": len(loaded.tables.device)}
+    if as_json:
+        print(json.dumps({"valid": True, "mistakes": [], **counts}))
+    else:
+        print(f"{config} is valid: {counts['devices']} devices in {counts['rooms']} rooms")
+
+
+@app.command()
+def status(config: Config, clock: ClockOption = "", as_json: AsJson = False) -> None:
+    """What the agent holds: hours stored, hours of room left, what waits. Works beside a running agent or without."""
+    from edge_agent.config_file import load  # noqa: PLC0415
+
+    loaded = load(config)
+    found = _audit(loaded)
+    now_ms = parse_clock(clock).now()
+    disk = os.statvfs(_folder(loaded))
+    free_bytes = disk.f_bavail * disk.f_frsize
+    stored_minutes = 0 if found.oldest_stored_ms is None else max(0, (now_ms - found.oldest_stored_ms) // 60_000)
+    figures = {
+        "epoch": found.epoch,
+        "last_sequence": found.last_sequence,
+        "unacknowledged_batches": found.unacknowledged_batches,
+        "waiting_summaries": found.balance["waiting"],
+        "stored_minutes": stored_minutes,
+        "free_bytes": free_bytes,
+        "open_readings": found.balance["open"],
+    }
+    if as_json:
+        print(json.dumps(figures))
+        return
+    print(
+        f"stored      {stored_minutes // 60} h {stored_minutes % 60:02d} min, {figures['waiting_summaries']} summaries"
+    )
+    print(f"batches     {found.unacknowledged_batches} sent and not yet acknowledged, last {found.last_sequence}")
+    print(f"open        {figures['open_readings']} readings in windows that are not over")
+    print(f"disk        {free_bytes >> 20} MiB free")
+
+
+@app.command()
+def audit(config: Config, as_json: AsJson = False) -> None:
+    """Check that every reading and every summary is accounted for, and the chain of batches whole; exit 1 if not."""
+    from edge_agent.config_file import load  # noqa: PLC0415
+
+    found = _audit(load(config))
+    if as_json:
+        print(json.dumps({"closes": found.closes, **dataclasses.asdict(found)}))
+    else:
+        for name, number in found.balance.items():
+            print(f"{name:<14}{number:>12}")
+        for reason, number in sorted(found.rejected.items()):
+            print(f"  rejected, {reason}: {number}")
+        for fault in found.faults:
+            print(f"✕ {fault}")
+        print("the balance closes" if found.closes else "the balance does not close")
+    if not found.closes:
+        raise typer.Exit(1)
+
+
+def _audit(loaded: LoadedConfiguration) -> Audit:
+    from edge_agent.bindings import bind  # noqa: PLC0415
+    from edge_agent.store.audit import audit as audit_store  # noqa: PLC0415
+
+    tables = loaded.tables
+    return audit_store(_folder(loaded), tables.timetable.compile(tables.zone), bind(loaded).bindings)
+
+
+def _folder(loaded: LoadedConfiguration) -> Path:
+    return loaded.folder / loaded.tables.agent.state

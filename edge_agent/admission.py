@@ -1,0 +1,163 @@
+"""From a frame to readings: whose it is, what the driver finds in it, and what of that may come in.
+
+Default deny: a topic that no device has, a field that no driver declares, a value that no such sensor could
+measure and a message that only repeats what was retained are rejected, each counted with its reason. What is
+refused leaves a driver, a reason and a length; never a payload, never a topic.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from device_drivers.contract import Decoded, FrameRefused
+from edge_agent.transactions import QuarantineEntry
+from telemetry import Reading, TimeSource, quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from device_drivers.contract import Driver, Measurement
+    from edge_agent.events import Arrival
+    from edge_agent.privacy.rules import Rule
+    from edge_agent.windows import Cadence
+
+_log = logging.getLogger(__name__)
+
+UNKNOWN_DEVICE: Final = "unknown_device"
+RETAINED: Final = "retained"
+DRIVER_FAULT: Final = "driver_fault"
+NO_READING: Final = "no_reading"
+OUT_OF_RANGE: Final = "out_of_range"
+UNDECLARED: Final = "undeclared"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Binding:
+    """A device as the configuration binds it: its driver, its place in the school, and the rule of each quantity."""
+
+    device: str
+    building: str
+    room: str
+    driver_id: str
+    driver: Driver
+    cadence: Cadence
+    rules: Mapping[str, Rule]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockTolerance:
+    """Which device clocks are believed."""
+
+    ahead_ms: int
+    behind_ms: int
+
+    def event_time(self, stated_ms: int | None, received_ms: int) -> tuple[int, TimeSource]:
+        """The device's time if its clock can be believed, else the time of arrival."""
+        if stated_ms is not None and -self.behind_ms <= stated_ms - received_ms <= self.ahead_ms:
+            return stated_ms, TimeSource.DEVICE
+        return received_ms, TimeSource.ARRIVAL
+
+
+@dataclass(slots=True)
+class Admitted:
+    """What became of one frame."""
+
+    device: str
+    readings: list[Reading] = field(default_factory=list)
+    rejected: dict[str, int] = field(default_factory=dict)
+    dropped: int = 0
+    """Fields that no driver declares: not readings, but counted."""
+    quarantine: QuarantineEntry | None = None
+
+    @property
+    def received(self) -> int:
+        """Readings the frame held; a frame that gave none counts as one."""
+        return len(self.readings) + sum(self.rejected.values())
+
+    def digest(self) -> bytes:
+        """What a second copy of the message would give again; made of numbers, never of the payload."""
+        text = repr([(r.channel, r.quantity, r.ticks, r.event_ms if r.time_source is TimeSource.DEVICE else 0)
+                     for r in self.readings])  # fmt: skip
+        return hashlib.blake2b(f"{self.device} {text} {self.rejected}".encode(), digest_size=16).digest()
+
+
+class Admission:
+    """Admits frames for the devices that are bound; keeps no state between frames but which drivers fail."""
+
+    def __init__(self, bindings: Iterable[tuple[Binding, str]], tolerance: ClockTolerance) -> None:
+        """`bindings` come with the topic that a device publishes to, empty for one that does not publish."""
+        self.bindings: dict[str, Binding] = {}
+        self._by_topic: dict[str, Binding] = {}
+        self._by_prefix: list[tuple[str, Binding]] = []
+        self._tolerance = tolerance
+        self._failing: set[str] = set()
+        for binding, topic in bindings:
+            self.bindings[binding.device] = binding
+            if topic.endswith("/#"):
+                self._by_topic[topic[:-2]] = binding
+                self._by_prefix.append((topic[:-1], binding))
+            elif topic:
+                self._by_topic[topic] = binding
+
+    def admit(self, arrival: Arrival) -> Admitted:
+        """Understand one frame, and sort what it holds."""
+        binding = self.bindings.get(arrival.device) if arrival.device else self._bound_to(arrival.frame.topic)
+        if binding is None:
+            return self._refused("", "", UNKNOWN_DEVICE, arrival)
+        try:
+            decoded = self._decode(binding, arrival)
+        except FrameRefused as refusal:
+            return self._refused(binding.device, binding.driver_id, refusal.reason, arrival)
+        admitted = Admitted(binding.device, dropped=len(decoded.dropped))
+        for measurement in decoded.measurements:
+            self._sort(measurement, binding, arrival, admitted)
+        if not admitted.received:
+            admitted.rejected[NO_READING] = 1
+        return admitted
+
+    def _bound_to(self, topic: str) -> Binding | None:
+        binding = self._by_topic.get(topic)
+        if binding is None:
+            matches = [(len(prefix), bound) for prefix, bound in self._by_prefix if topic.startswith(prefix)]
+            binding = max(matches, key=lambda match: match[0])[1] if matches else None
+        return binding
+
+    def _decode(self, binding: Binding, arrival: Arrival) -> Decoded:
+        """Call the driver; whatever it raises stays here, said once when it begins and once when it ends."""
+        try:
+            decoded = binding.driver.decode(arrival.frame)
+        except FrameRefused:
+            raise
+        except Exception as error:  # noqa: BLE001 - the boundary that keeps a vendor's mistake from the others
+            if binding.device not in self._failing:
+                self._failing.add(binding.device)
+                _log.error("driver %s fails on device %s: %s", binding.driver_id, binding.device, type(error).__name__)
+            raise FrameRefused(DRIVER_FAULT, type(error).__name__) from None
+        if binding.device in self._failing:
+            self._failing.discard(binding.device)
+            _log.info("driver %s understands device %s again", binding.driver_id, binding.device)
+        return decoded
+
+    def _sort(self, measurement: Measurement, binding: Binding, arrival: Arrival, admitted: Admitted) -> None:
+        entry = quantity(measurement.quantity)
+        reason = ""
+        if entry.id not in binding.rules:
+            reason = UNDECLARED
+        elif not entry.is_plausible(measurement.value):
+            reason = OUT_OF_RANGE
+        elif arrival.retained and measurement.event_ms is None:
+            reason = RETAINED
+        if reason:
+            admitted.rejected[reason] = admitted.rejected.get(reason, 0) + 1
+            return
+        event_ms, source = self._tolerance.event_time(measurement.event_ms, arrival.received_ms)
+        ticks = entry.to_ticks(measurement.value)
+        reading = Reading(binding.device, measurement.channel, entry.id, ticks, event_ms, source)
+        admitted.readings.append(reading)
+
+    def _refused(self, device: str, driver: str, reason: str, arrival: Arrival) -> Admitted:
+        entry = QuarantineEntry(driver, reason, len(arrival.frame.payload))
+        return Admitted(device, rejected={reason: 1}, quarantine=entry)

@@ -1,0 +1,290 @@
+"""Wires the agent and supervises it: intakes, core, store thread, uplink, health page. It holds no logic."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+from broker.clients import load_clients
+from broker.listener import Listener
+from broker.publications import AckToken
+from device_drivers.contract import PollDriver, StreamDriver
+from edge_agent.bindings import bind
+from edge_agent.core import Core, Timing
+from edge_agent.events import Acknowledge, Arrived, Commit, Send, Tick
+from edge_agent.health import Health, HealthServer
+from edge_agent.intake.listener import ListenerIntake
+from edge_agent.intake.serial_line import SerialIntake
+from edge_agent.intake.subscriber import BrokerAddress, SubscriberIntake, SubscriberToken
+from edge_agent.intake.tcp_poll import TcpPollIntake
+from edge_agent.reporting import Surroundings
+from edge_agent.state import State
+from edge_agent.store import Store, StoreThread
+from edge_agent.uplink import Uplink
+from telemetry import EnvironmentFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    import apsw
+
+    from edge_agent.admission import Binding
+    from edge_agent.config_file import LoadedConfiguration
+    from edge_agent.events import Arrival, Effect, Event
+    from telemetry import Clock
+
+_log = logging.getLogger(__name__)
+
+TICK_S: Final = 0.02
+"""How often the core is told that time passed: a fifth of the group commit's wait."""
+LONGEST_FAREWELL_S: Final = 10.0
+
+
+class StoreFailed(EnvironmentFault):
+    """The disk failed under the store; nothing more may be acknowledged."""
+
+    code = "store_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seams:
+    """Where tests put their hands in: what the agent writes with, and what it sends and acknowledges through."""
+
+    wrap_store: Callable[[Store], Store] = lambda store: store
+    wrap_send: Callable[[Callable[[Send], None]], Callable[[Send], None]] = lambda offer: offer
+    wrap_acknowledge: Callable[[Callable[[Acknowledge], None]], Callable[[Acknowledge], None]] = lambda call: call
+
+
+class Agent:
+    """One agent, from its configuration to its end."""
+
+    def __init__(self, loaded: LoadedConfiguration, clock: Clock, seams: Seams | None = None) -> None:
+        """Check all that needs no connection. Raises `ConfigurationError`, `EnvironmentFault`."""
+        seams = seams or Seams()
+        tables = loaded.tables
+        self._tables = tables
+        self._clock = clock
+        self._admission = bind(loaded)
+        token = loaded.read_secret(tables.uplink.token_file, "uplink.token_file")
+        self._listener_clients = load_clients(tables.listener.client, loaded.folder) if tables.listener else None
+        self._subscriber = _subscriber(loaded, clock, self._deliver)
+        self._store = seams.wrap_store(Store(state_folder(loaded), new_epoch=new_epoch))
+        state = State.rebuild(self._store.load(), tables.timetable.compile(tables.zone), self._admission.bindings)
+        self.core = Core(
+            school=tables.agent.school,
+            admission=self._admission,
+            state=state,
+            clock=clock,
+            rng=random.Random(),  # noqa: S311 - spreads retries, guards nothing
+            timing=_timing(loaded),
+            surroundings=Surroundings(version_number(), int.from_bytes(loaded.digest[:6]), self._store.free_bytes),
+            new_epoch=new_epoch,
+        )
+        self._uplink = Uplink(
+            tables.uplink.url,
+            token,
+            district=tables.agent.district,
+            school=tables.agent.school,
+            report=self._handle,
+        )
+        self._offer = seams.wrap_send(self._uplink.offer)
+        self._acknowledge = seams.wrap_acknowledge(self._hand_back)
+        self._listener: Listener | None = None
+        self._thread: StoreThread | None = None
+        self._polled = _device_intakes(loaded, self._admission.bindings, clock, self._deliver)
+        self.health = HealthServer(
+            Health(self.core.report, lambda: self.core.state.counts, self._unavailable, lambda: self._uplink.is_up),
+            tables.health.port,
+        )
+        self._failure: asyncio.Future[None] | None = None
+
+    @property
+    def listener_port(self) -> int | None:
+        """The port devices connect to, once the agent runs."""
+        return self._listener.port if self._listener is not None else None
+
+    async def run(self, stop: asyncio.Event, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Work until `stop` is set; then commit what is pending and leave. Raises `EnvironmentFault`."""
+        loop = asyncio.get_running_loop()
+        self._failure = loop.create_future()
+        self._thread = StoreThread(self._store, loop, self._handle, self._failed)
+        try:
+            await self._start_listener(self._remembered())
+            await self.health.start()
+            on_ready()
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._uplink.run(), name="uplink"),
+                    group.create_task(self._tick(), name="tick"),
+                    *(group.create_task(_supervised(intake), name=f"intake {name}") for name, intake in self._polled),
+                ]
+                if self._subscriber is not None:
+                    tasks.append(group.create_task(self._subscriber.run(), name="intake subscriber"))
+                stopping = group.create_task(stop.wait(), name="stop")
+                ends: set[asyncio.Future[Any]] = {stopping, self._failure}
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                for task in (stopping, *tasks):
+                    task.cancel()
+            if self._failure.done():
+                self._failure.result()
+            await self._farewell()
+        finally:
+            await self._end()
+
+    def _remembered(self) -> set[str]:
+        return {session for session, _ in self.core.state.receipts}
+
+    async def _start_listener(self, remembered: set[str]) -> None:
+        table = self._tables.listener
+        if table is None or self._listener_clients is None:
+            return
+        handler = ListenerIntake(self._clock, self._deliver)
+        self._listener = Listener(
+            table.host, table.port, credentials=self._listener_clients, handler=handler, remembered=remembered
+        )
+        await self._listener.start()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._handle(Tick())
+
+    async def _farewell(self) -> None:
+        """Commit what came in, so that a planned stop leaves nothing to be sent twice."""
+        if self._listener is not None:
+            await self._listener.stop()
+            self._listener = None
+        self.core.flush()
+        deadline = self._clock.monotonic() + LONGEST_FAREWELL_S
+        self._handle(Tick())
+        while not self.core.is_idle and self._clock.monotonic() < deadline:
+            await asyncio.sleep(TICK_S)
+            self._handle(Tick())
+
+    async def _end(self) -> None:
+        if self._listener is not None:
+            await self._listener.stop()
+        await self.health.stop()
+        assert self._thread is not None
+        self._thread.stop()
+        self._store.close()
+
+    def _deliver(self, arrivals: Sequence[Arrival]) -> None:
+        self._handle(Arrived(arrivals))
+
+    def _handle(self, event: Event) -> None:
+        for effect in self.core.handle(event):
+            self._do(effect)
+
+    def _do(self, effect: Effect) -> None:
+        match effect:
+            case Commit(transaction):
+                assert self._thread is not None
+                self._thread.submit(transaction)
+            case Acknowledge():
+                self._acknowledge(effect)
+            case Send():
+                self._offer(effect)
+
+    def _hand_back(self, effect: Acknowledge) -> None:
+        if self._listener is not None:
+            self._listener.acknowledge(token for token in effect.tokens if isinstance(token, AckToken))
+        if self._subscriber is not None:
+            self._subscriber.acknowledge(token for token in effect.tokens if isinstance(token, SubscriberToken))
+
+    def _failed(self, error: apsw.Error) -> None:
+        assert self._failure is not None
+        if not self._failure.done():
+            self._failure.set_exception(
+                StoreFailed(
+                    f"the store cannot be written: {type(error).__name__}",
+                    why="what is not on disk may not be acknowledged; devices and broker keep it",
+                    fix="check the disk (`df`, `dmesg`), then start the agent again",
+                )
+            )
+
+    def _unavailable(self) -> int:
+        return sum(not intake.availability.is_available for _, intake in self._polled)
+
+
+async def _supervised(intake: SerialIntake | TcpPollIntake) -> None:
+    """Keep an intake running whatever its driver raises, so that no vendor's mistake reaches the others."""
+    while True:
+        try:
+            await intake.run()
+        except Exception as error:  # noqa: BLE001 - the supervisor's boundary
+            await asyncio.sleep(intake.availability.down(f"its driver fails with {type(error).__name__}"))
+
+
+def new_epoch() -> str:
+    """A name no other database has: 64 random bits in hexadecimal."""
+    return secrets.token_hex(8)
+
+
+def version_number() -> int:
+    """This program's version as major * 10000 + minor * 100 + patch."""
+    major, minor, patch = (int(part) for part in version("bansui").split(".")[:3])
+    return major * 10_000 + minor * 100 + patch
+
+
+def state_folder(loaded: LoadedConfiguration) -> Path:
+    """Where an agent of this configuration keeps its store."""
+    return loaded.folder / loaded.tables.agent.state
+
+
+def _timing(loaded: LoadedConfiguration) -> Timing:
+    tables = loaded.tables
+    return Timing(
+        group_commit_s=tables.store.group_commit_ms / 1000,
+        checkpoint_s=tables.store.checkpoint_s,
+        lateness_ms=tables.windows.lateness_s * 1000,
+        batch_every_s=tables.uplink.interval_s,
+        report_every_s=tables.uplink.report_s,
+        retry_s=tables.uplink.retry_s,
+        ledger_ms=tables.store.ledger_days * 86_400_000,
+    )
+
+
+def _subscriber(
+    loaded: LoadedConfiguration, clock: Clock, deliver: Callable[[Sequence[Arrival]], None]
+) -> SubscriberIntake | None:
+    table = loaded.tables.subscriber
+    if table is None:
+        return None
+    password = loaded.read_secret(table.password_file, "subscriber.password_file") if table.password_file else ""
+    address = BrokerAddress(
+        host=table.host,
+        port=table.port,
+        client_id=table.client_id,
+        username=table.username,
+        password=password,
+        topics=table.topics,
+    )
+    return SubscriberIntake(address, clock, deliver)
+
+
+def _device_intakes(
+    loaded: LoadedConfiguration,
+    bindings: Mapping[str, Binding],
+    clock: Clock,
+    deliver: Callable[[Sequence[Arrival]], None],
+) -> list[tuple[str, SerialIntake | TcpPollIntake]]:
+    """An intake for each device that does not come by MQTT."""
+    intakes: list[tuple[str, SerialIntake | TcpPollIntake]] = []
+    for device in loaded.tables.device:
+        driver = bindings[device.id].driver
+        if device.serial is not None:
+            assert isinstance(driver, StreamDriver)
+            intakes.append((device.id, SerialIntake(device.id, device.serial, driver, clock, deliver)))
+        elif device.tcp is not None:
+            assert isinstance(driver, PollDriver)
+            every_ms = device.cadence_s * 1000
+            intake = TcpPollIntake(device.id, device.tcp, driver, every_ms, clock=clock, deliver=deliver)
+            intakes.append((device.id, intake))
+    return intakes

@@ -1,0 +1,66 @@
+"""Closing windows: what each was, what of that may leave, and the line that will carry it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edge_agent.events import Tally
+from edge_agent.transactions import NewSummary
+from edge_agent.windows import aggregate
+from telemetry import Series, Summary, encode, encode_series
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edge_agent.admission import Binding
+    from edge_agent.state import SeriesKey, State
+    from edge_agent.windows import Window
+
+
+@dataclass(slots=True)
+class Closing:
+    """The outcome of closing every window that ends at or before a horizon."""
+
+    horizon_ms: int
+    summaries: list[NewSummary] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+    windows: list[tuple[SeriesKey, Window]] = field(default_factory=list)
+    """In the order in which they are dropped once the transaction is on disk."""
+
+
+def close_windows(state: State, bindings: Mapping[str, Binding], school: str, horizon_ms: int) -> Closing:
+    """Summarise the windows that are over. Changes nothing: the state follows when the commit is done."""
+    closing = Closing(horizon_ms)
+    for key, windows in state.series.items():
+        carried = windows.carried
+        for window in windows.over(horizon_ms):
+            binding = bindings.get(key.device)
+            closing.windows.append((key, window))
+            if binding is None or key.quantity not in binding.rules:
+                closing.tally.add("withheld", window.readings, device=key.device, reason="device_removed")
+                continue
+            rule = binding.rules[key.quantity]
+            fields = rule.told(aggregate(rule.quantity, window, carried, binding.cadence))
+            carried = max(filter(None, (carried, window.last())), default=None)
+            closing.summaries.append(summary_line(key, binding, school, window, fields))
+            closing.tally.add("summarised", window.readings, device=key.device)
+    closing.tally.add("summaries", len(closing.summaries))
+    return closing
+
+
+def summary_line(
+    key: SeriesKey, binding: Binding, school: str, window: Window, fields: Mapping[str, int]
+) -> NewSummary:
+    """One summary as the outbox keeps it."""
+    series = Series(
+        quantity=key.quantity,
+        school=school,
+        building=binding.building,
+        room=binding.room,
+        device=key.device,
+        window_s=window.length_s,
+        channel=key.channel,
+    )
+    line = encode(Summary(series, window.start_ms, fields))
+    return NewSummary(encode_series(series), window.start_ms, line)

@@ -1,0 +1,230 @@
+"""What an agent's configuration may say: the tables of agent.toml, checked as a whole."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import itertools
+import re
+import zoneinfo
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from broker.clients import ClientTable
+from edge_agent.privacy.classes import Role
+from edge_agent.timetable import Timetable
+from telemetry import Placement
+
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+def _time(text: str) -> str:
+    if re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00", text) is None:
+        raise ValueError("a time of day is written HH:MM")
+    return text
+
+
+TimeOfDay = Annotated[str, AfterValidator(_time)]
+
+
+class Table(BaseModel):
+    """A table of the file: no key it does not know, no change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AgentTable(Table):
+    """[agent]: who this agent is and where it keeps its store."""
+
+    id: Code
+    district: Code
+    school: Code
+    timezone: str
+    state: str = "state"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if name not in zoneinfo.available_timezones():
+            raise ValueError("not a time zone of the IANA database, such as Asia/Shanghai")
+        return name
+
+
+class HealthTable(Table):
+    """[health]: the local page for supervision."""
+
+    port: Port = 9464
+
+
+class UplinkTable(Table):
+    """[uplink]: the centre, and how often batches go there."""
+
+    url: str
+    token_file: str
+    interval_s: Seconds = 60
+    report_s: Seconds = 300
+    retry_s: Seconds = 2
+    """The first wait after a failed delivery; it doubles up to five minutes, each wait drawn at random below it."""
+
+    @field_validator("url")
+    @classmethod
+    def _safe_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("the centre is written https://HOST[:PORT]")
+        if parts.scheme == "http" and not _is_loopback(parts.hostname):
+            raise ValueError("http is for loopback alone; use https")
+        return url.rstrip("/")
+
+
+class ListenerTable(Table):
+    """[listener]: the MQTT endpoint that devices connect to."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - devices are other machines; credentials and ACL decide who may publish
+    port: Port = 1883
+    client: tuple[ClientTable, ...] = ()
+
+
+class SubscriberTable(Table):
+    """[subscriber]: the school's own broker."""
+
+    host: str
+    port: Port = 1883
+    client_id: str
+    username: str = ""
+    password_file: str = ""
+    topics: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class WindowsTable(Table):
+    """[windows]: how long a window waits for late readings, and which device clocks are believed."""
+
+    lateness_s: Annotated[int, Field(ge=0, le=86_400)] = 120
+    clock_ahead_s: Annotated[int, Field(ge=0, le=3600)] = 120
+    clock_behind_s: Annotated[int, Field(ge=0, le=30 * 86_400)] = 86_400
+
+
+class StoreTable(Table):
+    """[store]: how the durable store is written, and how long sent bytes are kept."""
+
+    group_commit_ms: Annotated[int, Field(ge=1, le=5000)] = 100
+    checkpoint_s: Seconds = 60
+    ledger_days: Annotated[int, Field(ge=1, le=3650)] = 180
+
+
+class TimetableTable(Table):
+    """[timetable]: when lessons may take place."""
+
+    days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri")
+    hours: tuple[tuple[TimeOfDay, TimeOfDay], ...]
+    holidays: tuple[dt.date, ...] = ()
+    make_up_days: tuple[dt.date, ...] = ()
+
+    @field_validator("hours")
+    @classmethod
+    def _in_order(cls, hours: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        times = [time for pair in hours for time in pair]
+        if any(after <= before for before, after in itertools.pairwise(times)):
+            raise ValueError("hours are pairs [begin, end] in order that do not overlap")
+        return hours
+
+    def compile(self, zone: zoneinfo.ZoneInfo) -> Timetable:
+        """The timetable in the school's zone."""
+        return Timetable(
+            zone=zone,
+            weekdays=frozenset(_DAYS.index(day) for day in self.days),
+            hours=tuple((_clock_time(begin), _clock_time(end)) for begin, end in self.hours),
+            holidays=frozenset(self.holidays),
+            make_up_days=frozenset(self.make_up_days),
+        )
+
+
+class RoomTable(Table):
+    """[[room]]: a place with devices in it."""
+
+    code: Code
+    building: Code
+    placement: Placement = Placement.INDOOR
+
+
+class MqttTable(Table):
+    """Where a device publishes; a topic that ends in /# takes in everything below."""
+
+    topic: Annotated[str, StringConstraints(pattern=r"^[^+#\x00]+(/#)?$", max_length=512)]
+
+
+class SerialTable(Table):
+    """The serial line of a device."""
+
+    port: str
+    baud: Annotated[int, Field(ge=300, le=4_000_000)] = 9600
+
+
+class TcpTable(Table):
+    """The address of a device that is asked over TCP."""
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)]
+    password_file: str = ""
+
+
+class DeviceTable(Table):
+    """[[device]]: one device, bound to a room, a role and a driver."""
+
+    id: Code
+    room: Code
+    role: Role
+    driver: str
+    model: str = ""
+    cadence_s: Annotated[int, Field(ge=1, le=86_400)] = 60
+    stale_after_s: Annotated[int, Field(ge=1, le=86_400)] | None = None
+    """For how long its last value still stands; three cadences unless stated."""
+    mqtt: MqttTable | None = None
+    serial: SerialTable | None = None
+    tcp: TcpTable | None = None
+    options: dict[str, str | int | float | bool] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_transport(self) -> DeviceTable:
+        if sum(table is not None for table in (self.mqtt, self.serial, self.tcp)) != 1:
+            raise ValueError("a device has exactly one of mqtt, serial and tcp")
+        return self
+
+
+class Configuration(Table):
+    """The whole of agent.toml."""
+
+    agent: AgentTable
+    health: HealthTable = HealthTable()
+    uplink: UplinkTable
+    listener: ListenerTable | None = None
+    subscriber: SubscriberTable | None = None
+    timetable: TimetableTable
+    windows: WindowsTable = WindowsTable()
+    store: StoreTable = StoreTable()
+    room: tuple[RoomTable, ...]
+    device: tuple[DeviceTable, ...]
+
+    @property
+    def zone(self) -> zoneinfo.ZoneInfo:
+        """The school's time zone."""
+        return zoneinfo.ZoneInfo(self.agent.timezone)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _clock_time(text: str) -> dt.time:
+    return dt.time.max if text == "24:00" else dt.time.fromisoformat(text)

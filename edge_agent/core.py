@@ -1,0 +1,264 @@
+"""The agent's core: a synchronous state machine. Events in, effects out; time, randomness and disk are handed in.
+
+One transaction is under way at a time. What it will change in memory changes when it is on disk, so a crash at
+any moment leaves what a restart rebuilds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.closing import Closing, close_windows
+from edge_agent.delivery import DeliveryPlan
+from edge_agent.events import (
+    Acknowledge,
+    Arrival,
+    Arrived,
+    Commit,
+    Committed,
+    Delivered,
+    Forked,
+    Refused,
+    Tick,
+    Undelivered,
+)
+from edge_agent.journalling import journal_transaction
+from edge_agent.reporting import Rate, report_of, totals
+from edge_agent.transactions import Kind, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from edge_agent.admission import Admission
+    from edge_agent.events import Effect, Event
+    from edge_agent.reporting import Surroundings
+    from edge_agent.state import State
+    from telemetry import Clock
+    from telemetry.uplink_contract import AgentReport
+
+MOST_FRAMES: Final = 2000
+"""Frames in one journal transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long the core waits for what."""
+
+    group_commit_s: float = 0.1
+    checkpoint_s: float = 60
+    checkpoint_readings: int = 500_000
+    """Readings after which a checkpoint is due whatever the time: about 16 MiB of journal."""
+    lateness_ms: int = 120_000
+    close_every_s: float = 0.2
+    batch_every_s: float = 60
+    report_every_s: float = 300
+    retry_s: float = 2
+    ledger_ms: int = 180 * 86_400_000
+
+
+@dataclass(slots=True)
+class _Timers:
+    """Monotonic moments at which something was last done."""
+
+    checkpoint: float
+    close: float
+    journal_readings: int = 0
+    waiting_since: float | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Core:
+    """What the agent does, without doing it.
+
+    `handle` is called on one thread, for one event after another, and returns what is to be done about it.
+    """
+
+    school: str
+    admission: Admission
+    state: State
+    clock: Clock
+    rng: Random
+    timing: Timing
+    surroundings: Surroundings
+    new_epoch: Callable[[], str]
+    delivery: DeliveryPlan = field(init=False)
+    _pending: deque[Arrival] = field(default_factory=deque)
+    _verdicts: deque[Transaction] = field(default_factory=deque)
+    _under_way: Transaction | None = None
+    _closing: Closing | None = None
+    _started_ms: int = 0
+    _rate: Rate = field(init=False)
+    _timers: _Timers = field(init=False)
+
+    def __post_init__(self) -> None:
+        now = self.clock.monotonic()
+        self._started_ms = self.clock.now()
+        self._rate = Rate(totals(self.state.counts).get("summaries", 0), self._started_ms)
+        self._timers = _Timers(checkpoint=now, close=now)
+        self.delivery = DeliveryPlan(self.timing, self.rng, now)
+
+    @property
+    def pending(self) -> int:
+        """Frames taken in that are not yet on disk."""
+        return len(self._pending) + (len(self._under_way.tokens) if self._under_way else 0)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits for the disk."""
+        return self._under_way is None and not self._pending and not self._verdicts
+
+    def handle(self, event: Event) -> list[Effect]:
+        """Take in one event; return what is to be done, in order."""
+        effects: list[Effect] = []
+        match event:
+            case Arrived(arrivals):
+                if arrivals and self._timers.waiting_since is None:
+                    self._timers.waiting_since = self.clock.monotonic()
+                self._pending.extend(arrivals)
+            case Committed():
+                effects += self._committed(event)
+            case Tick():
+                pass
+            case _:
+                self._answered(event)
+        if self._under_way is None:
+            self._under_way = self._next()
+            if self._under_way is not None:
+                effects.append(Commit(self._under_way))
+        effects += self.delivery.due(self.state, self.clock.monotonic())
+        return effects
+
+    def report(self) -> AgentReport:
+        """The balance and the agent's state as they are now."""
+        return report_of(self.state, self.clock.now(), self.surroundings, self._rate)
+
+    def flush(self) -> None:
+        """Let the next events commit what is pending and checkpoint, without waiting for their time."""
+        self._timers.waiting_since = float("-inf") if self._pending else None
+        self._timers.checkpoint = float("-inf")
+
+    def _next(self) -> Transaction | None:
+        """The next transaction that is due; what the clock makes due comes before what devices send."""
+        now = self.clock.monotonic()
+        if self._verdicts:
+            return self._verdicts.popleft()
+        return self._close_due(now) or self._checkpoint_due(now) or self._seal_due(now) or self._journal_due(now)
+
+    def _close_due(self, now: float) -> Transaction | None:
+        if now - self._timers.close < self.timing.close_every_s:
+            return None
+        self._timers.close = now
+        horizon_ms = self.clock.now() - self.timing.lateness_ms
+        if horizon_ms < self._started_ms or horizon_ms <= self.state.closed_until_ms:
+            return None  # devices that waited for the agent to come back have their lateness too
+        closing = close_windows(self.state, self.admission.bindings, self.school, horizon_ms)
+        if not closing.windows:
+            return None
+        self._closing = closing
+        return Transaction(
+            kind=Kind.CLOSE,
+            counts=closing.tally.counts,
+            summaries=closing.summaries,
+            closed_until_ms=horizon_ms,
+        )
+
+    def _checkpoint_due(self, now: float) -> Transaction | None:
+        readings = self._timers.journal_readings
+        if now - self._timers.checkpoint < self.timing.checkpoint_s and readings < self.timing.checkpoint_readings:
+            return None
+        self._timers.checkpoint = now
+        self._timers.journal_readings = 0
+        return Transaction(
+            kind=Kind.CHECKPOINT,
+            checkpoint=self.state.checkpoint(),
+            timetable_days=dict(self.state.timetable.days),
+            ledger_before_ms=self.clock.now() - self.timing.ledger_ms,
+        )
+
+    def _seal_due(self, now: float) -> Transaction | None:
+        order = self.delivery.seal_due(self.state, now, self.clock.now(), self.report)
+        return Transaction(kind=Kind.SEAL, seal=order) if order is not None else None
+
+    def _journal_due(self, now: float) -> Transaction | None:
+        since = self._timers.waiting_since
+        if since is None or (now - since < self.timing.group_commit_s and len(self._pending) < MOST_FRAMES):
+            return None
+        arrivals = [self._pending.popleft() for _ in range(min(len(self._pending), MOST_FRAMES))]
+        self._timers.waiting_since = now if self._pending else None
+        return journal_transaction(arrivals, self.admission, self.state, self.school)
+
+    def _committed(self, event: Committed) -> list[Effect]:
+        transaction = event.transaction
+        assert transaction is self._under_way
+        self._under_way = None
+        for key, number in transaction.counts.items():
+            self.state.counts[key] = self.state.counts.get(key, 0) + number
+        self._add_waiting(transaction)
+        match transaction.kind:
+            case Kind.JOURNAL:
+                return self._journalled(transaction)
+            case Kind.CLOSE:
+                self._closed(transaction)
+            case Kind.SEAL:
+                if event.batch is not None:
+                    self.delivery.sealed(self.state, event.batch)
+            case Kind.MARK:
+                self.delivery.marked(self.state, transaction.sequence)
+            case Kind.REFUSE:
+                self.delivery.refused(self.state, transaction.sequence)
+            case Kind.FORK:
+                self.delivery.forked(self.state, transaction.epoch)
+            case Kind.CHECKPOINT:
+                pass
+        return []
+
+    def _add_waiting(self, transaction: Transaction) -> None:
+        if transaction.summaries:
+            self.state.waiting += len(transaction.summaries)
+            oldest = min(summary.start_ms for summary in transaction.summaries)
+            known = self.state.oldest_waiting_ms
+            self.state.oldest_waiting_ms = oldest if known is None else min(known, oldest)
+
+    def _journalled(self, transaction: Transaction) -> list[Effect]:
+        for reading in transaction.readings:
+            self.state.apply(reading, self.admission.bindings[reading.device])
+        for receipt in transaction.receipts:
+            self.state.receipts[receipt.session, receipt.packet_id] = receipt.digest
+        self._timers.journal_readings += len(transaction.readings)
+        if transaction.summaries:
+            self.delivery.hurry()  # a safety event waits for no cadence
+        return [Acknowledge(transaction.tokens)] if transaction.tokens else []
+
+    def _closed(self, transaction: Transaction) -> None:
+        assert self._closing is not None
+        assert transaction.closed_until_ms is not None
+        for key, window in self._closing.windows:
+            self.state.series[key].close(window)
+        self.state.closed_until_ms = transaction.closed_until_ms
+        self._closing = None
+
+    def _answered(self, event: Event) -> None:
+        """The centre's word on a batch becomes a transaction, or a later try."""
+        match event:
+            case Delivered(batch) if self._is_waiting(batch.epoch, batch.sequence):
+                self._verdicts.append(Transaction(kind=Kind.MARK, sequence=batch.sequence))
+            case Refused(batch) if self._is_waiting(batch.epoch, batch.sequence):
+                self._verdicts.append(self.delivery.refusal(self.state, batch.sequence))
+            case Forked(batch) if batch.epoch == self.state.epoch and not self._forking():
+                self._verdicts.append(Transaction(kind=Kind.FORK, epoch=self.new_epoch()))
+            case Undelivered(batch, _, retry_after_s):
+                self.delivery.undelivered(batch.sequence, self.clock.monotonic(), retry_after_s)
+            case _:
+                pass  # an answer about a batch that is settled, or of an epoch that is over
+
+    def _is_waiting(self, epoch: str, sequence: int) -> bool:
+        under_way = [*self._verdicts, *([self._under_way] if self._under_way else [])]
+        settled = {tx.sequence for tx in under_way if tx.kind in (Kind.MARK, Kind.REFUSE)}
+        return epoch == self.state.epoch and sequence in self.state.unacknowledged and sequence not in settled
+
+    def _forking(self) -> bool:
+        under_way = [*self._verdicts, *([self._under_way] if self._under_way else [])]
+        return any(tx.kind is Kind.FORK for tx in under_way)

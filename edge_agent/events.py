@@ -1,0 +1,141 @@
+"""What happens to the core, and what the core wants done: the whole of its contact with the world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from device_drivers.contract import Frame
+    from edge_agent.transactions import SealedBatch, Transaction
+    from telemetry.uplink_contract import BatchId
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """By which a message that comes a second time is known: its session and packet id at QoS 1."""
+
+    session: str
+    packet_id: int
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One frame as an intake took it in."""
+
+    frame: Frame
+    received_ms: int
+    device: str = ""
+    """Whose it is; empty over MQTT, where the topic tells."""
+    delivery: Delivery | None = None
+    token: object = None
+    """What the intake wants back once the frame is on disk; None when nobody waits."""
+    retained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Frames came in."""
+
+    arrivals: Sequence[Arrival]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A transaction is on disk; `batch` is what a seal made of the summaries that waited."""
+
+    transaction: Transaction
+    batch: SealedBatch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The centre says that a batch is durable there."""
+
+    batch: BatchId
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The centre will never take this batch as it is: 400, 413 or 422."""
+
+    batch: BatchId
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forked:
+    """The centre has other bytes under this identity: another copy of this store has been here."""
+
+    batch: BatchId
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A batch did not arrive, or nobody knows; to be sent again."""
+
+    batch: BatchId
+    reason: str
+    retry_after_s: float | None = None
+
+
+Event: TypeAlias = Arrived | Tick | Committed | Delivered | Refused | Forked | Undelivered
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Write this transaction, whole, and say when it is on disk."""
+
+    transaction: Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Hand these tokens back to the intakes: their frames are on disk."""
+
+    tokens: Sequence[object]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Offer these exact bytes to the centre."""
+
+    batch: BatchId
+    path: str
+    body: bytes
+
+
+Effect: TypeAlias = Commit | Acknowledge | Send
+
+
+@dataclass(frozen=True, slots=True)
+class CountKey:
+    """What a counter counts: a stage of the balance, for which device, and why."""
+
+    stage: str
+    device: str = ""
+    reason: str = ""
+
+
+Counts: TypeAlias = Mapping[CountKey, int]
+"""How much each counter rises; in readings, where a frame that gave none counts as one."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts that are being gathered."""
+
+    counts: dict[CountKey, int] = field(default_factory=dict)
+
+    def add(self, stage: str, number: int = 1, *, device: str = "", reason: str = "") -> None:
+        """Raise one counter."""
+        if number:
+            key = CountKey(stage, device, reason)
+            self.counts[key] = self.counts.get(key, 0) + number

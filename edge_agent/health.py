@@ -1,0 +1,157 @@
+"""The local page for supervision: /healthz and Prometheus /metrics, on loopback, without device, room or quantity.
+
+Names follow Prometheus conventions; the list with meanings stands in docs/metrics.md and is tested against it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from telemetry import EnvironmentFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from prometheus_client.metrics_core import Metric
+
+    from edge_agent.events import CountKey
+    from telemetry.uplink_contract import AgentReport
+
+LONGEST_REQUEST: Final = 8192
+_BALANCE: Final = ("received", "admitted", "duplicate", "summarised", "late", "gap", "withheld")
+_SUMMARIES: Final = ("summaries", "acknowledged", "merged", "fork", "refused")
+
+
+class Health:
+    """What the page is made of: handed in, so that a page never reaches into the agent."""
+
+    def __init__(
+        self,
+        report: Callable[[], AgentReport],
+        counts: Callable[[], Mapping[CountKey, int]],
+        unavailable: Callable[[], int],
+        uplink_up: Callable[[], bool],
+    ) -> None:
+        self.report = report
+        self.counts = counts
+        self.unavailable = unavailable
+        self.uplink_up = uplink_up
+
+    def as_dict(self) -> dict[str, object]:
+        """What /healthz says; `status` is `ok`, or `degraded` while the centre or a device is out of reach."""
+        report = self.report()
+        well = self.uplink_up() and not self.unavailable()
+        return {
+            "status": "ok" if well else "degraded",
+            "uplink": "up" if self.uplink_up() else "down",
+            "devices_unavailable": self.unavailable(),
+            **report.as_dict(),
+        }
+
+
+class AgentCollector(Collector):
+    """The agent's figures as Prometheus reads them."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+
+    def collect(self) -> Iterable[Metric]:
+        """Every metric of the agent, at this moment."""
+        report = self._health.report().as_dict()
+        readings = CounterMetricFamily("bansui_agent_readings", "Readings by stage of the balance", labels=["stage"])
+        for stage in _BALANCE:
+            readings.add_metric([stage], report[stage])
+        yield readings
+        rejected = CounterMetricFamily(
+            "bansui_agent_rejected_readings", "Readings refused, by reason", labels=["reason"]
+        )
+        dropped = 0
+        reasons: dict[str, int] = {}
+        for key, number in self._health.counts().items():
+            if key.stage == "rejected":
+                reasons[key.reason] = reasons.get(key.reason, 0) + number
+            elif key.stage == "dropped":
+                dropped += number
+        for reason, number in sorted(reasons.items()):
+            rejected.add_metric([reason], number)
+        yield rejected
+        yield CounterMetricFamily("bansui_agent_dropped_fields", "Fields no driver declares", value=dropped)
+        summaries = CounterMetricFamily("bansui_agent_summaries", "Summaries by stage", labels=["stage"])
+        for stage in _SUMMARIES:
+            summaries.add_metric([stage], report[stage])
+        yield summaries
+        yield from self._gauges(report)
+
+    def _gauges(self, report: Mapping[str, int]) -> Iterable[Metric]:
+        for name, text, value in (
+            ("bansui_agent_open_readings", "Readings in windows that are not over", report["open"]),
+            ("bansui_agent_waiting_summaries", "Summaries the centre has not acknowledged", report["waiting"]),
+            ("bansui_agent_buffer_stored_minutes", "Age of the oldest such summary", report["stored_minutes"]),
+            ("bansui_agent_buffer_room_minutes", "How much longer the disk lasts", report["room_minutes"]),
+            ("bansui_agent_devices_unavailable", "Devices that do not answer", self._health.unavailable()),
+            ("bansui_agent_uplink_up", "1 while the centre answers", int(self._health.uplink_up())),
+        ):
+            yield GaugeMetricFamily(name, text, value=value)
+
+
+class HealthServer:
+    """Serves the page on loopback; HTTP/1.1, one answer a connection."""
+
+    def __init__(self, health: Health, port: int) -> None:
+        self._health = health
+        self._port = port
+        self._registry = CollectorRegistry()
+        self._registry.register(AgentCollector(health))
+        self._server: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def start(self) -> None:
+        """Listen. Raises `EnvironmentFault` when the port is taken."""
+        try:
+            self._server = await asyncio.start_server(self._answer, "127.0.0.1", self._port, limit=LONGEST_REQUEST)
+        except OSError as error:
+            raise EnvironmentFault(
+                f"health.port {self._port} cannot be opened: {error.strerror}",
+                fix=f"see who has it with `ss -ltnp 'sport = :{self._port}'`, or set [health] port = 0",
+            ) from None
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(5):
+                request = await reader.readuntil(b"\r\n\r\n")
+                status, kind, body = self._page(request)
+                length = f"Content-Length: {len(body)}\r\nConnection: close"
+                writer.write(f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n{length}\r\n\r\n".encode() + body)
+                await writer.drain()
+        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # a client that hangs up, stalls or babbles gets no answer
+        finally:
+            writer.close()
+
+    def _page(self, request: bytes) -> tuple[str, str, bytes]:
+        method, _, rest = request.partition(b" ")
+        path = rest.partition(b" ")[0]
+        if method != b"GET":
+            return "405 Method Not Allowed", "text/plain", b"GET alone\n"
+        if path == b"/healthz":
+            return "200 OK", "application/json", json.dumps(self._health.as_dict()).encode()
+        if path == b"/metrics":
+            return "200 OK", "text/plain; version=0.0.4; charset=utf-8", generate_latest(self._registry)
+        return "404 Not Found", "text/plain", b"/healthz or /metrics\n"

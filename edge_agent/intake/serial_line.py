@@ -1,0 +1,81 @@
+"""Intake from a serial line whose device sends by itself: bytes in, frames as the driver cuts them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import serial
+
+from edge_agent.events import Arrival
+from edge_agent.intake.availability import Availability
+
+if TYPE_CHECKING:
+    from device_drivers.contract import StreamDriver
+    from edge_agent.config import SerialTable
+    from edge_agent.intake import Deliver
+    from telemetry import Clock
+
+LARGEST_READ: Final = 65_536
+
+
+class SerialIntake:
+    """Reads one line; opens it again when it goes away. The descriptor is closed when the task is cancelled."""
+
+    def __init__(self, device: str, line: SerialTable, driver: StreamDriver, clock: Clock, deliver: Deliver) -> None:
+        self._device = device
+        self._line = line
+        self._driver = driver
+        self._clock = clock
+        self._deliver = deliver
+        self._buffer = bytearray()
+        self.availability = Availability(device)
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        while True:
+            try:
+                port = serial.Serial(self._line.port, self._line.baud, timeout=0, exclusive=True)
+            except (OSError, ValueError) as error:  # SerialException is an OSError
+                await asyncio.sleep(self.availability.down(_short(error)))
+                continue
+            self.availability.up()
+            try:
+                await self._read(port)
+            finally:
+                port.close()
+            await asyncio.sleep(self.availability.down("the line went away"))
+
+    async def _read(self, port: serial.Serial) -> None:
+        """Hand on what arrives, until the line ends."""
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+        self._buffer.clear()
+
+        def ready() -> None:
+            try:
+                data = port.read(LARGEST_READ)
+            except OSError:
+                data = b""
+            if data:
+                self._take(data)
+            elif not ended.done():
+                ended.set_result(None)
+
+        loop.add_reader(port.fileno(), ready)
+        try:
+            await ended
+        finally:
+            loop.remove_reader(port.fileno())
+
+    def _take(self, data: bytes) -> None:
+        self._buffer += data
+        now = self._clock.now()
+        frames = self._driver.split(self._buffer)
+        if frames:
+            self._deliver([Arrival(frame, now, device=self._device) for frame in frames])
+
+
+def _short(error: Exception) -> str:
+    strerror = getattr(error, "strerror", None)
+    return strerror or str(error).partition(":")[0]

@@ -1,0 +1,111 @@
+"""From frames to the transaction that makes them durable: admitted, late, withheld, duplicate or rejected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edge_agent.closing import summary_line
+from edge_agent.events import Tally
+from edge_agent.state import SeriesKey, stamp_of_event
+from edge_agent.transactions import Kind, NewSummary, QuarantineEntry, Receipt, Transaction
+from edge_agent.windows import Held, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from edge_agent.admission import Admission, Admitted
+    from edge_agent.events import Arrival
+    from edge_agent.state import State
+    from telemetry import Reading
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A journal transaction as it is put together."""
+
+    admission: Admission
+    state: State
+    school: str
+    tally: Tally = field(default_factory=Tally)
+    readings: list[Reading] = field(default_factory=list)
+    receipts: dict[tuple[str, int], Receipt] = field(default_factory=dict)
+    quarantine: list[QuarantineEntry] = field(default_factory=list)
+    summaries: list[NewSummary] = field(default_factory=list)
+    told: dict[SeriesKey, Held] = field(default_factory=dict)
+    """Safety events of this very transaction."""
+
+    def take(self, arrival: Arrival) -> None:
+        """Admit one frame and sort its readings."""
+        admitted = self.admission.admit(arrival)
+        self.tally.add("received", admitted.received, device=admitted.device)
+        if self._is_second_copy(arrival, admitted):
+            self.tally.add("duplicate", admitted.received, device=admitted.device)
+            return
+        self.tally.add("dropped", admitted.dropped, device=admitted.device)
+        for reason, number in admitted.rejected.items():
+            self.tally.add("rejected", number, device=admitted.device, reason=reason)
+        self.tally.add("admitted", len(admitted.readings), device=admitted.device)
+        if admitted.quarantine is not None:
+            self.quarantine.append(admitted.quarantine)
+        for reading in admitted.readings:
+            self._sort(reading)
+
+    def _is_second_copy(self, arrival: Arrival, admitted: Admitted) -> bool:
+        delivery = arrival.delivery
+        if delivery is None:
+            return False
+        key = (delivery.session, delivery.packet_id)
+        digest = admitted.digest()
+        known = self.receipts[key].digest if key in self.receipts else self.state.receipts.get(key)
+        self.receipts[key] = Receipt(*key, digest)
+        return delivery.duplicate and known == digest
+
+    def _sort(self, reading: Reading) -> None:
+        binding = self.admission.bindings[reading.device]
+        rule = binding.rules[reading.quantity]
+        if rule.is_withheld:
+            reason = str(rule.privacy_class)
+            self.tally.add("withheld", device=reading.device, reason=reason)
+        elif rule.is_event:
+            self._tell(reading)
+        else:
+            start_ms, length_s = rule.window_at(reading.event_ms, self.state.timetable)
+            if start_ms + length_s * 1000 <= self.state.closed_until_ms:
+                self.tally.add("late", device=reading.device)
+            else:
+                self.readings.append(reading)
+
+    def _tell(self, reading: Reading) -> None:
+        """A safety state is told when it changes, and the first time it is known."""
+        key = SeriesKey(reading.device, reading.quantity, reading.channel)
+        told = self.told.get(key) or self.state.safety.get(key)
+        self.readings.append(reading)
+        self.tally.add("summarised", device=reading.device)
+        if told is not None and told.ticks == reading.ticks:
+            return
+        stamp_ms = stamp_of_event(reading.event_ms, told)
+        self.told[key] = Held(stamp_ms, reading.ticks)
+        binding = self.admission.bindings[reading.device]
+        self.summaries.append(summary_line(key, binding, self.school, Window(stamp_ms, 1), {"last": reading.ticks}))
+        self.tally.add("summaries")
+
+
+def journal_transaction(arrivals: Iterable[Arrival], admission: Admission, state: State, school: str) -> Transaction:
+    """Admit these frames. Changes no state: that follows when the transaction is on disk."""
+    draft = _Draft(admission, state, school)
+    tokens = []
+    for arrival in arrivals:
+        draft.take(arrival)
+        if arrival.token is not None:
+            tokens.append(arrival.token)
+    return Transaction(
+        kind=Kind.JOURNAL,
+        counts=draft.tally.counts,
+        readings=draft.readings,
+        receipts=list(draft.receipts.values()),
+        quarantine=draft.quarantine,
+        tokens=tokens,
+        summaries=draft.summaries,
+        timetable_days=dict(state.timetable.days),
+    )

@@ -1,0 +1,82 @@
+"""What an agent says of itself: the balance of its readings, its buffer, its versions, in numbers alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from telemetry.uplink_contract import AgentReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from edge_agent.events import CountKey
+    from edge_agent.state import State
+
+BYTES_A_SUMMARY: Final = 200
+"""What a stored summary takes on disk, lines and index together; measured on a day of `school-day`."""
+_FOREVER_MINUTES: Final = 10 * 366 * 24 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the core cannot know by itself."""
+
+    version: int
+    configuration_hash: int
+    free_bytes: Callable[[], int]
+    """Room left on the store's disk."""
+
+
+def totals(counts: Mapping[CountKey, int]) -> dict[str, int]:
+    """Counters summed over devices and reasons."""
+    sums: dict[str, int] = {}
+    for key, number in counts.items():
+        sums[key.stage] = sums.get(key.stage, 0) + number
+    return sums
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many summaries the agent has made since when: how fast its buffer would fill."""
+
+    summaries_before: int
+    since_ms: int
+
+    def room_minutes(self, state: State, now_ms: int, free_bytes: int) -> int:
+        """How long the disk would take summaries at this rate; before there is one, a quarter hour a series."""
+        made = totals(state.counts).get("summaries", 0) - self.summaries_before
+        minutes = (now_ms - self.since_ms) / 60_000
+        a_minute = made / minutes if made and minutes > 0 else max(len(state.series), 1) / 15
+        return min(int(free_bytes / (BYTES_A_SUMMARY * a_minute)), _FOREVER_MINUTES)
+
+
+def report_of(state: State, now_ms: int, surroundings: Surroundings, rate: Rate) -> AgentReport:
+    """The report of this moment."""
+    sums = totals(state.counts)
+    unacknowledged = sum(batch.summaries for batch in state.unacknowledged.values())
+    oldest_ms = state.oldest_stored_ms()
+    return AgentReport(
+        time_ms=now_ms,
+        received=sums.get("received", 0),
+        admitted=sums.get("admitted", 0),
+        rejected=sums.get("rejected", 0),
+        duplicate=sums.get("duplicate", 0),
+        summarised=sums.get("summarised", 0),
+        open=state.open_readings(),
+        late=sums.get("late", 0),
+        gap=sums.get("gap", 0),
+        withheld=sums.get("withheld", 0),
+        summaries=sums.get("summaries", 0),
+        acknowledged=sums.get("acknowledged", 0),
+        waiting=state.waiting + unacknowledged,
+        merged=sums.get("merged", 0),
+        fork=sums.get("fork", 0),
+        refused=sums.get("refused", 0),
+        stored_minutes=0 if oldest_ms is None else max(0, (now_ms - oldest_ms) // 60_000),
+        room_minutes=rate.room_minutes(state, now_ms, surroundings.free_bytes()),
+        clock_offset_ms=0,
+        version=surroundings.version,
+        configuration_hash=surroundings.configuration_hash,
+        certificate_days=-1,
+    )

@@ -1,0 +1,129 @@
+"""Reads a store beside its agent: does the balance close, is the chain whole, how long would the buffer last."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edge_agent.reporting import totals
+from edge_agent.state import State
+from edge_agent.store import engine
+from edge_agent.store.recovery import read_recovered
+from telemetry.uplink_contract import GENESIS, chain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import apsw
+
+    from edge_agent.admission import Binding
+    from edge_agent.timetable import Timetable
+
+BALANCE = (
+    "received",
+    "admitted",
+    "rejected",
+    "duplicate",
+    "summarised",
+    "open",
+    "late",
+    "gap",
+    "withheld",
+    "summaries",
+    "acknowledged",
+    "waiting",
+    "merged",
+    "fork",
+    "refused",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The balance of one moment, in readings and summaries, and what does not hold of it."""
+
+    balance: Mapping[str, int]
+    rejected: Mapping[str, int]
+    devices: Mapping[str, Mapping[str, int]]
+    epoch: str
+    last_sequence: int
+    unacknowledged_batches: int
+    oldest_stored_ms: int | None
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def closes(self) -> bool:
+        """Whether every reading and every summary is accounted for."""
+        return not self.faults
+
+
+def audit(folder: Path, timetable: Timetable, bindings: Mapping[str, Binding]) -> Audit:
+    """Check the store in `folder`, in one snapshot. Raises `StoreUnusable`."""
+    connection = engine.open_reader(folder)
+    try:
+        connection.execute("BEGIN")
+        return _audit(connection, timetable, bindings)
+    finally:
+        connection.close()
+
+
+def _audit(connection: apsw.Connection, timetable: Timetable, bindings: Mapping[str, Binding]) -> Audit:
+    recovered = read_recovered(connection)
+    state = State.rebuild(recovered, timetable, bindings)
+    sums = totals(recovered.counts)
+    balance = {name: sums.get(name, 0) for name in BALANCE}
+    balance["open"] = state.open_readings()
+    balance["waiting"] = engine.row(connection, "SELECT count(*) FROM summary")[0]
+    rejected: dict[str, int] = {}
+    devices: dict[str, dict[str, int]] = {}
+    for key, number in recovered.counts.items():
+        if key.stage == "rejected":
+            rejected[key.reason] = rejected.get(key.reason, 0) + number
+        if key.device:
+            of_device = devices.setdefault(key.device, {})
+            of_device[key.stage] = of_device.get(key.stage, 0) + number
+    return Audit(
+        balance=balance,
+        rejected=rejected,
+        devices=devices,
+        epoch=recovered.epoch,
+        last_sequence=recovered.next_sequence - 1,
+        unacknowledged_batches=len(recovered.unacknowledged),
+        oldest_stored_ms=state.oldest_stored_ms(),
+        faults=[*_imbalances(balance), *_broken_links(connection)],
+    )
+
+
+def _imbalances(balance: Mapping[str, int]) -> list[str]:
+    equations = (
+        ("received", ("admitted", "rejected", "duplicate")),
+        ("admitted", ("summarised", "open", "late", "gap", "withheld")),
+        ("summaries", ("acknowledged", "waiting", "merged", "fork", "refused")),
+    )
+    faults = []
+    for left, right in equations:
+        total = sum(balance[name] for name in right)
+        if balance[left] != total:
+            faults.append(f"{left} {balance[left]} is not {' + '.join(right)}, which is {total}")
+    return faults
+
+
+def _broken_links(connection: apsw.Connection) -> list[str]:
+    """Batches whose bytes or place in the chain are not what they were sealed as."""
+    faults = []
+    rows = connection.execute("SELECT epoch, sequence, body, body_sha256, head FROM batch ORDER BY epoch, sequence")
+    epoch, expected, head = "", 1, GENESIS
+    for row_epoch, sequence, body, digest, row_head in rows:
+        if row_epoch != epoch:
+            epoch, expected, head = row_epoch, 1, GENESIS
+        if sequence != expected:
+            faults.append(f"batch {epoch}-{expected} is missing")
+        if body is not None and hashlib.sha256(body).digest() != digest:
+            faults.append(f"the bytes of batch {epoch}-{sequence} have changed")
+        linked = hashlib.sha256(head + digest).digest() if body is None else chain(head, body)
+        if linked != row_head and sequence == expected:
+            faults.append(f"batch {epoch}-{sequence} does not follow the one before it")
+        expected, head = sequence + 1, row_head
+    return faults

@@ -1,0 +1,144 @@
+"""Opens the agent's database: one file, one writer, write-ahead log, every commit synced.
+
+apsw brings its own SQLite. Versions before 3.51.3 can corrupt a write-ahead log (SQLite release notes 3.51.3), so
+an older one is refused. Two agents on one folder would be two writers: a lock on the folder keeps the second out.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+import apsw
+
+from telemetry import EnvironmentFault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OLDEST_SQLITE: Final = 3_051_003
+APPLICATION_ID: Final = 0x42534149  # "BSAI"
+SCHEMA_VERSION: Final = 1
+FILE_NAME: Final = "agent.db"
+LOCK_NAME: Final = "agent.lock"
+
+_SCHEMA: Final = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE journal (position INTEGER PRIMARY KEY, readings BLOB NOT NULL) STRICT;
+CREATE TABLE checkpoint (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL, state BLOB NOT NULL) STRICT;
+CREATE TABLE counter (stage TEXT NOT NULL, device TEXT NOT NULL, reason TEXT NOT NULL, value INTEGER NOT NULL,
+    PRIMARY KEY (stage, device, reason)) STRICT, WITHOUT ROWID;
+CREATE TABLE receipt (session TEXT NOT NULL, packet INTEGER NOT NULL, digest BLOB NOT NULL,
+    PRIMARY KEY (session, packet)) STRICT, WITHOUT ROWID;
+CREATE TABLE quarantine (driver TEXT NOT NULL, reason TEXT NOT NULL, length INTEGER NOT NULL, frames INTEGER NOT NULL,
+    PRIMARY KEY (driver, reason, length)) STRICT, WITHOUT ROWID;
+CREATE TABLE timetable_day (day INTEGER PRIMARY KEY, hours INTEGER NOT NULL) STRICT;
+CREATE TABLE summary (id INTEGER PRIMARY KEY, series TEXT NOT NULL, start_ms INTEGER NOT NULL, line TEXT NOT NULL,
+    batch INTEGER, most INTEGER, UNIQUE (series, start_ms)) STRICT;
+CREATE INDEX summary_batch ON summary (batch, start_ms);
+CREATE TABLE batch (epoch TEXT NOT NULL, sequence INTEGER NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
+    body BLOB, body_sha256 BLOB NOT NULL, head BLOB NOT NULL, summaries INTEGER NOT NULL, sealed_ms INTEGER NOT NULL,
+    oldest_ms INTEGER, PRIMARY KEY (epoch, sequence)) STRICT;
+"""
+
+
+class StoreBusy(EnvironmentFault):
+    """Another agent owns the folder."""
+
+    code = "store_busy"
+
+
+class StoreUnusable(EnvironmentFault):
+    """The folder or its disk cannot hold a store."""
+
+    code = "store_unusable"
+
+
+def lock(folder: Path) -> int:
+    """Take the folder for this process; the returned descriptor holds the lock until it is closed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / LOCK_NAME, os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise StoreUnusable(
+            f"cannot write into {folder}: {error.strerror}", fix=f"let the agent's user own {folder}"
+        ) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise StoreBusy(
+            f"another agent is running on {folder}", fix="stop it first, or give this one its own"
+        ) from None
+    return descriptor
+
+
+def open_writer(folder: Path, *, vfs: str | None = None) -> apsw.Connection:
+    """Open the writer's connection, making the database where there is none.
+
+    Raises `apsw.CorruptError` or `apsw.NotADBError` for a file that is no longer a database.
+    """
+    path = folder / FILE_NAME
+    fresh = not path.exists()
+    connection = apsw.Connection(str(path), vfs=vfs)
+    _configure(connection)
+    if fresh or not connection.pragma("user_version"):
+        with connection:
+            connection.execute(_SCHEMA)
+            connection.pragma("application_id", APPLICATION_ID)
+            connection.pragma("user_version", SCHEMA_VERSION)
+        sync_folder(folder)
+    elif connection.pragma("user_version") != SCHEMA_VERSION:
+        raise StoreUnusable(
+            f"{path} has schema {connection.pragma('user_version')}; this agent knows {SCHEMA_VERSION}",
+            fix="install the agent's version that wrote it, or a newer one",
+        )
+    elif connection.pragma("quick_check") != "ok":
+        raise apsw.CorruptError("quick_check found damage")
+    return connection
+
+
+def open_reader(folder: Path) -> apsw.Connection:
+    """Open a second connection that can only read, beside a running agent or without one."""
+    path = folder / FILE_NAME
+    if not path.exists():
+        raise StoreUnusable(f"there is no store in {folder}", fix="start the agent once: `bansui agent run`")
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(5000)
+    connection.pragma("query_only", True)
+    return connection
+
+
+def row(connection: apsw.Connection, sql: str, values: tuple[apsw.SQLiteValue, ...] = ()) -> tuple[Any, ...]:
+    """The one row of a query that always has one."""
+    found = connection.execute(sql, values).fetchone()
+    assert found is not None
+    return tuple(found)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's entries durable: a new file is only there when its name is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _configure(connection: apsw.Connection) -> None:
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if version[0] * 1_000_000 + version[1] * 1000 + version[2] < OLDEST_SQLITE:
+        raise StoreUnusable(
+            f"SQLite {apsw.sqlite_lib_version()} can corrupt a write-ahead log", fix="install apsw 3.51.3 or newer"
+        )
+    connection.set_busy_timeout(5000)
+    for name, value in (
+        ("journal_mode", "WAL"),
+        ("synchronous", "FULL"),
+        ("trusted_schema", "OFF"),
+        ("cell_size_check", "ON"),
+        ("secure_delete", "ON"),
+        ("foreign_keys", "ON"),
+    ):
+        connection.pragma(name, value)

@@ -1,0 +1,99 @@
+"""The journal's rows: readings as they were admitted, what tells of second copies, and the counters."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.events import CountKey
+from edge_agent.store.engine import row
+from telemetry import Reading, TimeSource
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import apsw
+
+    from edge_agent.transactions import Transaction
+
+_ADD: Final = """
+INSERT INTO counter VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET value = value + excluded.value
+"""
+_QUARANTINE: Final = """
+INSERT INTO quarantine VALUES (?, ?, ?, 1)
+ON CONFLICT DO UPDATE SET frames = frames + 1
+"""
+
+
+def write_journal(connection: apsw.Connection, transaction: Transaction) -> None:
+    """Readings, receipts, refusals and counts of one transaction."""
+    if transaction.readings:
+        connection.execute("INSERT INTO journal (readings) VALUES (?)", (_pack(transaction.readings),))
+    connection.executemany(
+        "INSERT OR REPLACE INTO receipt VALUES (?, ?, ?)",
+        [(receipt.session, receipt.packet_id, receipt.digest) for receipt in transaction.receipts],
+    )
+    connection.executemany(
+        _QUARANTINE, [(entry.driver, entry.reason, entry.length) for entry in transaction.quarantine]
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO timetable_day VALUES (?, ?)", list(transaction.timetable_days.items())
+    )
+    counts = [(key.stage, key.device, key.reason, number) for key, number in transaction.counts.items()]
+    connection.executemany(_ADD, counts)
+
+
+def write_checkpoint(connection: apsw.Connection, state: bytes) -> None:
+    """Keep the open windows, and trim the journal that led to them."""
+    position = row(connection, "SELECT coalesce(max(position), 0) FROM journal")[0]
+    connection.execute("INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?)", (position, state))
+    # the last row stays, so that positions go on rising
+    connection.execute("DELETE FROM journal WHERE position < ?", (position,))
+
+
+def read_checkpoint(connection: apsw.Connection) -> tuple[bytes, list[Reading]]:
+    """The open windows as last kept, and every reading admitted since, in order."""
+    kept = connection.execute("SELECT position, state FROM checkpoint").fetchone()
+    position, state = kept if kept is not None else (0, b"")
+    readings: list[Reading] = []
+    for (packed,) in connection.execute(
+        "SELECT readings FROM journal WHERE position > ? ORDER BY position", (position,)
+    ):
+        readings.extend(_unpack(packed))
+    return state, readings
+
+
+def read_counts(connection: apsw.Connection) -> dict[CountKey, int]:
+    """Every counter; what the centre acknowledged is counted from the batches themselves."""
+    counts = {CountKey(*key): value for *key, value in connection.execute("SELECT * FROM counter")}
+    sql = "SELECT coalesce(sum(summaries), 0) FROM batch WHERE state = 'acknowledged'"
+    counts[CountKey("acknowledged")] = row(connection, sql)[0]
+    return counts
+
+
+def read_receipts(connection: apsw.Connection) -> Mapping[tuple[str, int], bytes]:
+    """By session and packet id, what the message held."""
+    return {(session, packet): digest for session, packet, digest in connection.execute("SELECT * FROM receipt")}
+
+
+def _pack(readings: Sequence[Reading]) -> bytes:
+    rows = [
+        [
+            reading.device,
+            reading.channel,
+            reading.quantity,
+            reading.ticks,
+            reading.event_ms,
+            reading.time_source is TimeSource.DEVICE,
+        ]
+        for reading in readings
+    ]
+    return json.dumps(rows, separators=(",", ":")).encode()
+
+
+def _unpack(packed: bytes) -> list[Reading]:
+    return [
+        Reading(device, channel, quantity, ticks, event_ms, TimeSource.DEVICE if stamped else TimeSource.ARRIVAL)
+        for device, channel, quantity, ticks, event_ms, stamped in json.loads(packed)
+    ]

@@ -1,0 +1,35 @@
+"""What a store holds for a restart, read in one go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_agent.state import Recovered
+from edge_agent.store import journal, outbox
+from edge_agent.store.engine import row
+
+if TYPE_CHECKING:
+    import apsw
+
+
+def read_recovered(connection: apsw.Connection) -> Recovered:
+    """The durable state, for the agent that starts on it or for an audit beside it."""
+    meta = dict(connection.execute("SELECT name, value FROM meta"))
+    epoch = meta["epoch"]
+    checkpoint, readings = journal.read_checkpoint(connection)
+    next_sequence, head = outbox.read_head(connection, epoch)
+    waiting, oldest_ms = row(connection, "SELECT count(*), min(start_ms) FROM summary WHERE batch IS NULL")
+    return Recovered(
+        epoch=epoch,
+        next_sequence=next_sequence,
+        head=head,
+        closed_until_ms=int(meta.get("closed_until_ms", "0")),
+        checkpoint=checkpoint,
+        journal=readings,
+        counts=journal.read_counts(connection),
+        receipts=journal.read_receipts(connection),
+        unacknowledged=outbox.read_unacknowledged(connection, epoch),
+        waiting=waiting,
+        oldest_waiting_ms=oldest_ms,
+        timetable_days=dict(connection.execute("SELECT day, hours FROM timetable_day")),
+    )

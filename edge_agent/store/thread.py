@@ -1,0 +1,66 @@
+"""The one thread that writes: transactions in, in order; word of each, when it is on disk, back to the loop."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+import apsw
+
+from edge_agent.events import Committed
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from edge_agent.transactions import SealedBatch, Transaction
+
+
+class Committing(Protocol):
+    """What the thread writes with."""
+
+    def commit(self, transaction: Transaction) -> SealedBatch | None:
+        """Write all of it or nothing."""
+        ...
+
+
+class StoreThread:
+    """Owns the store's connection while the agent runs.
+
+    `on_committed` and `on_failed` are called on the loop. After a failure nothing more is written: the agent has
+    to stop acknowledging, since an fsync that failed says nothing of what reached the disk.
+    """
+
+    def __init__(
+        self,
+        store: Committing,
+        loop: asyncio.AbstractEventLoop,
+        on_committed: Callable[[Committed], None],
+        on_failed: Callable[[apsw.Error], None],
+    ) -> None:
+        self._store = store
+        self._loop = loop
+        self._on_committed = on_committed
+        self._on_failed = on_failed
+        self._queue: queue.SimpleQueue[Transaction | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="store", daemon=True)
+        self._thread.start()
+
+    def submit(self, transaction: Transaction) -> None:
+        """Write this after what was submitted before."""
+        self._queue.put(transaction)
+
+    def stop(self) -> None:
+        """Finish what was submitted, then end."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (transaction := self._queue.get()) is not None:
+            try:
+                batch = self._store.commit(transaction)
+            except apsw.Error as error:
+                self._loop.call_soon_threadsafe(self._on_failed, error)
+                return
+            self._loop.call_soon_threadsafe(self._on_committed, Committed(transaction, batch))

@@ -1,0 +1,81 @@
+"""The school's timetable, as far as it decides how finely indoor readings are told on.
+
+A day is cut into its 24 hours of universal time, each one window of 60 minutes, or, where the whole hour lies in
+timetable hours, four of 15. An hour that is only partly lesson time stays whole: a finer window would tell of
+minutes outside the timetable.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+HOUR_MS: Final = 3_600_000
+FINE_S: Final = 900
+COARSE_S: Final = 3600
+DAY_S: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """When lessons may take place: weekdays and local hours, with holidays and make-up days (调休)."""
+
+    zone: ZoneInfo
+    weekdays: frozenset[int]
+    hours: tuple[tuple[dt.time, dt.time], ...]
+    holidays: frozenset[dt.date] = frozenset()
+    make_up_days: frozenset[dt.date] = frozenset()
+
+    def is_school_day(self, day: dt.date) -> bool:
+        """Whether lessons are held that day; a make-up day is one whatever its weekday."""
+        if day in self.make_up_days:
+            return True
+        return day.weekday() in self.weekdays and day not in self.holidays
+
+    def covers(self, start_ms: int, end_ms: int) -> bool:
+        """Whether every minute of [start, end) lies in timetable hours."""
+        start, last = self._local(start_ms), self._local(end_ms - 1)
+        if start.date() != last.date() or not self.is_school_day(start.date()):
+            return False
+        return any(begin <= start.time() and last.time() < end for begin, end in self.hours)
+
+    def day_start(self, time_ms: int) -> int:
+        """The local midnight at or before `time_ms`; days are 24 hours of standard time, whatever the season."""
+        local = self._local(time_ms)
+        offset = (local.utcoffset() or dt.timedelta()) - (local.dst() or dt.timedelta())
+        offset_ms = int(offset.total_seconds() * 1000)
+        return (time_ms + offset_ms) // (DAY_S * 1000) * DAY_S * 1000 - offset_ms
+
+    def _local(self, time_ms: int) -> dt.datetime:
+        return dt.datetime.fromtimestamp(time_ms / 1000, self.zone)
+
+
+@dataclass(slots=True)
+class CompiledTimetable:
+    """The timetable as it was compiled for each day; a day's windows never change once one was opened.
+
+    `days` maps a UTC day number to 24 bits, one an hour, set where the hour is cut into 15 minutes. It is part of
+    the agent's durable state, so that an edited configuration takes effect with the next day.
+    """
+
+    timetable: Timetable
+    days: dict[int, int] = field(default_factory=dict)
+
+    def window_at(self, time_ms: int) -> tuple[int, int]:
+        """Start in milliseconds and length in seconds of the window that holds `time_ms`."""
+        day, within = divmod(time_ms, DAY_S * 1000)
+        length_s = FINE_S if self._mask(day) >> within // HOUR_MS & 1 else COARSE_S
+        return time_ms - time_ms % (length_s * 1000), length_s
+
+    def _mask(self, day: int) -> int:
+        mask = self.days.get(day)
+        if mask is None:
+            midnight = day * DAY_S * 1000
+            starts = [midnight + hour * HOUR_MS for hour in range(24)]
+            mask = sum(1 << hour for hour, start in enumerate(starts) if self.timetable.covers(start, start + HOUR_MS))
+            self.days[day] = mask
+        return mask

@@ -1,0 +1,117 @@
+"""The one connection to the centre: offers sealed bytes, and reports what the centre says of them.
+
+Nothing counts as delivered but the centre's own word: 204 with its applied mark. What a proxy answers is a failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from edge_agent.events import Delivered, Forked, Refused, Undelivered
+from telemetry import ContractViolation
+from telemetry.uplink_contract import APPLIED_HEADER, IDEMPOTENCY_HEADER, WRITE_PATH, BatchId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge_agent.events import Event, Send
+
+_log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S: Final = 5.0
+ANSWER_TIMEOUT_S: Final = 30.0
+NOT_OURS_WAIT_S: Final = 60.0
+"""After 401 or 403: somebody has to change something, so there is no hurry."""
+_REFUSALS: Final = frozenset({400, 413, 422})
+_LONGEST_RETRY_AFTER_S: Final = 3600.0
+
+
+class Uplink:
+    """Sends one batch after another, and reports each outcome as an event, on the loop."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        district: str,
+        school: str,
+        report: Callable[[Event], None],
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._client = httpx.AsyncClient(
+            base_url=url,
+            headers={"Authorization": f"Token {token}", "User-Agent": "bansui"},
+            timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+            transport=transport,
+            trust_env=False,  # a proxy from the environment would be a second way out of the school
+        )
+        self._query = {"org": district, "bucket": school, "precision": "ms"}
+        self._report = report
+        self._queue: asyncio.Queue[Send] = asyncio.Queue()
+        self._down = ""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the last batch was delivered; true before the first."""
+        return not self._down
+
+    def offer(self, send: Send) -> None:
+        """Send this after what was offered before."""
+        self._queue.put_nowait(send)
+
+    async def run(self) -> None:
+        """Send what is offered, until cancelled."""
+        async with self._client:
+            while True:
+                send = await self._queue.get()
+                event = await self._post(send)
+                self._note(event)
+                self._report(event)
+
+    async def _post(self, send: Send) -> Event:
+        headers = {IDEMPOTENCY_HEADER: str(send.batch), "Content-Encoding": "gzip"}
+        query = self._query if send.path == WRITE_PATH else {}
+        headers["Content-Type"] = "text/plain; charset=utf-8" if send.path == WRITE_PATH else "application/json"
+        try:
+            response = await self._client.post(send.path, content=send.body, headers=headers, params=query)
+        except httpx.TransportError as error:
+            return Undelivered(send.batch, f"no connection ({type(error).__name__})")
+        return outcome(send.batch, response)
+
+    def _note(self, event: Event) -> None:
+        """Say once that the line is down, and once that it is up."""
+        reason = event.reason if isinstance(event, Undelivered) else ""
+        if reason and not self._down:
+            _log.warning("the centre is out of reach: %s; batches are kept", reason)
+        elif not reason and self._down:
+            _log.info("the centre answers again")
+        self._down = reason
+
+
+def outcome(batch: BatchId, response: httpx.Response) -> Event:
+    """What an answer means for the batch (design section 6, uplink contract)."""
+    status = response.status_code
+    if status == httpx.codes.NO_CONTENT:
+        try:
+            applied = BatchId.parse(response.headers.get(APPLIED_HEADER, ""))
+        except ContractViolation:
+            return Undelivered(batch, "204 without the centre's mark: not the centre's word")
+        return Delivered(batch) if applied.epoch == batch.epoch else Undelivered(batch, "the mark of another epoch")
+    if status in _REFUSALS:
+        _log.error("the centre refuses batch %s: %d", batch, status)
+        return Refused(batch, status)
+    if status == httpx.codes.CONFLICT:
+        return Forked(batch)
+    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return Undelivered(batch, f"HTTP {status}: the token is not this school's", NOT_OURS_WAIT_S)
+    return Undelivered(batch, f"HTTP {status}", _retry_after(response))
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    text = response.headers.get("Retry-After", "")
+    return min(float(text), _LONGEST_RETRY_AFTER_S) if text.isascii() and text.isdigit() else None

@@ -1,0 +1,138 @@
+"""Open windows: readings put into cadence slots, and what a window was once it is over. Pure integers.
+
+A window is cut into slots as long as the device's cadence. A slot holds the last value measured in it; an empty
+slot takes over the last value before it, for as long as the device may be silent. So a device that reports on
+change counts no more than one that reports by the clock, and the number of arrivals never shows.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from telemetry import Quantity, Summarise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Held(NamedTuple):
+    """A value and when it was measured."""
+
+    event_ms: int
+    ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """How often a device reports, and for how long its last value still stands."""
+
+    every_ms: int
+    stale_after_ms: int
+
+
+@dataclass(slots=True)
+class Window:
+    """Readings of one series over [start, start + length)."""
+
+    start_ms: int
+    length_s: int
+    slots: dict[int, Held] = field(default_factory=dict)
+    readings: int = 0
+
+    @property
+    def end_ms(self) -> int:
+        """The first millisecond after it."""
+        return self.start_ms + self.length_s * 1000
+
+    def add(self, held: Held, cadence: Cadence) -> None:
+        """Put a reading into its slot; the later measured stays, of two at one moment the later arrived."""
+        slot = (held.event_ms - self.start_ms) // cadence.every_ms
+        present = self.slots.get(slot)
+        if present is None or held.event_ms >= present.event_ms:
+            self.slots[slot] = held
+        self.readings += 1
+
+    def expected(self, cadence: Cadence) -> int:
+        """How many slots the window has."""
+        return -(-self.length_s * 1000 // cadence.every_ms)
+
+    def filled(self, carried: Held | None, cadence: Cadence) -> Iterator[Held]:
+        """The value that stood in each slot, in order; slots in which none stood are left out."""
+        for slot in range(self.expected(cadence)):
+            held = self.slots.get(slot)
+            if held is not None:
+                carried = held
+                yield held
+            elif carried is not None:
+                slot_start = self.start_ms + slot * cadence.every_ms
+                if slot_start - carried.event_ms <= cadence.stale_after_ms:
+                    yield carried
+
+    def last(self) -> Held | None:
+        """The value measured last."""
+        return max(self.slots.values(), default=None)
+
+
+@dataclass(slots=True)
+class SeriesWindows:
+    """The open windows of one series, and the last value before them."""
+
+    open: dict[int, Window] = field(default_factory=dict)
+    carried: Held | None = None
+
+    def add(self, start_ms: int, length_s: int, held: Held, cadence: Cadence) -> None:
+        """Put a reading into the window that begins at `start_ms`, opening it if need be."""
+        window = self.open.get(start_ms)
+        if window is None:
+            window = self.open[start_ms] = Window(start_ms, length_s)
+        window.add(held, cadence)
+
+    def over(self, horizon_ms: int) -> list[Window]:
+        """The windows that end at or before the horizon, oldest first; they stay open."""
+        return sorted((w for w in self.open.values() if w.end_ms <= horizon_ms), key=lambda w: w.start_ms)
+
+    def close(self, window: Window) -> None:
+        """Drop a window that is over; its last value is carried into the next."""
+        del self.open[window.start_ms]
+        last = window.last()
+        if last is not None and (self.carried is None or last.event_ms >= self.carried.event_ms):
+            self.carried = last
+
+
+def aggregate(quantity: Quantity, window: Window, carried: Held | None, cadence: Cadence) -> dict[str, int]:
+    """Every field that a window of this kind of quantity can have, unrounded by any privacy rule."""
+    values = [held.ticks for held in window.filled(carried, cadence)]
+    fields = {"n": len(values), "expected": window.expected(cadence)}
+    kind = quantity.summarise
+    if kind is Summarise.MEAN:
+        fields |= {"mean": rounded(sum(values), len(values)), "min": min(values), "max": max(values)}
+    elif kind is Summarise.COUNTER:
+        fields["delta"] = _increase(window, carried)
+    elif kind is Summarise.FLAG:
+        fields["on_permille"] = rounded(1000 * sum(map(bool, values)), len(values))
+    elif kind is Summarise.STATE:
+        fields |= {"last": values[-1], "max": max(values)}
+        if "on" in quantity.states:
+            on = quantity.states.index("on")
+            fields["on_permille"] = rounded(1000 * values.count(on), len(values))
+    return fields
+
+
+def rounded(total: int, count: int) -> int:
+    """total / count to the nearest integer, halves upwards."""
+    return (2 * total + count) // (2 * count)
+
+
+def _increase(window: Window, carried: Held | None) -> int:
+    """How much a counter rose; one that fell was reset, and counts from zero again.
+
+    The value carried in bridges a silence of at most the window's own length: a longer one is a gap, and what was
+    counted in it belongs to no window.
+    """
+    readings = sorted(window.slots.values())
+    if carried is not None and window.start_ms - carried.event_ms <= window.length_s * 1000:
+        readings.insert(0, carried)
+    pairs = itertools.pairwise(readings)
+    return sum(after.ticks - before.ticks if after.ticks >= before.ticks else after.ticks for before, after in pairs)
