@@ -134,7 +134,7 @@ class Connection(asyncio.Protocol):
         pubacks = self.session.acknowledge(packet_ids)
         if pubacks and not self._ending:
             self._transport.write(pubacks)
-        if self.session.unacknowledged < self._limits.max_unacknowledged:
+        if not self.session.must_wait:
             self.release(Hold.UNACKNOWLEDGED)
 
     def hold(self, why: Hold) -> None:
@@ -171,7 +171,7 @@ class Connection(asyncio.Protocol):
             self._regulate(len(outcome.publications))
 
     def _regulate(self, count: int) -> None:
-        if self.session.unacknowledged >= self._limits.max_unacknowledged and not self.session.is_v5:
+        if self.session.must_wait:
             self.hold(Hold.UNACKNOWLEDGED)
         wait_s = self._bucket.spend(count, self._loop.time())
         if wait_s:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from struct import Struct
 from typing import Final, NamedTuple
 
 from broker.refusals import PacketRefused, Refusal
@@ -41,6 +42,7 @@ NO_SUBSCRIPTION_EXISTED: Final = 0x11
 SUBSCRIPTION_FAILED_3_1_1: Final = 0x80
 PINGRESP: Final = b"\xd0\x00"
 _MAXIMUM_HEADER: Final = 5
+_PUBACK: Final = Struct(">HH")
 
 
 class PacketType(IntEnum):
@@ -81,7 +83,10 @@ def split(buffer: bytes, maximum: int) -> Split:
     position, size = 0, len(buffer)
     while position + 2 <= size:
         length, start = buffer[position + 1], position + 2
-        if length > 0x7F:
+        if length > 0x7F and position + 2 < size and buffer[start] <= 0x7F:
+            length = length & 0x7F | buffer[start] << 7  # two bytes, as most readings have; the loop below is slower
+            start += 1
+        elif length > 0x7F:
             try:
                 decoded = decode_varint(buffer, position + 1, size)
             except PacketRefused as fault:
@@ -189,9 +194,11 @@ def decode_publish(first: int, buffer: bytes, start: int, end: int, *, is_v5: bo
     topic = buffer[start + 2 : position]
     packet_id = 0
     if qos_bits:
-        packet_id = int.from_bytes(buffer[position : position + 2], "big")
         position += 2
-    if position > end:
+        if position > end:
+            raise malformed("a PUBLISH shorter than its fields")
+        packet_id = buffer[position - 2] << 8 | buffer[position - 1]
+    elif position > end:
         raise malformed("a PUBLISH shorter than its fields")
     if qos_bits and not packet_id:
         raise PacketRefused(Refusal.PROTOCOL, "packet identifier 0 [MQTT-2.2.1-3]")
@@ -273,7 +280,7 @@ def encode_connack(code: int, *, session_present: bool = False, properties: Prop
 def encode_puback(packet_id: int, reason_code: int = SUCCESS) -> bytes:
     """PUBACK (section 3.4); success leaves the reason code out (3.4.2.1), so both versions have the same bytes."""
     if reason_code == SUCCESS:
-        return b"\x40\x02" + packet_id.to_bytes(2, "big")
+        return _PUBACK.pack(0x4002, packet_id)
     return b"\x40\x03" + packet_id.to_bytes(2, "big") + bytes((reason_code,))
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 
-@dataclass(frozen=True, slots=True)
-class AckToken:
+class AckToken(NamedTuple):
     """What to hand back once a publication is on disk: which connection, which packet.
 
     `generation` counts connections, so an acknowledgement that comes after a reconnect is dropped, not sent to a
@@ -20,8 +18,7 @@ class AckToken:
     packet_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publication(NamedTuple):
     """One PUBLISH. `token` is None at QoS 0: there is nothing to acknowledge."""
 
     session: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from itertools import takewhile
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +24,7 @@ _QOS_2: Final = 0x04
 _DISCONNECT_WITH_WILL: Final = 0x04
 _KNOWN_TOPICS: Final = 4_096
 _DENIED: Final = ""
-_AWAITING_COMMIT: Final = -1
+_AWAITING_COMMIT: Final = b""
 _LONGEST_CLIENT_ID: Final = 128
 
 
@@ -74,12 +75,14 @@ class Session:
         self._needed = 0
         self._heard = now
         self._level = 0
+        self._is_v5 = False
         self._keep_alive_s = inf
         self._session = ""
         self._generation = 0
         self._may_publish: Callable[[str], bool] = lambda _topic: False
         self._topics: dict[bytes, str] = {}
-        self._unacknowledged: dict[int, int] = {}
+        # By packet id, in order of arrival: the PUBACK once it may be sent, nothing before.
+        self._unacknowledged: dict[int, bytes] = {}
         self.session_expiry_s = 0
         """How long the session outlives this connection, as the client last said."""
         self.will_pending = False
@@ -91,14 +94,14 @@ class Session:
         return len(self._unacknowledged)
 
     @property
+    def must_wait(self) -> bool:
+        """Whether a 3.1.1 client, who knows of no Receive Maximum, has sent as much as it would allow."""
+        return not self._is_v5 and len(self._unacknowledged) >= self._limits.max_unacknowledged
+
+    @property
     def is_open(self) -> bool:
         """Whether the client is admitted and still there."""
         return self._state is _State.OPEN
-
-    @property
-    def is_v5(self) -> bool:
-        """Whether the client speaks MQTT 5."""
-        return self._level == MQTT_5
 
     @property
     def deadline(self) -> float:
@@ -134,7 +137,7 @@ class Session:
         self._session = admission.session
         self._generation = admission.generation
         self._may_publish = admission.may_publish
-        properties = self._announcements(admission.assigned_client_id) if self.is_v5 else None
+        properties = self._announcements(admission.assigned_client_id) if self._is_v5 else None
         outcome = Outcome()
         outcome.reply = packets.encode_connack(
             packets.SUCCESS, session_present=admission.session_present, properties=properties
@@ -152,8 +155,8 @@ class Session:
         if state is _State.CLOSED or not self._level:
             return b""
         if state is _State.OPEN:
-            return packets.encode_disconnect(refusal.reason_code) if self.is_v5 else b""
-        if self.is_v5:
+            return packets.encode_disconnect(refusal.reason_code) if self._is_v5 else b""
+        if self._is_v5:
             return packets.encode_connack(refusal.reason_code, properties={})
         return b"" if refusal.return_code is None else packets.encode_connack(refusal.return_code)
 
@@ -162,18 +165,13 @@ class Session:
         waiting = self._unacknowledged
         for packet_id in packet_ids:
             if packet_id in waiting:
-                waiting[packet_id] = packets.SUCCESS
+                waiting[packet_id] = packets.encode_puback(packet_id)
         return b"" if self._state is _State.CLOSED else self._release()
 
     def _release(self) -> bytes:
-        released = []
-        for packet_id, reason_code in self._unacknowledged.items():
-            if reason_code == _AWAITING_COMMIT:
-                break
-            released.append((packet_id, reason_code))
-        for packet_id, _ in released:
-            del self._unacknowledged[packet_id]
-        return b"".join([packets.encode_puback(packet_id, code) for packet_id, code in released])
+        waiting = self._unacknowledged
+        released = list(takewhile(waiting.__getitem__, waiting))
+        return b"".join([waiting.pop(packet_id) for packet_id in released])
 
     def _announcements(self, assigned_client_id: str) -> wire.Properties:
         announced: wire.Properties = {
@@ -220,8 +218,9 @@ class Session:
             return
         _, start, end = found.packets[0]
         self._level = packets.connect_level(buffer, start, end)
+        self._is_v5 = self._level == MQTT_5
         connect = packets.decode_connect(buffer, start, end)
-        if not connect.client_id and not connect.clean_start and not self.is_v5:
+        if not connect.client_id and not connect.clean_start and not self._is_v5:
             raise PacketRefused(Refusal.CLIENT_ID, "no client identifier for a lasting session [MQTT-3.1.3-8]")
         if len(connect.client_id) > _LONGEST_CLIENT_ID:
             raise PacketRefused(Refusal.CLIENT_ID, "a client identifier that is too long [MQTT-3.1.3-8]")
@@ -258,7 +257,7 @@ class Session:
     def _publish(self, first: int, buffer: bytes, start: int, end: int, outcome: Outcome) -> None:
         if first & 0x06 == _QOS_2:
             raise PacketRefused(Refusal.QOS_2, "QoS 2, above the Maximum QoS announced [MQTT-3.2.2-11]")
-        raw_topic, packet_id, payload_start = packets.decode_publish(first, buffer, start, end, is_v5=self.is_v5)
+        raw_topic, packet_id, payload_start = packets.decode_publish(first, buffer, start, end, is_v5=self._is_v5)
         topic = self._topics.get(raw_topic)
         if topic is None:
             topic = self._learn(raw_topic)
@@ -290,21 +289,21 @@ class Session:
     def _expect(self, packet_id: int, first: int, outcome: Outcome) -> bool:
         """Note that a PUBACK is owed; False when one already is. Raises `PacketRefused` if the client may not."""
         if packet_id in self._unacknowledged:
-            if first & 0x08 and not self.is_v5:
+            if first & 0x08 and not self._is_v5:
                 outcome.resent += 1
                 return False
             raise PacketRefused(Refusal.PROTOCOL, "a packet identifier that is in use [MQTT-2.2.1-4]")
         self._unacknowledged[packet_id] = _AWAITING_COMMIT
-        if self.is_v5 and len(self._unacknowledged) > self._limits.max_unacknowledged:
+        if self._is_v5 and len(self._unacknowledged) > self._limits.max_unacknowledged:
             raise PacketRefused(Refusal.RECEIVE_MAXIMUM, "more than Receive Maximum [MQTT-3.3.4-9]")
         return True
 
     def _deny(self, packet_id: int, outcome: Outcome) -> None:
         outcome.denied += 1
-        if not self.is_v5:  # MQTT 3.1.1 has no way to say no but to close [MQTT-3.3.5-2 in 3.1.1]
+        if not self._is_v5:  # MQTT 3.1.1 has no way to say no but to close [MQTT-3.3.5-2 in 3.1.1]
             raise PacketRefused(Refusal.NOT_AUTHORIZED, "a topic outside the client's own")
         if packet_id:
-            self._unacknowledged[packet_id] = Refusal.NOT_AUTHORIZED.reason_code
+            self._unacknowledged[packet_id] = packets.encode_puback(packet_id, Refusal.NOT_AUTHORIZED.reason_code)
 
     def _control(self, first: int, buffer: bytes, start: int, end: int, outcome: Outcome) -> None:
         kind = first >> 4
@@ -319,17 +318,17 @@ class Session:
                     raise wire.malformed("a PINGREQ with a body")
                 outcome.reply += packets.PINGRESP
             case PacketType.SUBSCRIBE:
-                packet_id, count = packets.decode_subscribe(buffer, start, end, is_v5=self.is_v5)
+                packet_id, count = packets.decode_subscribe(buffer, start, end, is_v5=self._is_v5)
                 outcome.subscriptions += count
-                outcome.reply += packets.encode_suback(packet_id, count, is_v5=self.is_v5)
+                outcome.reply += packets.encode_suback(packet_id, count, is_v5=self._is_v5)
             case PacketType.UNSUBSCRIBE:
-                packet_id, count = packets.decode_unsubscribe(buffer, start, end, is_v5=self.is_v5)
-                outcome.reply += packets.encode_unsuback(packet_id, count, is_v5=self.is_v5)
+                packet_id, count = packets.decode_unsubscribe(buffer, start, end, is_v5=self._is_v5)
+                outcome.reply += packets.encode_unsuback(packet_id, count, is_v5=self._is_v5)
             case _:
                 self._disconnect(buffer, start, end, outcome)
 
     def _disconnect(self, buffer: bytes, start: int, end: int, outcome: Outcome) -> None:
-        reason_code, expiry = packets.decode_disconnect(buffer, start, end, is_v5=self.is_v5)
+        reason_code, expiry = packets.decode_disconnect(buffer, start, end, is_v5=self._is_v5)
         if expiry and not self.session_expiry_s:
             raise PacketRefused(Refusal.PROTOCOL, "a session that was to end is to last [section 3.14.2.2.2]")
         if expiry is not None:
