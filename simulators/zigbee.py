@@ -1,0 +1,146 @@
+"""Zigbee devices as zigbee2mqtt tells of them: one JSON object on `zigbee2mqtt/<device>` per report.
+
+Format: zigbee2mqtt documentation, "MQTT topics and messages" (`zigbee2mqtt/FRIENDLY_NAME`), "Exposes" for the
+properties and their units, and the setting `advanced.last_seen: epoch`, by which every message says when the
+device spoke, in milliseconds since 1970.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from simulators.emissions import Emission
+from simulators.scenarios import Kind, Load
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from simulators.campus import Room
+    from simulators.scenarios import DeviceModel
+    from simulators.timetable import Span
+
+CLIENT_ID: Final = "zigbee"
+BASE_TOPIC: Final = "zigbee2mqtt"
+Property: TypeAlias = int | float | bool | str
+
+MODELS: Final = {
+    Kind.AIR: "TS0601_air_quality_sensor",
+    Kind.CLIMATE: "SNZB-02D",
+    Kind.MOTION: "SNZB-03P",
+    Kind.DOOR: "SNZB-04P",
+    Kind.PLUG: "TS011F_plug_1",
+    Kind.METER: "TS0601_din",
+    Kind.SMOKE: "TS0601_smoke_1",
+    Kind.LEAK: "SNZB-05P",
+}
+"""What zigbee2mqtt's list of supported devices calls a device that exposes such properties."""
+
+QUANTITIES: Final = {
+    "battery": "battery",
+    "co2": "carbon_dioxide",
+    "contact": "opening",
+    "current": "current",
+    "energy": "energy",
+    "humidity": "humidity",
+    "illuminance": "illuminance",
+    "linkquality": "link_quality",
+    "occupancy": "occupancy",
+    "power": "power",
+    "smoke": "smoke",
+    "state": "switch",
+    "temperature": "temperature",
+    "voltage": "voltage",
+    "water_leak": "water_leak",
+}
+"""The vocabulary's name of every property that is a measurement."""
+
+_LOAD_W: Final = {Load.BOARD: (262.0, 9.0), Load.COMPUTER: (74.0, 2.5), Load.RACK: (310.0, 310.0)}
+"""Watts in use and out of use."""
+
+
+class ZigbeeDevice:
+    """One device behind the zigbee2mqtt bridge."""
+
+    def __init__(self, model: DeviceModel, room: Room, rng: Random, alarms: tuple[Span, ...] = ()) -> None:
+        self.id = model.id
+        self.topic = f"{BASE_TOPIC}/{model.id}"
+        self.cadence_ms = model.cadence_s * 1000
+        self.phase_ms = rng.randrange(self.cadence_ms // 10, self.cadence_ms)
+        self._model, self._room, self._rng, self._alarms = model, room, rng, alarms
+        self._link = rng.randrange(90, 200)
+        self._battery = rng.randrange(62, 101)
+        self._offset = rng.gauss(0.0, 1.0)
+        self._energy_kwh = rng.uniform(40.0, 900.0)
+
+    def emit(self, at_ms: int) -> Emission:
+        """The report of that moment."""
+        properties = self._properties(at_ms)
+        readings = tuple(
+            (QUANTITIES[name], _value(name, value)) for name, value in properties.items() if name in QUANTITIES
+        )
+        payload = json.dumps({**properties, "last_seen": at_ms}, separators=(",", ":")).encode()
+        return Emission(self.id, at_ms, self.topic, payload, readings)
+
+    def _properties(self, at_ms: int) -> dict[str, Property]:
+        self._link = min(255, max(20, self._link + self._rng.randrange(-6, 7)))
+        kind = self._model.kind
+        if kind is Kind.AIR:
+            return {"co2": self._co2(), **self._climate(), "linkquality": self._link}
+        if kind in (Kind.PLUG, Kind.METER):
+            return {**self._electricity(at_ms), "linkquality": self._link}
+        measured: dict[str, Property]
+        if kind is Kind.CLIMATE:
+            measured = self._climate()
+        elif kind is Kind.MOTION:
+            measured = {"occupancy": self._seen(), "illuminance": self._light()}
+        elif kind is Kind.DOOR:
+            # the door stands open while pupils come and go; contact is true when it is shut
+            measured = {"contact": not (self._room.people and not self._room.day.in_lesson(at_ms))}
+        else:
+            name = "smoke" if kind is Kind.SMOKE else "water_leak"
+            measured = {name: any(alarm.holds(at_ms) for alarm in self._alarms)}
+        return {"battery": self._battery, **measured, "linkquality": self._link}
+
+    def _co2(self) -> int:
+        return round(self._room.air.co2_ppm + 12 * self._offset + self._rng.gauss(0.0, 6.0))
+
+    def _climate(self) -> dict[str, Property]:
+        air = self._room.air
+        humidity = air.humidity + 0.8 * self._offset + self._rng.gauss(0.0, 0.2)
+        return {
+            "humidity": round(min(100.0, max(0.0, humidity)), 1),
+            "temperature": round(air.temperature_c + 0.15 * self._offset + self._rng.gauss(0.0, 0.04), 2),
+        }
+
+    def _seen(self) -> bool:
+        return self._room.people > 0 and self._rng.random() < 0.97
+
+    def _light(self) -> int:
+        return round(max(0.0, self._room.illuminance_lx * (1 + self._rng.gauss(0.0, 0.02))))
+
+    def _electricity(self, at_ms: int) -> dict[str, Property]:
+        if self._model.kind is Kind.METER:
+            is_on, watts = True, self._room.power_w
+        else:
+            is_on = self._model.load is Load.RACK or self._room.day.in_session(at_ms)
+            watts = _LOAD_W[self._model.load][0 if is_on else 1]
+        power = max(0.0, watts * (1 + self._rng.gauss(0.0, 0.015)))
+        voltage = round(229.0 + 2.0 * self._offset + self._rng.gauss(0.0, 0.7), 1)
+        self._energy_kwh += power * self.cadence_ms / 3.6e9
+        return {
+            "current": round(power / voltage / 0.95, 2),
+            "energy": round(self._energy_kwh, 2),
+            "power": round(power, 1),
+            "power_on_behavior": "previous",
+            "state": "ON",
+            "voltage": voltage,
+        }
+
+
+def _value(name: str, value: Property) -> float:
+    if name == "state":
+        return float(value == "ON")
+    if name == "contact":
+        return float(not value)
+    return float(value)
