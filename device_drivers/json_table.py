@@ -1,0 +1,118 @@
+"""Reads flat JSON objects by a manifest's field table: what a device that publishes JSON needs, and no code of its own.
+
+JSON is RFC 8259, read leniently where Python does (`NaN`, the last of two like keys) and guarded where a device could
+do harm: size, depth, numbers without end. A value of the wrong kind drops its field; the rest of the frame stands.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from device_drivers.contract import Decoded, FrameRefused, Measurement
+from telemetry import Quantity, Summarise, quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from device_drivers.manifest import FieldRow
+
+LARGEST_PAYLOAD: Final = 1 << 18
+"""Bytes; the largest that zigbee2mqtt publishes for one device is a few thousand."""
+
+_LITERALS: Final = {"true": True, "false": False}
+_TELLABLE: Final = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+_LARGEST: Final = sys.float_info.max
+
+
+def parse(payload: bytes) -> Any:
+    """The JSON value in `payload`. Raises `FrameRefused`."""
+    if len(payload) > LARGEST_PAYLOAD:
+        raise FrameRefused("too_large", f"a payload of more than {LARGEST_PAYLOAD} bytes")
+    try:
+        return json.loads(payload.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise FrameRefused("malformed", "the payload is not JSON") from None
+
+
+def parse_object(payload: bytes) -> dict[str, Any]:
+    """The JSON object in `payload`. Raises `FrameRefused`."""
+    document = parse(payload)
+    if not isinstance(document, dict):
+        raise FrameRefused("malformed", "the payload is not a JSON object")
+    return document
+
+
+def tellable(name: str) -> str:
+    """A field's name as it may be told: a name of a program's making, or `?`."""
+    return name if _TELLABLE.fullmatch(name) else "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A row of the field table, made ready."""
+
+    quantity: str
+    channel: str
+    scale: float
+    words: Mapping[str | bool, float] | None
+    unless: str
+
+    @classmethod
+    def of(cls, row: FieldRow) -> Column:
+        """Make a row ready."""
+        entry = quantity(row.quantity)
+        words = {_LITERALS.get(word, word): number for word, number in row.values.items()} or _own_words(entry)
+        return cls(entry.id, row.channel, row.scale, words, row.unless)
+
+    def number(self, value: object) -> float | None:
+        """The value in the quantity's unit; None when it is of the wrong kind, or no finite number."""
+        if self.words is not None:
+            return self.words.get(value) if isinstance(value, (str, bool)) else None
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST:
+            scaled = float(value) * self.scale
+            return scaled if -_LARGEST <= scaled <= _LARGEST else None
+        return None
+
+
+class JsonTable:
+    """The fields of one format, looked up by key."""
+
+    def __init__(self, columns: Mapping[str, Column], envelope: Iterable[str] = ()) -> None:
+        """`envelope` are the keys that say when and in which order, and are no fields."""
+        self.columns = dict(columns)
+        self.envelope = frozenset(envelope)
+
+    @classmethod
+    def of(cls, rows: Iterable[FieldRow], envelope: Iterable[str] = ()) -> JsonTable:
+        """Compile a manifest's field table."""
+        return cls({row.key: Column.of(row) for row in rows}, envelope)
+
+    def read(self, document: Mapping[str, Any], event_ms: int | None) -> Decoded:
+        """What a whole object holds; a null says that nothing was measured."""
+        measurements: list[Measurement] = []
+        dropped: list[str] = []
+        for key, value in document.items():
+            if value is None or key in self.envelope:
+                continue
+            column = self.columns.get(key)
+            if column is None or (column.unless and document.get(column.unless) is not None):
+                dropped.append(tellable(key))
+                continue
+            number = column.number(value)
+            if number is None:
+                dropped.append(tellable(key))
+            else:
+                measurements.append(Measurement(column.quantity, number, column.channel, event_ms))
+        return Decoded(tuple(measurements), tuple(dropped))
+
+
+def _own_words(entry: Quantity) -> dict[str | bool, float] | None:
+    """How JSON says a flag or a state when the table has no words of its own."""
+    words: dict[str | bool, float] = {state: float(index) for index, state in enumerate(entry.states)}
+    if entry.summarise in (Summarise.FLAG, Summarise.EVENT):
+        words |= {True: 1.0, False: 0.0}
+    return words or None

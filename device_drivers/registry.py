@@ -1,0 +1,231 @@
+"""Finds the drivers there are, ours by folder and vendors' by entry point, and makes them for devices.
+
+A vendor's package names its driver in the entry-point group `bansui.drivers`; the value is the dotted name of a
+folder with `driver.toml` and `driver.py`:
+
+    [project.entry-points."bansui.drivers"]
+    acme_co2 = "acme_bansui.acme_co2"
+
+Nothing of a driver is imported before a device needs it. A driver that is broken stands in the registry with its
+error, and takes no other with it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from device_drivers import manifest as manifests
+from device_drivers.contract import Decoded, Driver, PollDriver, StreamDriver
+from device_drivers.manifest import ManifestUnusable, Transport, suggest
+from telemetry import BansuiError, ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from importlib.metadata import EntryPoint
+
+    from device_drivers.contract import Connection, Frame, Settings
+    from device_drivers.manifest import Manifest
+
+ENTRY_POINT_GROUP: Final = "bansui.drivers"
+OURS: Final = "bansui"
+
+_HERE: Final = Path(__file__).parent
+_T = TypeVar("_T")
+
+
+class UnknownDriver(ConfigurationError):
+    """An id, or a family of devices, that no driver answers for."""
+
+    code = "unknown_driver"
+
+
+class DriverUnusable(ConfigurationError):
+    """A driver that is installed and cannot be used."""
+
+    code = "driver_unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class DriverEntry:
+    """A driver that is installed, imported or not; a broken one has an `error`."""
+
+    id: str
+    source: str
+    """The distribution it came in."""
+    module: str = ""
+    found: Manifest | None = None
+    error: ConfigurationError | None = None
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the driver says of itself. Raises the entry's error when it is broken."""
+        if self.found is None:
+            raise self.error or DriverUnusable(f"driver {self.id} has no manifest")
+        return self.found
+
+    def create(self, settings: Settings) -> Driver:
+        """Make the driver for one device. Raises `ConfigurationError`; connects to nothing."""
+        manifest = self.manifest
+        _check_names(self.id, "option", settings.options, manifest.driver.options)
+        _check_names(self.id, "secret", settings.secrets, manifest.driver.secrets)
+        checked = replace(settings, model=manifest.check_model(settings.model))
+        driver = shielded(self.id, lambda: importlib.import_module(self.module).create(checked))
+        return _declared(driver, manifest)
+
+
+def discover() -> Mapping[str, DriverEntry]:
+    """Every driver that is installed, by id, ours first; broken ones too."""
+    entries = {folder.name: _ours(folder) for folder in sorted(_HERE.iterdir()) if _is_driver(folder)}
+    for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name, point.value)):
+        entry = _vendors(point)
+        if entry.id in entries:
+            error = DriverUnusable(
+                f"driver {entry.id} of {entry.source} has the id of another",
+                why=f"{entries[entry.id].source} brought it first",
+                fix="give it another id",
+            )
+            entry = DriverEntry(f"{entry.id}@{entry.source}", entry.source, error=error)
+        entries[entry.id] = entry
+    return entries
+
+
+def named(driver_id: str, drivers: Mapping[str, DriverEntry] | None = None) -> DriverEntry:
+    """The driver of that id. Raises `UnknownDriver` with what might have been meant."""
+    drivers = discover() if drivers is None else drivers
+    if driver_id not in drivers:
+        raise UnknownDriver(f"no driver is called {driver_id!r}", fix=suggest(driver_id, drivers))
+    return drivers[driver_id]
+
+
+def find(family: str, model: str = "", drivers: Mapping[str, DriverEntry] | None = None) -> DriverEntry:
+    """The driver that answers for a family of devices, rather one that lists the model. Raises `UnknownDriver`."""
+    drivers = discover() if drivers is None else drivers
+    whole = [entry for entry in drivers.values() if entry.found is not None]
+    answering = [entry for entry in whole if family in entry.manifest.families]
+    if not answering:
+        families = [name for entry in whole for name in entry.manifest.families]
+        raise UnknownDriver("no driver answers for this family", fix=suggest(family, families))
+    return next((entry for entry in answering if entry.manifest.known_model(model)), answering[0])
+
+
+def shielded(driver_id: str, call: Callable[[], _T]) -> _T:
+    """Call into a driver; whatever it raises that is no error of ours becomes `DriverUnusable`."""
+    try:
+        return call()
+    except BansuiError:
+        raise
+    except Exception as error:  # the boundary that keeps one vendor's mistake from the others
+        raise DriverUnusable(
+            f"driver {driver_id} fails with {type(error).__name__}", fix="ask its vendor, or install another version"
+        ) from error
+
+
+def _is_driver(folder: Path) -> bool:
+    return (folder / manifests.FILE_NAME).is_file()
+
+
+def _ours(folder: Path) -> DriverEntry:
+    return _read(folder.name, OURS, f"{__package__}.{folder.name}", folder)
+
+
+def _vendors(point: EntryPoint) -> DriverEntry:
+    source = point.dist.name if point.dist is not None else "unknown"
+    folder = _locate(point.value)
+    if folder is None:
+        error = DriverUnusable(
+            f"driver {point.name} of {source} has no folder {point.value!r}", fix="mend its entry point"
+        )
+        return DriverEntry(point.name, source, error=error)
+    return _read(point.name, source, point.value, folder)
+
+
+def _read(name: str, source: str, package: str, folder: Path) -> DriverEntry:
+    try:
+        manifest = manifests.load(folder)
+    except ManifestUnusable as error:
+        return DriverEntry(name, source, error=error)
+    if manifest.driver.id != name:
+        misnamed = ManifestUnusable(
+            f"driver.id is {manifest.driver.id!r} and not {name!r}",
+            where=str(folder / manifests.FILE_NAME),
+            why="the id, the folder and the entry point bear one name",
+        )
+        return DriverEntry(name, source, error=misnamed)
+    return DriverEntry(name, source, module=f"{package}.driver", found=manifest)
+
+
+def _locate(package: str) -> Path | None:
+    """The folder of a dotted name, found without running any of its code."""
+    top, *rest = package.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except ValueError:  # a module that was put together by hand
+        return None
+    for place in (spec.submodule_search_locations or ()) if spec is not None else ():
+        folder = Path(place).joinpath(*rest)
+        if _is_driver(folder):
+            return folder
+    return None
+
+
+def _check_names(driver_id: str, what: str, given: Mapping[str, object], known: frozenset[str]) -> None:
+    for name in given:
+        if name not in known:
+            raise ConfigurationError(f"driver {driver_id} has no {what} {name!r}", fix=suggest(name, known))
+
+
+def _declared(driver: object, manifest: Manifest) -> Driver:
+    """`driver`, held to its manifest: to its fields at every frame, to its transport now."""
+    if manifest.driver.transport is Transport.SERIAL_STREAM and isinstance(driver, StreamDriver):
+        return _DeclaredStream(driver, manifest.quantities)
+    if manifest.driver.transport.is_polled and isinstance(driver, PollDriver):
+        return _DeclaredPoll(driver, manifest.quantities)
+    if manifest.driver.transport is Transport.MQTT and isinstance(driver, Driver):
+        return _Declared(driver, manifest.quantities)
+    raise DriverUnusable(f"driver {manifest.driver.id} lacks the powers that {manifest.driver.transport} needs")
+
+
+class _Declared:
+    """A driver whose measurements are dropped when its manifest does not declare their quantity."""
+
+    def __init__(self, driver: Driver, quantities: frozenset[str]) -> None:
+        self._decode = driver.decode
+        self._quantities = quantities
+
+    def decode(self, frame: Frame) -> Decoded:
+        """Understand one frame. Raises `FrameRefused`; applies no plausibility check."""
+        decoded = self._decode(frame)
+        for measurement in decoded.measurements:
+            if measurement.quantity not in self._quantities:
+                return self._without_undeclared(decoded)
+        return decoded
+
+    def _without_undeclared(self, decoded: Decoded) -> Decoded:
+        kept = tuple(m for m in decoded.measurements if m.quantity in self._quantities)
+        undeclared = tuple(m.quantity for m in decoded.measurements if m.quantity not in self._quantities)
+        return Decoded(kept, decoded.dropped + undeclared)
+
+
+class _DeclaredStream(_Declared):
+    def __init__(self, driver: StreamDriver, quantities: frozenset[str]) -> None:
+        super().__init__(driver, quantities)
+        self._split = driver.split
+
+    def split(self, buffer: bytearray) -> list[Frame]:
+        """Take every whole frame out of `buffer`."""
+        return self._split(buffer)
+
+
+class _DeclaredPoll(_Declared):
+    def __init__(self, driver: PollDriver, quantities: frozenset[str]) -> None:
+        super().__init__(driver, quantities)
+        self._poll = driver.poll
+
+    def poll(self, connection: Connection) -> AsyncIterator[Frame]:
+        """Ask once for everything; yield each answer."""
+        return self._poll(connection)
