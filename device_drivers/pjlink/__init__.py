@@ -1,0 +1,1 @@
+"""The PJLink driver: projectors and displays that are asked over TCP."""

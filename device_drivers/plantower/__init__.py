@@ -1,0 +1,1 @@
+"""The Plantower driver: particle sensors that stream over a serial line."""

@@ -1,0 +1,1 @@
+"""The VR station driver: the health of a classroom headset, over MQTT."""
