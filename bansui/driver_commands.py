@@ -1,0 +1,73 @@
+"""`bansui driver`: which drivers there are, and what they make of recorded frames."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from telemetry import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+app = typer.Typer(
+    help="Drivers: what turns the bytes of a device into readings.", no_args_is_help=True, rich_markup_mode=None
+)
+
+_STDIN: Final = Path("-")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_drivers(as_json: AsJson = False) -> None:
+    """List the drivers that are installed."""
+    from bansui import driver_report  # noqa: PLC0415 - keeps `bansui --help` quick
+    from device_drivers.registry import discover  # noqa: PLC0415 - the same
+
+    entries = list(discover().values())
+    if as_json:
+        print(json.dumps([driver_report.describe(entry) for entry in entries], ensure_ascii=False, indent=2))
+    else:
+        driver_report.print_drivers(entries)
+
+
+@app.command()
+def decode(
+    cases: Annotated[
+        Path, typer.Option("--cases", metavar="FILE", help="Recorded frames, one JSON object a line; - is stdin.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Decode recorded frames, with the driver that each line's family and model pick."""
+    from bansui import driver_report  # noqa: PLC0415 - keeps `bansui --help` quick
+    from device_drivers.cases import run_lines  # noqa: PLC0415 - the same
+
+    with _lines(cases) as lines:
+        results = run_lines(lines)
+        if as_json:
+            for result in results:
+                print(json.dumps(result.as_dict()))
+        else:
+            driver_report.print_results(results)
+
+
+@contextmanager
+def _lines(path: Path) -> Iterator[Iterable[bytes]]:
+    if path == _STDIN:
+        yield sys.stdin.buffer
+        return
+    try:
+        file = path.open("rb")
+        file.peek()  # a folder opens, and cannot be read
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot be read: {error.strerror}", where=str(path), fix="name a file of cases, or - for stdin"
+        ) from None
+    with file:
+        yield file

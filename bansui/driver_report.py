@@ -1,0 +1,98 @@
+"""Drivers and decoded frames as tables, for a person at a terminal or at the end of a pipe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from device_drivers.cases import CaseReading, CaseResult
+    from device_drivers.registry import DriverEntry
+
+_RIGHT: Final = ("value", "fields", "contract")
+_ENDLESS: Final = 10_000
+
+
+def describe(entry: DriverEntry) -> dict[str, Any]:
+    """A driver as `--json` prints it."""
+    if entry.found is None:
+        error = entry.error.as_dict() if entry.error is not None else None
+        return {"id": entry.id, "source": entry.source, "error": error}
+    identity = entry.found.driver
+    return {
+        "id": entry.id,
+        "source": entry.source,
+        "name": {"zh": identity.name_zh, "en": identity.name_en},
+        "version": identity.version,
+        "contract": identity.contract,
+        "transport": identity.transport.value,
+        "families": sorted(entry.found.families),
+        "models": list(identity.models),
+        "fields": [{"key": row.key, "quantity": row.quantity, "channel": row.channel} for row in entry.found.field],
+        "error": None,
+    }
+
+
+def print_drivers(entries: Sequence[DriverEntry]) -> None:
+    """Print the drivers that are installed, and under them what is wrong with the broken ones."""
+    table = _table("id", "name", "名称", "transport", "models", "fields", "contract", "from")
+    for entry in entries:
+        table.add_row(*_row(entry))
+    _print(table)
+    for entry in entries:
+        if entry.error is not None:
+            print(f"✕ {entry.id}: {entry.error}")
+
+
+def print_results(results: Iterable[CaseResult]) -> None:
+    """Print what became of each case, a reading a line."""
+    table = _table("case", "quantity", "channel", "value", "unit", "dropped, or why refused")
+    for result in results:
+        note = f"✕ {result.error[0]}: {result.error[1]}" if result.error is not None else ", ".join(result.dropped)
+        name = result.id if result.id and result.id.isprintable() else "?"
+        if not result.readings:
+            table.add_row(name, "", "", "", "", note)
+        for reading in result.readings:
+            table.add_row(name, reading.quantity, reading.channel or "", _value(reading), reading.unit or "", note)
+            name = note = ""
+    _print(table)
+
+
+def _row(entry: DriverEntry) -> tuple[str, ...]:
+    if entry.found is None:
+        return (entry.id, "✕ broken", "✕ 不可用", "", "", "", "", entry.source)
+    identity = entry.found.driver
+    return (
+        entry.id,
+        identity.name_en,
+        identity.name_zh,
+        identity.transport.value,
+        ", ".join(identity.models) or "any",
+        str(len(entry.found.field)),
+        str(identity.contract),
+        f"{entry.source} {identity.version}",
+    )
+
+
+def _value(reading: CaseReading) -> str:
+    return {True: "yes", False: "no"}[reading.value] if isinstance(reading.value, bool) else str(reading.value)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in _RIGHT else "left")
+    return table
+
+
+def _print(table: Table) -> None:
+    console = Console(markup=False)
+    if not console.is_terminal:  # a pipe has no width: no cell is to be cut
+        needed = Measurement.get(console, console.options.update(width=_ENDLESS), table).maximum
+        console = Console(width=needed, markup=False)
+    console.print(table)
