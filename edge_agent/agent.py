@@ -113,6 +113,7 @@ class Agent:
         """Work until `stop` is set; then commit what is pending and leave. Raises `EnvironmentFault`."""
         loop = asyncio.get_running_loop()
         self._failure = loop.create_future()
+        loop.set_exception_handler(self._crashed)
         self._thread = StoreThread(self._store, loop, self._handle, self._failed)
         try:
             await self._start_listener(self._remembered())
@@ -208,6 +209,13 @@ class Agent:
                     fix="check the disk (`df`, `dmesg`), then start the agent again",
                 )
             )
+
+    def _crashed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A mistake of the program ends it: better gone, and started again, than there and idle."""
+        loop.default_exception_handler(context)
+        error = context.get("exception")
+        if error is not None and self._failure is not None and not self._failure.done():
+            self._failure.set_exception(error)
 
     def _unavailable(self) -> int:
         return sum(not intake.availability.is_available for _, intake in self._polled)
