@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import apsw
+    import httpx
 
     from edge_agent.admission import Binding
     from edge_agent.config_file import LoadedConfiguration
@@ -54,10 +55,10 @@ class StoreFailed(EnvironmentFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seams:
-    """Where tests put their hands in: what the agent writes with, and what it sends and acknowledges through."""
+    """Where tests put their hands in: disk, network, and the word given back to devices."""
 
     wrap_store: Callable[[Store], Store] = lambda store: store
-    wrap_send: Callable[[Callable[[Send], None]], Callable[[Send], None]] = lambda offer: offer
+    transport: httpx.AsyncBaseTransport | None = None
     wrap_acknowledge: Callable[[Callable[[Acknowledge], None]], Callable[[Acknowledge], None]] = lambda call: call
 
 
@@ -92,8 +93,8 @@ class Agent:
             district=tables.agent.district,
             school=tables.agent.school,
             report=self._handle,
+            transport=seams.transport,
         )
-        self._offer = seams.wrap_send(self._uplink.offer)
         self._acknowledge = seams.wrap_acknowledge(self._hand_back)
         self._listener: Listener | None = None
         self._thread: StoreThread | None = None
@@ -191,7 +192,7 @@ class Agent:
             case Acknowledge():
                 self._acknowledge(effect)
             case Send():
-                self._offer(effect)
+                self._uplink.offer(effect)
 
     def _hand_back(self, effect: Acknowledge) -> None:
         if self._listener is not None:
