@@ -1,35 +1,35 @@
-"""`bansui broker`: a broker for trials, and password hashes for configuration files."""
+"""`bansui broker`: a broker for trials, Mosquitto's files, and password hashes for configuration files."""
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bansui.failures import UsageError
 
-app = typer.Typer(help="A broker for trials, and device passwords.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from broker.credentials import Credentials
+
+app = typer.Typer(help="A broker for trials, files for Mosquitto, and device passwords.", no_args_is_help=True)
+
+AgentFile = Annotated[Path | None, typer.Option("--config", help="Clients from an agent's configuration (agent.toml).")]
+ClientsFile = Annotated[Path | None, typer.Option("--clients", help="Clients from a TOML file of [[client]] tables.")]
 
 
 @app.command()
 def run(
-    config: Annotated[Path | None, typer.Option(help="Clients from an agent's configuration (agent.toml).")] = None,
-    clients: Annotated[Path | None, typer.Option(help="Clients from a TOML file of [[client]] tables.")] = None,
+    config: AgentFile = None,
+    clients: ClientsFile = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)] = 1883,
 ) -> None:
     """Run amqtt with the same credentials and ACL as the agent's listener. For trials, not for a school."""
     import asyncio  # noqa: PLC0415 - `bansui --help` stays quick
 
-    from broker.clients import load_agent_clients, load_clients_file  # noqa: PLC0415 - extras stay optional
-    from broker.trial import CAVEAT, run_trial  # noqa: PLC0415 - the same
+    from broker.trial import CAVEAT, run_trial  # noqa: PLC0415 - extras stay optional
 
-    if clients is not None and config is None:
-        credentials = load_clients_file(clients)
-    elif config is not None and clients is None:
-        credentials = load_agent_clients(config)
-    else:
-        raise UsageError("say who may connect", fix="give either --config agent.toml or --clients FILE")
+    credentials = _load(config, clients)
 
     def ready() -> None:
         count = len(credentials.clients)
@@ -37,6 +37,19 @@ def run(
         print(CAVEAT, flush=True)
 
     asyncio.run(run_trial(credentials, host, port, ready))
+
+
+@app.command()
+def mosquitto(
+    folder: Annotated[Path, typer.Option(help="Folder to write into.", file_okay=False)],
+    config: AgentFile = None,
+    clients: ClientsFile = None,
+) -> None:
+    """Write the same credentials and ACL as files for Mosquitto."""
+    from broker.mosquitto import write_settings  # noqa: PLC0415 - `bansui --help` stays quick
+
+    settings = write_settings(_load(config, clients), folder.resolve())
+    print(f"written; put this line into mosquitto.conf: include_dir {settings.parent}")
 
 
 @app.command()
@@ -51,3 +64,13 @@ def hash_password() -> None:
     if not password:
         raise UsageError("the password is empty", fix="type one, or pipe it: `bansui broker hash-password < FILE`")
     print(ScryptHash.of(password.encode()))
+
+
+def _load(config: Path | None, clients: Path | None) -> "Credentials":
+    from broker.clients import load_agent_clients, load_clients_file  # noqa: PLC0415 - `bansui --help` stays quick
+
+    if clients is not None and config is None:
+        return load_clients_file(clients)
+    if config is not None and clients is None:
+        return load_agent_clients(config)
+    raise UsageError("say who may connect", fix="give either --config agent.toml or --clients FILE")

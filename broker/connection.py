@@ -198,7 +198,10 @@ class Connection(asyncio.Protocol):
         self._ending = True
         if reply:
             self._transport.write(reply)
-        if self._transport.can_write_eof():
+        try:
             self._transport.write_eof()
+        except OSError:  # the peer has gone already
+            self._transport.abort()
+            return
         self._transport.resume_reading()
         self._timers["linger"] = self._loop.call_later(self._limits.linger_s, self._transport.abort)

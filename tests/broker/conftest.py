@@ -1,0 +1,100 @@
+"""A running listener whose handler remembers, and acknowledges only when the test says so."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from broker.credentials import Client, Credentials, ScryptHash
+from broker.limits import Limits
+from broker.listener import Listener
+from tests.broker.device import Device
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from broker.publications import AckToken, Publication
+
+SENSOR = Client("sensor", b"secret", ("t/#",))
+HASHED = Client("hashed", ScryptHash.of(b"hidden"), ("h/+",))
+MUTE = Client("mute", b"silent")
+
+
+@dataclass
+class Running:
+    """A listener and what came through it."""
+
+    listener: Listener = field(init=False)
+    received: list[Publication] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+    at_once: bool = False
+    """Acknowledge in the handler, as an owner with nothing to commit would."""
+    devices: list[Device] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        return self.listener.port
+
+    @property
+    def tokens(self) -> list[AckToken]:
+        return [one.token for one in self.received if one.token]
+
+    def handle(self, publications: Sequence[Publication]) -> None:
+        self.received.extend(publications)
+        self.batches.append(len(publications))
+        if self.at_once:
+            self.listener.acknowledge([one.token for one in publications if one.token])
+
+    def refused(self, reason: str) -> int:
+        return self.listener.counters["refused"].get(reason, 0)
+
+    async def count(self, expected: int) -> None:
+        await until(lambda: len(self.received) >= expected, what=f"{expected} publications")
+        assert len(self.received) == expected
+
+    async def dial(self) -> Device:
+        self.devices.append(await Device.dial(self.port))
+        return self.devices[-1]
+
+    async def admitted(
+        self, client_id: str = "dev-1", *, level: int = 4, clean: bool = True, keep_alive: int = 0
+    ) -> Device:
+        device = await Device.admitted(self.port, client_id, level=level, clean=clean, keep_alive=keep_alive)
+        self.devices.append(device)
+        return device
+
+
+Listen = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture
+async def listen() -> AsyncIterator[Listen]:
+    """Start listeners; all have stopped when the test has."""
+    async with AsyncExitStack() as stack:
+
+        async def start(
+            limits: Limits | None = None, *, at_once: bool = False, remembered: Sequence[str] = ()
+        ) -> Running:
+            running = Running(at_once=at_once)
+            running.listener = Listener(
+                "127.0.0.1",
+                0,
+                credentials=Credentials([SENSOR, HASHED, MUTE]),
+                handler=running.handle,
+                limits=limits or Limits(linger_s=0.2),
+                remembered=remembered,
+            )
+            await running.listener.start()
+            stack.push_async_callback(running.listener.stop)
+            stack.push_async_callback(_close, running.devices)
+            return running
+
+        yield start
+
+
+async def _close(devices: list[Device]) -> None:
+    for device in devices:
+        await device.close()
