@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 MOST_STEPS: Final = 5000
 VALUE_FIELDS: Final = ("mean", "value", "delta", "on_permille", "last")
 """The fields that can stand for a window in one number, the first that is there is taken."""
-SUMMED: Final = frozenset({"delta"})
 
 
 class RangeTooLong(ContractViolation):
@@ -30,7 +29,7 @@ class GridLine:
     """One device's channel on the grid: per step a number in ticks, or None where no window lies.
 
     A window longer than the step fills every step it covers, and `window_s` says so; windows shorter than the step
-    are averaged by their `n`, or summed for a counter's increase.
+    are averaged by their `n`; a counter's increases are summed, and of states the last one stands.
     """
 
     device: str
@@ -45,7 +44,7 @@ def grid_lines(summaries: Sequence[Summary], from_ms: int, to_ms: int, step_s: i
     """Lay the windows of one quantity, sorted by series, on the steps of [from, to). Raises `RangeTooLong`."""
     steps = count_steps(from_ms, to_ms, step_s)
     groups = groupby(summaries, key=lambda summary: (summary.series.device, summary.series.channel))
-    return [_line(device, channel, group, from_ms, step_s * 1000, steps) for (device, channel), group in groups]
+    return [_line(key, group, from_ms, step_s * 1000, steps) for key, group in groups]
 
 
 def count_steps(from_ms: int, to_ms: int, step_s: int) -> int:
@@ -64,7 +63,7 @@ def value_of(summary: Summary) -> tuple[str, int] | None:
     return None
 
 
-def _line(device: str, channel: str, summaries: Iterable[Summary], from_ms: int, step_ms: int, steps: int) -> GridLine:
+def _line(key: tuple[str, str], summaries: Iterable[Summary], from_ms: int, step_ms: int, steps: int) -> GridLine:
     cells: list[list[Summary]] = [[] for _ in range(steps)]
     for summary in summaries:
         first = max(0, (summary.start_ms - from_ms) // step_ms)
@@ -73,7 +72,7 @@ def _line(device: str, channel: str, summaries: Iterable[Summary], from_ms: int,
             last = min(first, last)  # a window that is not on the grid counts where it begins
         for index in range(first, last + 1):
             cells[index].append(summary)
-    line = GridLine(device, channel, [], [])
+    line = GridLine(*key, [], [])
     for cell in cells:
         finest = min((summary.series.window_s for summary in cell), default=None)
         told = [summary for summary in cell if summary.series.window_s == finest]
@@ -91,8 +90,10 @@ def _combine(summaries: Sequence[Summary]) -> int | None:
         if told is None:
             continue
         name, number = told
-        if name in SUMMED:
+        if name == "delta":
             total, weight = total + number, 1
+        elif name == "last":
+            total, weight = number, 1
         else:
             filled = max(1, summary.fields.get("n", 1))
             total, weight = total + number * filled, weight + filled

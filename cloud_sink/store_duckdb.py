@@ -35,16 +35,14 @@ _SUMMARY_SCHEMA: Final = pa.schema(
 )
 _REPORT_SCHEMA: Final = pa.schema([("position", pa.int64()), ("agent", pa.string()), ("report", pa.string())])
 _SQL_TYPES: Final = {pa.int64(): "BIGINT", pa.int32(): "INTEGER", pa.string(): "VARCHAR"}
-_QUOTED_FIELDS: Final = ", ".join(f'"{name}"' for name in FIELDS)
-_COLUMNS: Final = f"{', '.join(_TAGS)}, start_ms, {_QUOTED_FIELDS}"
 # `told` is what readers see: of every window the highest revision, however often it came.
 _VIEWS: Final = (
-    f"""CREATE OR REPLACE VIEW told AS SELECT {_COLUMNS} FROM summary QUALIFY row_number() OVER (
-            PARTITION BY school, building, room, device, quantity, channel, window_s, start_ms
-            ORDER BY revision DESC, position DESC) = 1""",
-    f"""CREATE OR REPLACE VIEW newest AS SELECT {_COLUMNS} FROM summary QUALIFY row_number() OVER (
-            PARTITION BY school, building, room, device, quantity, channel
-            ORDER BY start_ms + window_s * 1000 DESC, start_ms DESC, revision DESC, position DESC) = 1""",
+    """CREATE OR REPLACE VIEW told AS SELECT * EXCLUDE (position, agent) FROM summary QUALIFY row_number() OVER (
+           PARTITION BY school, building, room, device, quantity, channel, window_s, start_ms
+           ORDER BY revision DESC, position DESC) = 1""",
+    """CREATE OR REPLACE VIEW newest AS SELECT * EXCLUDE (position, agent) FROM summary QUALIFY row_number() OVER (
+           PARTITION BY school, building, room, device, quantity, channel
+           ORDER BY start_ms + window_s * 1000 DESC, start_ms DESC, revision DESC, position DESC) = 1""",
 )
 
 

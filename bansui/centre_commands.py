@@ -1,0 +1,94 @@
+"""`bansui centre`: run the IoT centre, check its configuration, make tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from telemetry import Clock, ConfigurationError, EnvironmentFault, ScaledClock, SystemClock
+
+app = typer.Typer(help="The IoT centre.", no_args_is_help=True)
+
+Config = Annotated[Path, typer.Option("--config", help="The centre's TOML file.")]
+
+
+@app.command()
+def run(
+    config: Config,
+    clock: Annotated[str, typer.Option(help="ORIGIN_MS,STARTED_MS,SPEED: time shared with other processes.")] = "",
+) -> None:
+    """Run the centre until it is told to end; prints where it listens."""
+    from cloud_sink.config import load_config  # noqa: PLC0415 - extras stay optional
+    from cloud_sink.server import serve  # noqa: PLC0415
+
+    loaded = load_config(config)
+    asyncio.run(serve(loaded, parse_clock(clock), lambda url: print(f"listening on {url}", flush=True)))
+
+
+@app.command()
+def validate(
+    config: Config,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Check the configuration; every mistake with its line."""
+    from cloud_sink.config import ConfigurationMistakes, load_config  # noqa: PLC0415
+
+    try:
+        loaded = load_config(config)
+    except ConfigurationMistakes as error:
+        if not as_json:
+            raise
+        print(json.dumps({"valid": False, "mistakes": error.mistakes}, ensure_ascii=False))
+        raise typer.Exit(2) from None
+    counts = {name: len(getattr(loaded.config, name)) for name in ("school", "agent", "room")}
+    if as_json:
+        print(json.dumps({"valid": True, "mistakes": [], **counts}))
+    else:
+        print(f"{config} is valid: {counts['school']} schools, {counts['agent']} agents, {counts['room']} named rooms")
+
+
+@app.command()
+def token(
+    out: Annotated[Path | None, typer.Option(help="Write the token to this file (mode 0600) instead.")] = None,
+) -> None:
+    """Make a random token for an agent, and the hash the centre's file wants."""
+    from cloud_sink.config import hash_token  # noqa: PLC0415
+
+    made = secrets.token_urlsafe(32)
+    if out is None:
+        print(f"token      {made}")
+    else:
+        write_secret(out, f"{made}\n")
+        print(f"token_file {out}")
+    print(f"token_hash sha256:{hash_token(made).hex()}")
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a new file that only its owner may read. Raises `EnvironmentFault`."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"cannot be written: {error.strerror}", where=str(path), fix="name a file that is not there yet"
+        ) from None
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(text)
+
+
+def parse_clock(text: str) -> Clock:
+    """The clock of `--clock`; the machine's own when there is none. Raises `ConfigurationError`."""
+    if not text:
+        return SystemClock()
+    try:
+        origin_ms, started_ms, speed = text.split(",")
+        return ScaledClock(int(origin_ms), int(started_ms), float(speed))
+    except ValueError:
+        raise ConfigurationError(
+            f"{text!r} is not ORIGIN_MS,STARTED_MS,SPEED", where="--clock", fix="such as 1760000400000,1760000400000,60"
+        ) from None

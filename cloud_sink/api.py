@@ -1,0 +1,171 @@
+"""`/api/v1`: what is stored, for programs. Errors have the shape of the uplink's."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Final
+
+from fastapi import APIRouter, HTTPException, Query
+from fastapi.responses import PlainTextResponse, StreamingResponse
+
+from cloud_sink.models import (
+    BalanceAnswer,
+    DeviceAnswer,
+    HealthAnswer,
+    PlacesAnswer,
+    RangeAnswer,
+    RoomAnswer,
+    SchoolAnswer,
+    SeriesAnswer,
+    ValueAnswer,
+    line_answer,
+)
+from cloud_sink.ranges import count_steps, grid_lines
+from cloud_sink.store import Selection
+from telemetry import encode_all, quantity
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from cloud_sink.centre import Centre
+    from telemetry import Summary
+
+HEARTBEAT_S: Final = 10.0
+DEFAULT_STEP_S: Final = 900
+_LATEST_MS: Final = 10**14
+
+School = Annotated[str, Query(pattern=r"^[a-z0-9-]{1,32}$")]
+Room = Annotated[str, Query(pattern=r"^[a-z0-9-]{1,32}$")]
+From = Annotated[int, Query(alias="from", ge=0, lt=_LATEST_MS)]
+To = Annotated[int, Query(ge=0, lt=_LATEST_MS)]
+
+
+class Api:
+    """The read side, over the parts of one centre."""
+
+    def __init__(self, centre: Centre) -> None:
+        self._centre = centre
+
+    def router(self) -> APIRouter:
+        """Every path under `/api/v1`."""
+        router = APIRouter(prefix="/api/v1", tags=["read"])
+        for path, endpoint in (
+            ("/places", self.places),
+            ("/series", self.series),
+            ("/range", self.range),
+            ("/latest", self.latest),
+            ("/balance", self.balance),
+            ("/health", self.health),
+        ):
+            router.add_api_route(path, endpoint)
+        router.add_api_route("/export", self.export, response_class=PlainTextResponse)
+        router.add_api_route("/live", self.live, response_class=StreamingResponse)
+        return router
+
+    async def places(self) -> PlacesAnswer:
+        """The tree of places and devices."""
+        centre = self._centre
+        devices = await centre.catalogue.devices()
+        rooms = await centre.catalogue.rooms()
+        schools = [
+            SchoolAnswer(
+                code=school.code,
+                name_zh=school.name_zh,
+                name_en=school.name_en,
+                rooms=[
+                    RoomAnswer(
+                        code=room.code,
+                        building=room.building,
+                        name_zh=room.name_zh,
+                        name_en=room.name_en,
+                        devices=[
+                            DeviceAnswer(id=device.id, agent=device.agent)
+                            for device in devices
+                            if (device.school, device.room) == (room.school, room.code)
+                        ],
+                    )
+                    for room in rooms
+                    if room.school == school.code
+                ],
+            )
+            for school in await centre.catalogue.schools()
+        ]
+        return PlacesAnswer(**centre.district.model_dump(), schools=schools)
+
+    async def series(self, school: School, room: Room | None = None) -> list[SeriesAnswer]:
+        """Every channel that has ever told anything."""
+        return [SeriesAnswer.of(summary) for summary in await self._latest(school, room)]
+
+    async def latest(self, school: School, room: Room | None = None) -> list[ValueAnswer]:
+        """The last window of every channel, with its age and freshness."""
+        now_ms = self._centre.clock.now()
+        return [ValueAnswer.at(summary, now_ms) for summary in await self._latest(school, room)]
+
+    async def range(
+        self,
+        *,
+        school: School,
+        room: Room,
+        quantity_id: Annotated[str, Query(alias="quantity")],
+        from_ms: From,
+        to_ms: Annotated[To, Query(alias="to")],
+        step: Annotated[int, Query(ge=1, le=31 * 86_400)] = DEFAULT_STEP_S,
+    ) -> RangeAnswer:
+        """A quantity of a room on a grid of `step` seconds, gaps as null."""
+        entry = quantity(quantity_id)
+        count_steps(from_ms, to_ms, step)
+        await self._check_school(school)
+        summaries = await self._centre.store.range(Selection(school, room, entry.id), from_ms, to_ms)
+        lines = [line_answer(line, entry.id) for line in grid_lines(summaries, from_ms, to_ms, step)]
+        span = {"from_ms": from_ms, "to_ms": to_ms, "step_s": step}
+        return RangeAnswer(school=school, room=room, quantity=entry.id, unit=entry.symbol, lines=lines, **span)
+
+    async def export(self, school: School, from_ms: From, to_ms: Annotated[To, Query(alias="to")]) -> PlainTextResponse:
+        """The stored summaries that start in [from, to), highest revision alone, as line protocol."""
+        await self._check_school(school)
+        summaries = await self._centre.store.export(school, from_ms, to_ms)
+        return PlainTextResponse(encode_all(summaries))
+
+    async def balance(self) -> list[BalanceAnswer]:
+        """Per agent: what was acknowledged, what is stored, and what the agent itself reports."""
+        return [BalanceAnswer.of(balance) for balance in await self._centre.balances()]
+
+    async def health(self) -> HealthAnswer:
+        """Whether batches can be acknowledged."""
+        centre = self._centre
+        return HealthAnswer(
+            status="ok" if centre.inbox.broken is None else "broken",
+            time_ms=centre.clock.now(),
+            batches_waiting=await centre.inbox.waiting_after(centre.projector.position),
+            position=centre.projector.position,
+            watchers=len(centre.live),
+        )
+
+    async def live(self, school: School | None = None) -> StreamingResponse:
+        """Server-sent events: `summaries` with what is new in a school, `heartbeat` when nothing is."""
+        if self._centre.live.is_full:
+            raise HTTPException(503, "no more watchers are taken")
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(self._events(school), media_type="text/event-stream", headers=headers)
+
+    async def _events(self, school: str | None) -> AsyncIterator[str]:
+        with self._centre.live.watch(school) as watcher:
+            yield "retry: 2000\n\n"
+            while (summaries := await watcher.next(HEARTBEAT_S)) is not None:
+                yield self._event(summaries)
+
+    def _event(self, summaries: list[Summary]) -> str:
+        now_ms = self._centre.clock.now()
+        if not summaries:
+            return f'event: heartbeat\ndata: {{"time_ms": {now_ms}}}\n\n'
+        values = [ValueAnswer.at(summary, now_ms).model_dump(mode="json") for summary in summaries]
+        return f"event: summaries\ndata: {json.dumps(values, separators=(',', ':'))}\n\n"
+
+    async def _latest(self, school: str, room: str | None) -> list[Summary]:
+        await self._check_school(school)
+        latest = self._centre.latest
+        return latest.of_school(school) if room is None else latest.of_room(school, room)
+
+    async def _check_school(self, school: str) -> None:
+        if school not in {row.code for row in await self._centre.catalogue.schools()}:
+            raise HTTPException(404, f"no school has the code {school!r}")

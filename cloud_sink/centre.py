@@ -1,0 +1,113 @@
+"""The parts of one centre, opened in order and closed in reverse."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cloud_sink.access import Access
+from cloud_sink.admission import Admission
+from cloud_sink.catalogue import Catalogue
+from cloud_sink.decoding import Decoding
+from cloud_sink.inbox import Inbox
+from cloud_sink.latest import LatestValues
+from cloud_sink.live import Live
+from cloud_sink.projector import Projector
+from cloud_sink.store_duckdb import DuckDbStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from zoneinfo import ZoneInfo
+
+    from cloud_sink.config import District, LoadedConfig
+    from cloud_sink.store import Store
+    from telemetry import Clock
+    from telemetry.uplink_contract import AgentReport
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What one agent sent, what of it is stored, and its own last report."""
+
+    agent: str
+    school: str
+    batches: int
+    reports: int
+    summaries_received: int
+    summaries_stored: int
+    applied: str | None
+    report: AgentReport | None
+
+
+@dataclass(frozen=True, slots=True)
+class Centre:
+    """Everything a request may need; `projector.run` is to be kept running beside it."""
+
+    clock: Clock
+    timezone: ZoneInfo
+    district: District
+    access: Access
+    admission: Admission
+    catalogue: Catalogue
+    decoding: Decoding
+    inbox: Inbox
+    store: Store
+    latest: LatestValues
+    live: Live
+    projector: Projector
+
+    async def balances(self) -> list[Balance]:
+        """The balance of every agent that may write."""
+        counts, reports = await self.store.counts(), await self.store.reports()
+        tallies = {tally.agent: tally for tally in await self.inbox.tallies()}
+        balances = []
+        for agent in await self.catalogue.agents():
+            tally, count = tallies.get(agent.id), counts.get(agent.id)
+            balances.append(
+                Balance(
+                    agent=agent.id,
+                    school=agent.school,
+                    batches=tally.batches if tally else 0,
+                    reports=tally.reports if tally else 0,
+                    summaries_received=tally.lines if tally else 0,
+                    summaries_stored=count.distinct if count else 0,
+                    applied=tally.applied if tally else None,
+                    report=reports.get(agent.id),
+                )
+            )
+        return balances
+
+
+@contextlib.asynccontextmanager
+async def open_centre(loaded: LoadedConfig, clock: Clock) -> AsyncIterator[Centre]:
+    """Open the state folder, project what a crash left over, and hand out the centre."""
+    async with contextlib.AsyncExitStack() as stack:
+        inbox = Inbox(loaded.state, clock.now)
+        stack.push_async_callback(inbox.close)
+        catalogue = await Catalogue.open(loaded.state / "catalogue.sqlite", loaded)
+        stack.push_async_callback(catalogue.close)
+        store = DuckDbStore(loaded.state / "summaries.duckdb")
+        stack.push_async_callback(store.close)
+        decoding = Decoding()
+        stack.callback(decoding.close)
+        latest, live = LatestValues(), Live()
+        projector = Projector(
+            inbox=inbox, store=store, catalogue=catalogue, decoding=decoding, latest=latest, live=live
+        )
+        await projector.start()
+        owners = {(device.school, device.id): device.agent for device in await catalogue.devices()}
+        yield Centre(
+            clock=clock,
+            timezone=loaded.timezone,
+            district=loaded.config.centre.district,
+            access=Access(await catalogue.agents()),
+            admission=Admission(loaded.timezone, owners),
+            catalogue=catalogue,
+            decoding=decoding,
+            inbox=inbox,
+            store=store,
+            latest=latest,
+            live=live,
+            projector=projector,
+        )

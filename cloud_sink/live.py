@@ -1,0 +1,86 @@
+"""Who is watching: each gets the new summaries of what they watch, over a queue that cannot grow."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from telemetry import Summary
+
+MOST_QUEUED: Final = 64
+"""Batches a watcher may be behind; after that it is let go, and connects again."""
+MOST_WATCHERS: Final = 1000
+
+
+class Watcher:
+    """One listener, for one school or for all."""
+
+    def __init__(self, school: str | None) -> None:
+        self.school = school
+        self._queue: asyncio.Queue[list[Summary] | None] = asyncio.Queue(MOST_QUEUED + 1)
+
+    async def next(self, heartbeat_s: float) -> list[Summary] | None:
+        """The next summaries; empty when none came for `heartbeat_s`; None when it is over."""
+        try:
+            return await asyncio.wait_for(self._queue.get(), heartbeat_s)
+        except TimeoutError:
+            return []
+
+    def offer(self, summaries: list[Summary]) -> bool:
+        """Queue them; false when the watcher is too far behind."""
+        if self._queue.qsize() >= MOST_QUEUED:
+            return False
+        self._queue.put_nowait(summaries)
+        return True
+
+    def end(self) -> None:
+        """Say that nothing more comes; what is queued and not yet told is dropped."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._queue.put_nowait(None)
+
+
+class Live:
+    """The set of watchers."""
+
+    def __init__(self) -> None:
+        self._watchers: set[Watcher] = set()
+        self._is_over = False
+
+    def __len__(self) -> int:
+        return len(self._watchers)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether another watcher would be one too many, or the centre is ending."""
+        return self._is_over or len(self._watchers) >= MOST_WATCHERS
+
+    @contextlib.contextmanager
+    def watch(self, school: str | None) -> Iterator[Watcher]:
+        """Watch one school, or all, for as long as the block runs."""
+        watcher = Watcher(school)
+        if self._is_over:
+            watcher.end()
+        self._watchers.add(watcher)
+        try:
+            yield watcher
+        finally:
+            self._watchers.discard(watcher)
+
+    def publish(self, summaries: Sequence[Summary]) -> None:
+        """Tell every watcher what is new in its school; one that is too far behind is let go."""
+        for watcher in list(self._watchers):
+            wanted = [s for s in summaries if watcher.school in (None, s.series.school)]
+            if wanted and not watcher.offer(wanted):
+                self._watchers.discard(watcher)
+                watcher.end()
+
+    def end(self) -> None:
+        """Let everyone go: the centre is ending."""
+        self._is_over = True
+        for watcher in self._watchers:
+            watcher.end()

@@ -1,0 +1,77 @@
+"""The projection: what the inbox took goes into the catalogue, the store and the pages, once and in order."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from cloud_sink.catalogue import Seen
+from cloud_sink.inbox import Kind
+from cloud_sink.store import Projected
+
+if TYPE_CHECKING:
+    from cloud_sink.catalogue import Catalogue
+    from cloud_sink.decoding import Decoding
+    from cloud_sink.inbox import Inbox, StoredBatch
+    from cloud_sink.latest import LatestValues
+    from cloud_sink.live import Live
+    from cloud_sink.store import Store
+
+MOST_BATCHES: Final = 32
+PRUNE_EVERY_S: Final = 600.0
+
+
+class Projector:
+    """Follows the inbox; its place is the store's own position, so a kill repeats nothing and loses nothing."""
+
+    def __init__(
+        self, *, inbox: Inbox, store: Store, catalogue: Catalogue, decoding: Decoding, latest: LatestValues, live: Live
+    ) -> None:
+        self._inbox = inbox
+        self._store = store
+        self._catalogue = catalogue
+        self._decoding = decoding
+        self._latest = latest
+        self._live = live
+        self.position = 0
+
+    async def start(self) -> None:
+        """Read where the store stands and project what it does not have yet."""
+        self.position = await self._store.position()
+        self._latest.take(await self._store.latest())
+        while await self._step():
+            pass
+
+    async def run(self) -> None:
+        """Follow the inbox until cancelled."""
+        loop = asyncio.get_running_loop()
+        prune_at = loop.time()
+        while True:
+            self._inbox.arrived.clear()
+            while await self._step():
+                pass
+            if loop.time() >= prune_at:
+                prune_at = loop.time() + PRUNE_EVERY_S
+                await self._inbox.prune(self.position)
+            try:
+                await asyncio.wait_for(self._inbox.arrived.wait(), PRUNE_EVERY_S)
+            except TimeoutError:
+                continue
+
+    async def _step(self) -> bool:
+        batches = await self._inbox.pending(self.position, MOST_BATCHES)
+        if not batches:
+            return False
+        projected = [await self._read(batch) for batch in batches]
+        seen = {Seen.of(batch.agent, summary.series) for batch in projected for summary in batch.summaries}
+        # Rooms and devices first: a device that is known without rows is harmless, rows without an owner are not.
+        await self._catalogue.register(seen)
+        await self._store.append(batches[-1].position, projected)
+        self.position = batches[-1].position
+        self._live.publish(self._latest.take(summary for batch in projected for summary in batch.summaries))
+        return True
+
+    async def _read(self, batch: StoredBatch) -> Projected:
+        if batch.kind is Kind.REPORT:
+            return Projected(batch.agent, report=await self._decoding.report(batch.body))
+        return Projected(batch.agent, await self._decoding.summaries(batch.body))

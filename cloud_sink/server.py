@@ -1,0 +1,118 @@
+"""The centre as a process: binds, opens, serves, and leaves in order when told to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import signal
+import socket
+import threading
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+from cloud_sink.app import build_app
+from cloud_sink.centre import open_centre
+from telemetry import EnvironmentFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cloud_sink.config import LoadedConfig
+    from cloud_sink.live import Live
+    from telemetry import Clock
+
+LEAVE_WITHIN_S: Final = 5
+
+
+class PortTaken(EnvironmentFault):
+    """Somebody else listens where the centre should."""
+
+    code = "port_taken"
+
+
+class _Server(uvicorn.Server):
+    """Ends the live streams before it waits for connections to close, and says where it listens."""
+
+    def __init__(self, config: uvicorn.Config, live: Live, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._live = live
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._live.end()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave in order on a signal; uvicorn would raise it again before the state folder is closed."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.leave)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    def leave(self) -> None:
+        """Take no more connections, and end."""
+        self.should_exit = True
+
+
+async def serve(loaded: LoadedConfig, clock: Clock, announce: Callable[[str], None]) -> None:
+    """Run the centre until a signal ends it; `announce` gets its URL once it answers. Raises `EnvironmentFault`."""
+    centre_config = loaded.config.centre
+    listener = bind(centre_config.host, centre_config.port)
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    with contextlib.closing(listener):
+        async with open_centre(loaded, clock) as centre:
+            config = uvicorn.Config(
+                build_app(centre),
+                lifespan="off",
+                access_log=False,
+                log_level="warning",
+                server_header=False,
+                timeout_graceful_shutdown=LEAVE_WITHIN_S,
+            )
+            server = _Server(config, centre.live, lambda: announce(url))
+            following = asyncio.create_task(centre.projector.run(), name="projector")
+            following.add_done_callback(lambda _: server.leave())
+            serving = asyncio.create_task(server.serve(sockets=[listener]), name="server")
+            try:
+                await asyncio.shield(serving)
+            finally:
+                server.leave()
+                await serving
+                following.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await following
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket bound to the address. Raises `PortTaken`, `EnvironmentFault`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen()  # two may bind one port while neither listens
+    except OSError as error:
+        listener.close()
+        where = f"{host}:{port}"
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(
+                f"port {port} is taken", where=where, fix="stop the other program or set [centre] port"
+            ) from None
+        raise EnvironmentFault(f"cannot listen: {error.strerror}", where=where, fix="mend [centre] host") from None
+    return listener
