@@ -57,7 +57,7 @@ class CaseReading:
             return cls(entry.id, channel, bool(measurement.value), None)
         return cls(entry.id, channel, _written(measurement.value), entry.unit)
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, Any]:
         """The reading as `--json` prints it."""
         return {"quantity": self.quantity, "channel": self.channel, "value": self.value, "unit": self.unit}
 
@@ -72,7 +72,7 @@ class CaseResult:
     error: tuple[str, str] | None = None
     """Code and message."""
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, Any]:
         """The result as `--json` prints it."""
         error = None if self.error is None else {"code": self.error[0], "message": self.error[1]}
         readings = [reading.as_dict() for reading in self.readings]

@@ -1,0 +1,79 @@
+"""`bansui driver`: what it lists, what it decodes, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from bansui.driver_commands import app
+from telemetry import ConfigurationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GOOD = json.dumps({"id": "one", "family": "zigbee2mqtt", "payload": {"co2": 812, "Zhang San": 1}})
+LINES = f'{GOOD}\nnot a case\n{{"id": "[red]", "family": "zigbee2mqtt", "payload": {{"contact": true}}}}\n'
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> Path:
+    path = tmp_path / "cases.jsonl"
+    path.write_text(LINES, encoding="utf-8")
+    return path
+
+
+def test_the_list_names_every_driver_with_its_transport() -> None:
+    result = CliRunner().invoke(app, ["list"])
+    assert result.exit_code == 0
+    for word in ("zigbee2mqtt", "plantower", "serial-stream", "tcp-poll", "PMS5003ST", "投影机", "bansui 1.0.0"):
+        assert word in result.stdout
+
+
+def test_the_list_as_json_has_every_field_of_every_driver() -> None:
+    result = CliRunner().invoke(app, ["list", "--json"])
+    drivers = {driver["id"]: driver for driver in json.loads(result.stdout)}
+    assert drivers["vr_station"]["contract"] == 1
+    assert {"key": "thermal", "quantity": "thermal_state", "channel": ""} in drivers["vr_station"]["fields"]
+
+
+def test_decoding_as_json_gives_one_line_per_case(cases: Path) -> None:
+    result = CliRunner().invoke(app, ["decode", "--cases", str(cases), "--json"])
+    assert result.exit_code == 0
+    first, second, third = map(json.loads, result.stdout.splitlines())
+    assert first["readings"] == [{"quantity": "carbon_dioxide", "channel": None, "value": 812, "unit": "[ppm]"}]
+    assert first["dropped"] == ["?"]
+    assert (second["id"], second["error"]["code"]) == (None, "malformed_case")
+    assert third["readings"][0]["value"] is False
+
+
+def test_decoding_for_a_person_shows_values_and_refusals(cases: Path) -> None:
+    result = CliRunner().invoke(app, ["decode", "--cases", str(cases)])
+    assert result.exit_code == 0
+    for word in ("carbon_dioxide", "812", "[ppm]", "[red]", "✕ malformed_case: the line is not JSON"):
+        assert word in result.stdout
+
+
+def test_a_dash_reads_from_stdin() -> None:
+    result = CliRunner().invoke(app, ["decode", "--cases", "-", "--json"], input=GOOD)
+    assert json.loads(result.stdout)["id"] == "one"
+
+
+@pytest.mark.parametrize("name", ["nowhere.jsonl", "."])
+def test_a_file_that_cannot_be_read_is_a_mistake_of_the_caller(tmp_path: Path, name: str) -> None:
+    result = CliRunner().invoke(app, ["decode", "--cases", str(tmp_path / name)])
+    assert isinstance(result.exception, ConfigurationError)
+    assert str(tmp_path) in str(result.exception)
+
+
+def test_the_installed_command_decodes_a_pipe_and_fails_with_exit_code_2(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bansui", "driver", "decode", "--cases"]
+    done = subprocess.run([*command, "-", "--json"], input=LINES.encode(), capture_output=True, timeout=60, check=True)
+    assert len(done.stdout.splitlines()) == 3
+    failed = subprocess.run([*command, str(tmp_path / "no")], capture_output=True, timeout=60, check=False)
+    assert failed.returncode == 2
+    assert b"Traceback" not in failed.stderr
