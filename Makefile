@@ -20,14 +20,14 @@ help:
 
 setup: $(READY)
 
-$(READY): requirements.lock node.lock pyproject.toml
+$(READY): requirements.lock node.lock package-lock.json pyproject.toml
 	@python=$$(.ci/find-python) || exit 1; \
 	echo "setting up .venv with $$python; this takes about a minute"; \
 	$(BIN)/python -c '' 2>/dev/null || "$$python" -m venv --clear .venv
 	@$(PIP) install --only-binary :all: --require-hashes -r requirements.lock
 	@command -v npm >/dev/null || $(PIP) install --only-binary :all: --require-hashes -r node.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bansui.assets
+	@$(BIN)/python -m bansui.assets
 	@touch $(READY)
 
 demo: setup

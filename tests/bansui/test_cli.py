@@ -1,0 +1,240 @@
+"""The root of the command: mounting, errors as a person and a program read them, exit codes, start-up."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import typer
+
+from bansui import cli, failures
+from telemetry import (
+    BansuiError,
+    ConfigurationError,
+    ContractViolation,
+    DeliveryFault,
+    DeviceFault,
+    EnvironmentFault,
+)
+from tests.support.processes import run_bansui
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.processes import Processes
+
+HEAVY = frozenset(
+    ("amqtt", "apsw", "duckdb", "fastapi", "httpx", "paho", "pyarrow", "pydantic", "serial", "sqlalchemy", "uvicorn")
+)
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
+    """Makes `bansui fail` a command that raises what it is given."""
+
+    def arrange(error: BaseException) -> None:
+        app = typer.Typer(name="bansui", rich_markup_mode=None, pretty_exceptions_enable=False)
+        app.callback()(lambda: None)
+
+        @app.command()
+        def fail(as_json: bool = typer.Option(False, "--json")) -> None:
+            raise error
+
+        monkeypatch.setattr(cli, "build", lambda: app)
+
+    return arrange
+
+
+def test_version() -> None:
+    """`bansui --version` is the version of the distribution."""
+    done = run_bansui("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("bansui 0.")
+
+
+def test_help_is_quick_and_imports_nothing_heavy() -> None:
+    """Help needs no extra installed and no half second: commands import what they run when they run."""
+    code = "import sys, time; from bansui import cli; cli.run(['--help']); print(time.process_time(), *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    processor_s, *loaded = done.stdout.splitlines()[-1].split()
+    assert float(processor_s) < 0.5
+    assert HEAVY.isdisjoint(loaded)
+
+
+def test_every_module_of_commands_is_mounted() -> None:
+    """A new `*_commands.py` is a new group, with no file edited."""
+    help_text = run_bansui("--help").stdout
+    for group in ("agent", "broker", "centre", "driver", "sim"):
+        assert f"\n  {group} " in help_text
+
+
+def test_no_arguments_answer_with_help() -> None:
+    """Whoever types the bare command learns what there is."""
+    done = run_bansui()
+    assert done.returncode == 2
+    assert done.stderr.startswith("Usage: bansui")
+    assert done.stdout == ""
+
+
+def test_a_misspelt_command_is_guessed() -> None:
+    """A typing mistake gets the likely command and the way to the help."""
+    done = run_bansui("drivr", "list")
+    assert done.returncode == 2
+    assert "Did you mean 'driver'?" in done.stderr
+    assert "fix: bansui --help" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_misspelt_option_is_guessed_in_its_command() -> None:
+    """The error says in which command the option is missing."""
+    done = run_bansui("driver", "list", "--jsn")
+    assert done.returncode == 2
+    assert "--json" in done.stderr
+    assert "where: bansui driver list" in done.stderr
+
+
+def test_a_misuse_with_json_is_json() -> None:
+    """A program that asked for JSON reads its mistake as JSON on stderr, and nothing on stdout."""
+    done = run_bansui("driver", "list", "--json", "--nonsense")
+    assert (done.returncode, done.stdout) == (2, "")
+    [error] = json.loads(done.stderr)["errors"]
+    assert error["code"] == "usage"
+    assert error["where"] == "bansui driver list"
+    assert set(error) == {"code", "what", "where", "why", "fix"}
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError("x"), 2),
+        (EnvironmentFault("x"), 3),
+        (DeviceFault("x"), 3),
+        (DeliveryFault("x"), 3),
+        (ContractViolation("x"), 1),
+        (KeyboardInterrupt(), 130),
+        (typer.Exit(1), 1),
+        (typer.Abort(), 130),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_the_exit_code_says_who_acts(
+    command: Callable[[BaseException], None], error: BaseException, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each branch of the error tree has its exit code."""
+    command(error)
+    assert cli.run(["fail"]) == code
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_an_error_is_framed(command: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]) -> None:
+    """What, where, why and fix each stand on a line; parts that are not known are left out."""
+    command(EnvironmentFault("port 1883 is taken", where="agent.toml:12", fix="stop the other broker"))
+    assert cli.run(["fail"]) == 3
+    assert capsys.readouterr().err.splitlines() == [
+        "error: port 1883 is taken",
+        "  where: agent.toml:12",
+        "  fix: stop the other broker",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("locale", "word"), [("zh_CN.UTF-8", "错误"), ("zh", "错误"), ("en_GB.UTF-8", "error"), ("C", "error")]
+)
+def test_the_frame_speaks_the_readers_language(locale: str, word: str) -> None:
+    """The words around an error follow the locale."""
+    done = run_bansui("nonsense", env={"LC_ALL": locale, "PYTHONUTF8": "1"})
+    assert done.stderr.startswith(f"{word}: ")
+
+
+def test_errors_of_parallel_tasks_are_told_together(
+    command: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A group of our errors is told one by one; a group with a programming error in it stays one."""
+    command(ExceptionGroup("tasks", [DeviceFault("one"), ExceptionGroup("more", [ConfigurationError("two")])]))
+    assert cli.run(["fail", "--json"]) == failures.EXIT_USAGE
+    assert [error["what"] for error in json.loads(capsys.readouterr().err)["errors"]] == ["one", "two"]
+    command(ExceptionGroup("tasks", [DeviceFault("one"), KeyError("ours")]))
+    with pytest.raises(ExceptionGroup):
+        cli.run(["fail"])
+
+
+def test_a_programming_error_stays_one(command: Callable[[BaseException], None]) -> None:
+    """Our own mistakes are not dressed up as the user's."""
+    command(KeyError("ours"))
+    with pytest.raises(KeyError):
+        cli.run(["fail"])
+
+
+@pytest.mark.parametrize(("group", "package"), [("centre", "duckdb"), ("broker", "amqtt"), ("agent", "apsw")])
+def test_a_missing_extra_is_named(
+    group: str, package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command whose packages are not installed says what to install."""
+    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.callback()(lambda: None)
+
+    @app.command(group)
+    def run() -> None:
+        raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+
+    monkeypatch.setattr(cli, "build", lambda: app)
+    assert cli.run([group]) == 3
+    shown = capsys.readouterr().err
+    assert f"'{package}'" in shown
+    assert "fix: pip install 'bansui[" in shown
+
+
+def test_a_missing_module_of_ours_is_our_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of our own that is not there is no missing extra."""
+    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.callback()(lambda: None)
+
+    @app.command("agent")
+    def run() -> None:
+        raise ModuleNotFoundError("No module named 'edge_agent.x'", name="edge_agent.x")
+
+    monkeypatch.setattr(cli, "build", lambda: app)
+    with pytest.raises(ModuleNotFoundError):
+        cli.run(["agent"])
+
+
+def test_a_reader_that_stops_early_is_no_error() -> None:
+    """`bansui driver list | head` ends without a word."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "bansui", "driver", "list", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        shown = process.stderr.read()
+        process.wait(30)
+    assert b"Traceback" not in shown
+
+
+def test_ctrl_c_is_quiet(processes: Processes) -> None:
+    """Ctrl-C ends a command with 130 and no traceback."""
+    code = """
+import sys, time, typer
+from bansui import cli
+app = typer.Typer(); app.callback()(lambda: None)
+@app.command()
+def wait() -> None:
+    print("waiting", flush=True); time.sleep(60)
+cli.build = lambda: app
+sys.exit(cli.run(["wait"]))
+"""
+    waiting = processes.start(sys.executable, "-c", code)
+    waiting.wait_for_output("waiting")
+    waiting.send_signal(signal.SIGINT)
+    assert waiting.wait() == 130
+    assert waiting.stderr == ""
+
+
+def test_every_branch_has_an_exit_code() -> None:
+    """No error of the five branches ends with the code of success or of an interruption."""
+    for branch in BansuiError.__subclasses__():
+        assert failures.exit_code([branch("x")]) in (1, 2, 3)
