@@ -149,7 +149,7 @@ class Listener:
         if outcome.subscriptions:
             self._note(Refusal.SUBSCRIPTION, outcome.subscriptions)
         self._recount(connection)
-        if self._waiting_total >= self._limits.max_unacknowledged_total:
+        if outcome.publications and self._waiting_total >= self._limits.max_unacknowledged_total:
             connection.hold(Hold.TOTAL)
             self._held.add(connection)
         if outcome.publications:

@@ -55,8 +55,8 @@ class Running:
         await until(lambda: len(self.received) >= expected, what=f"{expected} publications")
         assert len(self.received) == expected
 
-    async def dial(self) -> Device:
-        self.devices.append(await Device.dial(self.port))
+    async def dial(self, *, receive_buffer: int = 0) -> Device:
+        self.devices.append(await Device.dial(self.port, receive_buffer=receive_buffer))
         return self.devices[-1]
 
     async def admitted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import struct
 from dataclasses import dataclass
 
@@ -102,8 +103,13 @@ class Device:
     writer: asyncio.StreamWriter
 
     @classmethod
-    async def dial(cls, port: int) -> Device:
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
+    async def dial(cls, port: int, *, receive_buffer: int = 0) -> Device:
+        plug = socket.socket()
+        plug.setblocking(False)
+        if receive_buffer:
+            plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        await asyncio.get_running_loop().sock_connect(plug, ("127.0.0.1", port))
+        return cls(*await asyncio.open_connection(sock=plug, limit=receive_buffer or 65_536))
 
     @classmethod
     async def admitted(

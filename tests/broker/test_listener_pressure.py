@@ -1,0 +1,139 @@
+"""How the listener slows its clients down instead of dropping what they say."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from broker.limits import Limits
+from tests.broker.device import connect, publish
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from tests.broker.conftest import Listen
+    from tests.broker.device import Device
+
+BIG = b"x" * 60_000
+ONE_READ = 262_144  # asyncio reads no more at once
+
+
+async def test_a_3_1_1_client_is_read_no_further_than_its_unacknowledged_window(listen: Listen) -> None:
+    running = await listen(Limits(max_unacknowledged=4, linger_s=0.1))
+    device, witness = await running.admitted(), await running.admitted("witness")
+    packets = b"".join(publish("t/1", BIG, packet_id=index) for index in range(1, 201))
+    writing = asyncio.create_task(device.send(packets))
+    await until(lambda: len(running.received) >= 4)
+    for _ in range(20):
+        await witness.expect_silence()  # the loop has gone round, and has read what it would
+    assert len(running.received) <= 4 + ONE_READ // len(BIG) + 1
+    running.at_once = True
+    running.listener.acknowledge(running.tokens)
+    await writing
+    assert await device.pubacks(200) == list(range(1, 201)), "nothing is lost"
+
+
+async def test_the_total_of_unacknowledged_holds_every_busy_connection(listen: Listen) -> None:
+    running = await listen(Limits(max_unacknowledged_total=4, linger_s=0.1))
+    first, second = await running.admitted("a"), await running.admitted("b")
+    await first.send(b"".join(publish(packet_id=index) for index in range(1, 5)))
+    await running.count(4)
+    await second.send(publish(packet_id=1))
+    await running.count(5)
+    await second.send(publish(packet_id=2))
+    await first.send(publish(packet_id=5))
+    third = await running.admitted("c")
+    await third.expect_silence()
+    assert len(running.received) == 5, "both are held"
+    assert running.listener.counters["unacknowledged"] == 5
+    running.listener.acknowledge(running.tokens)
+    await running.count(7)
+    assert await first.pubacks(4) == [1, 2, 3, 4]
+    assert await second.pubacks(1) == [1]
+
+
+async def test_a_connection_that_goes_gives_its_share_of_the_total_back(listen: Listen) -> None:
+    running = await listen(Limits(max_unacknowledged_total=2, linger_s=0.1))
+    first, second = await running.admitted("a"), await running.admitted("b")
+    await second.send(publish(packet_id=1))
+    await running.count(1)
+    await first.send(publish(packet_id=1))
+    await running.count(2)
+    await first.send(publish(packet_id=2))
+    await running.admitted("b")
+    await running.count(3)
+
+
+async def test_a_5_client_beyond_its_receive_maximum_is_refused(listen: Listen) -> None:
+    running = await listen(Limits(max_unacknowledged=3))
+    device = await running.admitted(level=5)
+    await device.send(b"".join(publish(packet_id=index, properties=b"") for index in range(1, 5)))
+    assert await device.read_to_end() == b"\xe0\x01\x93"
+    assert running.listener.counters["refused"] == {"receive_maximum": 1}
+    assert len(running.received) == 3
+
+
+async def test_a_5_client_may_use_its_receive_maximum_again_after_pubacks(listen: Listen) -> None:
+    running = await listen(Limits(max_unacknowledged=3), at_once=True)
+    device = await running.admitted(level=5)
+    for start in (1, 4, 7):
+        await device.send(b"".join(publish(packet_id=index, properties=b"") for index in range(start, start + 3)))
+        assert await device.pubacks(3) == [start, start + 1, start + 2]
+
+
+async def test_a_client_that_is_too_fast_is_read_at_its_rate_and_loses_nothing(listen: Listen) -> None:
+    running = await listen(Limits(publications_per_s=200.0, publications_burst=10))
+    device = await running.admitted()
+    loop = asyncio.get_running_loop()
+    since = loop.time()
+    for index in range(60):
+        await device.send(publish("t/1", b"%d" % index))
+        await running.count(index + 1)
+    assert loop.time() - since > 0.2, "50 beyond the burst at 200 a second"
+    assert [one.payload for one in running.received] == [b"%d" % index for index in range(60)]
+
+
+async def test_a_client_that_is_held_back_is_not_taken_for_dead(listen: Listen) -> None:
+    running = await listen(Limits(publications_per_s=1.0, publications_burst=1))
+    device = await running.admitted(keep_alive=1)
+    await device.send(publish() + publish() + publish())
+    await running.count(3)
+    await device.send(publish())
+    await running.count(4)
+    assert "keep_alive" not in running.listener.counters["refused"]
+
+
+async def test_a_client_that_reads_no_pubacks_is_not_read_either(listen: Listen) -> None:
+    running = await listen(Limits(publications_per_s=1e9, publications_burst=10**9), at_once=True)
+    device = await running.dial(receive_buffer=4_096)
+    await device.send(connect())
+    packets = b"".join(publish("t/1", b"", packet_id=index) for index in range(1, 60_001))
+    writing = asyncio.create_task(_send_until_cancelled(device, packets))
+    connection = next(iter(running.listener._connections))
+    await until(lambda: connection._holds, 20, "reading stops")
+    assert connection._transport.get_write_buffer_size() < 1_000_000
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    device.writer.transport.abort()
+
+
+async def _send_until_cancelled(device: Device, packets: bytes) -> None:
+    while True:
+        await device.send(packets)
+
+
+async def test_a_storm_of_reconnects_pays_for_scrypt_once(listen: Listen) -> None:
+    running = await listen()
+    checked = 0
+    verify = running.listener._credentials.verify
+
+    def counted(client: str, password: bytes) -> bool:
+        nonlocal checked
+        checked += 1
+        return verify(client, password)
+
+    running.listener._credentials.verify = counted  # type: ignore[method-assign]  # counts what really runs
+    for index in range(50):
+        device = await running.dial()
+        await device.send(connect(f"c{index}", username="hashed", password=b"hidden"))
+        assert (await device.read_packet())[1] == b"\0\0"
+    assert checked == 1
