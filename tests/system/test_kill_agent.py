@@ -1,0 +1,61 @@
+"""The agent is killed with SIGKILL, at every boundary of the durable path and at random: the balance is exact."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Final
+
+from tests.system.crashing_agent import BOUNDARIES
+from tests.system.school import School
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_agent.store.audit import Audit
+    from tests.support.processes import Processes
+
+RANDOM_KILLS: Final = 10
+SEED: Final = 20_251_013
+
+
+def assert_balanced(school: School, audit: Audit) -> None:
+    """Every reading sent is in the balance once, and every summary is at the centre once."""
+    balance = audit.balance
+    assert audit.closes, audit.faults
+    received_once = balance["received"] - balance["duplicate"]
+    assert (received_once, balance["rejected"]) == (school.devices.readings, 0)
+    stored = school.summaries()
+    keys = {(summary.series, summary.start_ms) for summary in stored}
+    assert len(stored) == len(keys) == balance["acknowledged"] == balance["summaries"]
+
+
+def test_killed_before_and_after_every_step(tmp_path: Path, processes: Processes) -> None:
+    """Commit, acknowledge, seal, send and mark: each is hit on both sides, and the balance closes over them all."""
+    school = School(tmp_path, processes)
+    for boundary in BOUNDARIES:
+        agent = school.start_crashing_agent(boundary, nth=3)
+        school.send_while(agent, seconds=20)
+        assert not agent.is_running(), f"{boundary} was not reached: {agent.stderr}"
+    agent = school.start_agent()
+    audit = school.settle(agent)
+    hits = school.hits.read_text().split()
+    print(
+        f"\nkilled at: {', '.join(hits)}; {school.devices.readings} readings, {audit.balance['duplicate']} came twice"
+    )
+    assert hits == list(BOUNDARIES)
+    assert_balanced(school, audit)
+    assert audit.balance["duplicate"] > 0, "no message came twice: the kills after a commit proved nothing"
+
+
+def test_killed_at_random(tmp_path: Path, processes: Processes) -> None:
+    """Ten kills at random moments under load."""
+    school = School(tmp_path, processes)
+    rng = random.Random(SEED)
+    for _ in range(RANDOM_KILLS):
+        agent = school.start_agent()
+        agent.wait_for_output("agent ready")
+        school.send_while(agent, seconds=rng.uniform(0.05, 1.2))
+        agent.kill()
+    audit = school.settle(school.start_agent())
+    print(f"\n{RANDOM_KILLS} kills, seed {SEED}; {school.devices.readings} readings")
+    assert_balanced(school, audit)
