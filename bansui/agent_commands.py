@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bansui.clock_option import ClockOption, parse_clock
+from bansui.clock_option import ClockOption
+from telemetry import parse_clock
 
 if TYPE_CHECKING:
     from edge_agent.config_file import LoadedConfiguration
@@ -32,8 +33,8 @@ def run(
     pid_file: Annotated[Path | None, typer.Option(help="Write the process id here once it is ready.")] = None,
 ) -> None:
     """Run the agent until it is told to end (SIGTERM or Ctrl-C)."""
-    from edge_agent.agent import Agent  # noqa: PLC0415 - extras stay optional, and --help quick
-    from edge_agent.config_file import load  # noqa: PLC0415
+    from edge_agent.agent import Agent
+    from edge_agent.config_file import load
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -57,8 +58,8 @@ def run(
 @app.command()
 def validate(config: Config, as_json: AsJson = False) -> None:
     """Check the configuration, drivers and secrets included; all mistakes at once, each with its line."""
-    from edge_agent.bindings import bind  # noqa: PLC0415
-    from edge_agent.config_file import ConfigurationMistakes, load  # noqa: PLC0415
+    from edge_agent.bindings import bind
+    from edge_agent.config_file import ConfigurationMistakes, load
 
     try:
         loaded = load(config)
@@ -79,7 +80,7 @@ def validate(config: Config, as_json: AsJson = False) -> None:
 @app.command()
 def status(config: Config, clock: ClockOption = "", as_json: AsJson = False) -> None:
     """What the agent holds: hours stored, hours of room left, what waits. Works beside a running agent or without."""
-    from edge_agent.config_file import load  # noqa: PLC0415
+    from edge_agent.config_file import load
 
     loaded = load(config)
     found = _audit(loaded)
@@ -110,7 +111,7 @@ def status(config: Config, clock: ClockOption = "", as_json: AsJson = False) -> 
 @app.command()
 def audit(config: Config, as_json: AsJson = False) -> None:
     """Check that every reading and every summary is accounted for, and the chain of batches whole; exit 1 if not."""
-    from edge_agent.config_file import load  # noqa: PLC0415
+    from edge_agent.config_file import load
 
     found = _audit(load(config))
     if as_json:
@@ -128,8 +129,8 @@ def audit(config: Config, as_json: AsJson = False) -> None:
 
 
 def _audit(loaded: LoadedConfiguration) -> Audit:
-    from edge_agent.bindings import bind  # noqa: PLC0415
-    from edge_agent.store.audit import audit as audit_store  # noqa: PLC0415
+    from edge_agent.bindings import bind
+    from edge_agent.store.audit import audit as audit_store
 
     tables = loaded.tables
     return audit_store(_folder(loaded), tables.timetable.compile(tables.zone), bind(loaded).bindings)

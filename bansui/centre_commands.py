@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from telemetry import Clock, ConfigurationError, EnvironmentFault, ScaledClock, SystemClock
+from bansui.clock_option import ClockOption
+from telemetry import EnvironmentFault, parse_clock
 
 app = typer.Typer(help="The IoT centre.", no_args_is_help=True)
 
@@ -21,11 +22,11 @@ Config = Annotated[Path, typer.Option("--config", help="The centre's TOML file."
 @app.command()
 def run(
     config: Config,
-    clock: Annotated[str, typer.Option(help="ORIGIN_MS,STARTED_MS,SPEED: time shared with other processes.")] = "",
+    clock: ClockOption = "",
 ) -> None:
     """Run the centre until it is told to end; prints where it listens."""
-    from cloud_sink.config import load_config  # noqa: PLC0415 - extras stay optional
-    from cloud_sink.server import serve  # noqa: PLC0415
+    from cloud_sink.config import load_config
+    from cloud_sink.server import serve
 
     loaded = load_config(config)
     asyncio.run(serve(loaded, parse_clock(clock), lambda url: print(f"listening on {url}", flush=True)))
@@ -37,7 +38,7 @@ def validate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Check the configuration; every mistake with its line."""
-    from cloud_sink.config import ConfigurationMistakes, load_config  # noqa: PLC0415
+    from cloud_sink.config import ConfigurationMistakes, load_config
 
     try:
         loaded = load_config(config)
@@ -58,7 +59,7 @@ def token(
     out: Annotated[Path | None, typer.Option(help="Write the token to this file (mode 0600) instead.")] = None,
 ) -> None:
     """Make a random token for an agent, and the hash the centre's file wants."""
-    from cloud_sink.config import hash_token  # noqa: PLC0415
+    from cloud_sink.config import hash_token
 
     made = secrets.token_urlsafe(32)
     if out is None:
@@ -79,16 +80,3 @@ def write_secret(path: Path, text: str) -> None:
         ) from None
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(text)
-
-
-def parse_clock(text: str) -> Clock:
-    """The clock of `--clock`; the machine's own when there is none. Raises `ConfigurationError`."""
-    if not text:
-        return SystemClock()
-    try:
-        origin_ms, started_ms, speed = text.split(",")
-        return ScaledClock(int(origin_ms), int(started_ms), float(speed))
-    except ValueError:
-        raise ConfigurationError(
-            f"{text!r} is not ORIGIN_MS,STARTED_MS,SPEED", where="--clock", fix="such as 1760000400000,1760000400000,60"
-        ) from None

@@ -27,8 +27,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command("list")
 def list_drivers(as_json: AsJson = False) -> None:
     """List the drivers that are installed."""
-    from bansui import driver_report  # noqa: PLC0415 - keeps `bansui --help` quick
-    from device_drivers.registry import discover  # noqa: PLC0415 - the same
+    from bansui import driver_report
+    from device_drivers.registry import discover
 
     entries = list(discover().values())
     if as_json:
@@ -45,8 +45,8 @@ def decode(
     as_json: AsJson = False,
 ) -> None:
     """Decode recorded frames, with the driver that each line's family and model pick."""
-    from bansui import driver_report  # noqa: PLC0415 - keeps `bansui --help` quick
-    from device_drivers.cases import run_lines  # noqa: PLC0415 - the same
+    from bansui import driver_report
+    from device_drivers.cases import run_lines
 
     with _lines(cases) as lines:
         results = run_lines(lines)

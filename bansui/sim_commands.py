@@ -36,7 +36,7 @@ def list_scenarios(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the scenarios, or check one."""
-    from simulators.scenarios import load, names  # noqa: PLC0415 - keeps `bansui --help` quick
+    from simulators.scenarios import load, names
 
     found = [_describe(load(name)) for name in ([scenario] if scenario else names())]
     if as_json:
@@ -66,11 +66,11 @@ def run(
     sabotage: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Live one day of a simulated school."""
-    import asyncio  # noqa: PLC0415 - keeps `bansui --help` quick
+    import asyncio
 
-    from simulators.faults import parse  # noqa: PLC0415 - the same
-    from simulators.scenarios import load  # noqa: PLC0415 - the same
-    from simulators.school import Run  # noqa: PLC0415 - the extra `sim` stays optional
+    from simulators.faults import parse
+    from simulators.scenarios import load
+    from simulators.school import Run
 
     school = load(scenario)
     for file in (wiring, truth):
@@ -94,10 +94,10 @@ def run(
 
 
 async def _live(plan: "Run") -> "Outcome":
-    import asyncio  # noqa: PLC0415 - keeps `bansui --help` quick
-    import signal  # noqa: PLC0415 - the same
+    import asyncio
+    import signal
 
-    from simulators.school import run_school  # noqa: PLC0415 - the extra `sim` stays optional
+    from simulators.school import run_school
 
     def ready(school: "School", document: dict[str, Any]) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -123,8 +123,8 @@ def _describe(scenario: "Scenario") -> dict[str, object]:
 
 def _clock(scenario: "Scenario", shared: str, seconds: float, speed: str) -> "ScaledClock":
     """The shared clock, or one that starts now at the beginning of the scenario's day."""
-    from telemetry import ScaledClock, SystemClock  # noqa: PLC0415 - used here alone
-    from telemetry.clock import parse_clock  # noqa: PLC0415 - the same
+    from telemetry import ScaledClock, SystemClock
+    from telemetry.clock import parse_clock
 
     if shared:
         if speed:
@@ -151,7 +151,7 @@ def _address(text: str, option: str) -> tuple[str, int]:
 
 
 def _sabotage(text: str) -> "Sabotage | None":
-    from simulators.sabotage import Sabotage  # noqa: PLC0415 - keeps `bansui --help` quick
+    from simulators.sabotage import Sabotage
 
     if text and text not in list(Sabotage):
         raise UsageError(f"{text!r} is no sabotage", where="--sabotage", fix=f"one of {', '.join(Sabotage)}")

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Final, cast
 
 import httpx
 
-from bansui.clock_option import parse_clock
 from edge_agent.agent import Agent, Seams
 from edge_agent.config_file import load
 from edge_agent.transactions import Kind
+from telemetry import parse_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
