@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from tests.support import programs
 from tests.support.mosquitto import Mosquitto
@@ -14,12 +13,6 @@ from tests.support.processes import Processes, free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-# The machine may be busy: slowness is no failure. In CI every run tries the same examples.
-settings.register_profile(
-    "bansui", deadline=None, derandomize=programs.in_ci(), suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("bansui")
 
 
 @pytest.hookimpl(tryfirst=True)
