@@ -25,9 +25,9 @@ CO2_PER_PERSON_M3_S: Final = 4.5e-6
 HEAT_PER_PERSON_W: Final = 75.0
 VAPOUR_PER_PERSON_G_S: Final = 50.0 / 3600
 AIR_HEAT_J_M3_K: Final = 1.2 * 1005
-MASS_FACTOR: Final = 8.0
+MASS_FACTOR: Final = 20.0
 """Furniture and walls store this many times the heat of the air."""
-LOSS_W_M3_K: Final = 0.9
+LOSS_W_M3_K: Final = 1.6
 DEPOSITION_PER_S: Final = 0.2 / 3600
 PENETRATION: Final = 0.75
 RESUSPENSION_UG_S: Final = 0.12

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import struct
 from typing import Final
 
 HOST: Final = "127.0.0.1"
@@ -35,7 +36,7 @@ class Relay:
             self._server.close()
             self._server = None
         for writer in self._writers:
-            writer.transport.abort()
+            _reset(writer)
         for connection in self._connections:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
@@ -84,6 +85,14 @@ async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     with contextlib.suppress(OSError):
         if writer.can_write_eof():
             writer.write_eof()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    connection: socket.socket = writer.get_extra_info("socket")
+    with contextlib.suppress(OSError):
+        # a linger of no time makes the close a reset: what is under way is lost, as on a cut cable
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 def _bound(port: int) -> socket.socket:

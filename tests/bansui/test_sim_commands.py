@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bansui import cli
+from tests.simulators.recorder import Recorder
+from tests.support.processes import run_bansui
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.mosquitto import Mosquitto
+    from tests.support.processes import Processes
+
+
+def test_list_names_the_scenarios_with_what_a_clock_needs() -> None:
+    done = run_bansui("sim", "list", "--json")
+    (entry,) = [entry for entry in json.loads(done.stdout) if entry["name"] == "school-day"]
+    assert (entry["rooms"], entry["school"]) == (12, "cn-002")
+    assert entry["end_ms"] - entry["start_ms"] == 9.5 * 3600 * 1000
+    assert "school-day" in run_bansui("sim", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "what"),
+    [
+        (("nope",), "school-day"),
+        (("school-day", "--broker", "here"), "HOST:PORT"),
+        (("school-day", "--broker", "here:0"), "HOST:PORT"),
+        (("school-day", "--speed", "fast"), "--speed"),
+        (("school-day", "--speed", "2x", "--seconds", "3"), "--seconds"),
+        (("school-day", "--clock", "1,2"), "--clock"),
+        (("school-day", "--fault", "flood@10:00"), "flood"),
+        (("school-day", "--fault", "agent-kill@11:20"), "--agent-pid-file"),
+        (("school-day", "--sabotage", "tea"), "--sabotage"),
+    ],
+)
+def test_wrong_call_exits_2_and_says_what_to_do(
+    args: tuple[str, ...], what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["sim", "run", *args]) == 2
+    assert what in capsys.readouterr().err
+
+
+def test_missing_folder_exits_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["sim", "run", "school-day", "--truth", str(tmp_path / "no" / "truth.json")]) == 3
+    assert str(tmp_path / "no") in capsys.readouterr().err
+
+
+@pytest.mark.mosquitto
+def test_runs_alone_against_mosquitto_and_sums_up(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    truth = tmp_path / "truth.json"
+    started = time.monotonic()
+    done = run_bansui(
+        "sim", "run", "school-day", "--broker", f"127.0.0.1:{mosquitto.port}", "--seconds", "2", "--truth", str(truth)
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert time.monotonic() - started > 2
+    assert "MQTT    127.0.0.1" in done.stdout
+    assert "19,950 frames" in done.stdout
+    assert "everything sent over MQTT is confirmed" in done.stdout
+    assert json.loads(truth.read_text())["schema"] == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_signal_ends_it_early_with_its_truth_written(
+    processes: Processes, tmp_path: Path, number: signal.Signals
+) -> None:
+    recorder = Recorder()
+    await recorder.open()
+    truth = tmp_path / "truth.json"
+    try:
+        sim = processes.bansui(
+            *("sim", "run", "school-day", "--broker", f"127.0.0.1:{recorder.port}"),
+            *("--speed", "600x", "--truth", str(truth)),
+        )
+        await until(lambda: len(recorder.publishes) > 50, 20)
+        sim.send_signal(number)
+        assert await asyncio.to_thread(sim.wait) == 0
+    finally:
+        await recorder.close()
+    assert "stopped early" in sim.stdout
+    sent = sum(d["frames_sent"] for d in json.loads(truth.read_text())["devices"].values() if d["transport"] == "mqtt")
+    assert sent == len(recorder.publishes)

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simulators import scenarios
+from simulators.scenarios import Kind, Scenario, ScenarioInvalid, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SMALL = """
+title = "Small"
+district = "d"
+school = "s"
+timezone = "Asia/Shanghai"
+date = 2026-10-12
+starts = "08:00"
+ends = "09:00"
+lessons = [["08:05", "08:45"]]
+
+[timetable]
+days = ["mon"]
+hours = [["08:00", "09:00"]]
+
+[weather]
+temperature_c = 18
+swing_c = 4
+humidity = 60
+pm25 = 30
+
+[[room]]
+code = "r-1"
+building = "a"
+pupils = 30
+
+[[device]]
+id = "co2-1"
+room = "r-1"
+kind = "air"
+"""
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "small.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_school_day_is_a_monday_of_twelve_rooms_and_about_forty_devices(school_day: Scenario) -> None:
+    kinds = Counter(device.kind for device in school_day.device)
+    assert len(school_day.room) == 12
+    assert 38 <= len(school_day.device) <= 45
+    assert school_day.date.weekday() == 0
+    assert (kinds[Kind.AIR], kinds[Kind.PROJECTOR], kinds[Kind.VR]) == (10, 8, 6)
+    assert {room.placement.value for room in school_day.room} == {"indoor", "outdoor", "plant"}
+
+
+def test_day_begins_and_ends_on_a_window_in_local_time(school_day: Scenario) -> None:
+    assert school_day.start_ms == int(dt.datetime(2026, 10, 11, 23, 45, tzinfo=dt.UTC).timestamp()) * 1000
+    assert school_day.end_ms - school_day.start_ms == 9.5 * 3600 * 1000
+    assert school_day.start_ms % 900_000 == 0
+
+
+def test_every_scenario_that_ships_is_valid() -> None:
+    assert "school-day" in scenarios.names()
+    for name in scenarios.names():
+        assert load(name).name == name
+
+
+def test_a_file_of_ones_own_is_a_scenario_too(tmp_path: Path) -> None:
+    assert load(write(tmp_path, SMALL)).device[0].stated_role == "room_sensor"
+
+
+def test_unknown_name_says_which_there_are() -> None:
+    with pytest.raises(ScenarioInvalid) as caught:
+        load("nope")
+    assert "school-day" in caught.value.fix
+
+
+def test_every_mistake_of_a_file_is_named_with_its_line(tmp_path: Path) -> None:
+    text = SMALL.replace('kind = "air"', 'kind = "aer"').replace("humidity = 60", "humidity = 600")
+    with pytest.raises(ScenarioInvalid) as caught:
+        load(write(tmp_path, text + "colour = 1\n"))
+    lines = {int(mistake.split(":")[1]) for mistake in caught.value.mistakes}
+    expected = {number for number, line in enumerate(text.split("\n"), 1) if "aer" in line or "600" in line}
+    assert lines == {*expected, text.count("\n") + 1}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ('room = "r-1"', 'room = "r-9"', "which is not there"),
+        ('id = "co2-1"', 'id = "co2-1"\ncadence_s = 7', "does not divide 900"),
+        ('ends = "09:00"', 'ends = "09:10"', "quarters of an hour"),
+        ("pupils = 30", "pupils = 30\nlessons = [2]", "has lesson 2"),
+        ('"Asia/Shanghai"', '"Asia/Atlantis"', "not in the time zone database"),
+        ("[[device]]", '[[alarm]]\ndevice = "co2-1"\nat = "08:10"\nminutes = 3\n\n[[device]]', "not a smoke or leak"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(tmp_path: Path, old: str, new: str, what: str) -> None:
+    with pytest.raises(ScenarioInvalid, match=what):
+        load(write(tmp_path, SMALL.replace(old, new)))
+
+
+def test_broken_toml_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioInvalid) as caught:
+        load(write(tmp_path, SMALL.replace('title = "Small"', "title = ")))
+    assert caught.value.where.endswith(":2")
