@@ -1,11 +1,11 @@
-"""What the centre takes: the contract's windows and fields, from the agent that owns the device. Default deny."""
+"""What the centre takes of what the decoder understood: aligned windows, from the agent that owns the device."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from telemetry import FIELDS_OF, ContractViolation, Summarise, quantity
+from telemetry import ContractViolation, Summarise, quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -68,10 +68,6 @@ class Admission:
 
     def _fault(self, summary: Summary) -> str | None:
         entry = quantity(summary.series.quantity)
-        if foreign := summary.fields.keys() - FIELDS_OF[entry.summarise]:
-            return f"{entry.id} has no field {min(foreign)!r}"
-        if not summary.fields:
-            return "no field"
         # An event has no window to be aligned to: it is stamped with its own moment.
         if entry.summarise is not Summarise.EVENT and not self._is_aligned(summary):
             return f"a window of {summary.series.window_s} s does not begin at {summary.start_ms}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -13,10 +14,10 @@ import httpx
 from cloud_sink.config import load_config
 from cloud_sink.server import serve
 from telemetry import ManualClock, Series, Summary, encode_all
-from telemetry.uplink_contract import IDEMPOTENCY_HEADER, WRITE_PATH, seal
+from telemetry.uplink_contract import IDEMPOTENCY_HEADER, WRITE_PATH, AgentReport, seal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from telemetry import Clock
@@ -92,13 +93,15 @@ class Running:
     """A centre that answers, in a thread of its own."""
 
     url: str
-    clock: Clock
+    clock: Clock | None
+    end: Callable[[], object]
+    """Tells it to end."""
     client: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
         self.client = httpx.Client(base_url=self.url, timeout=20, trust_env=False)
 
-    def post(self, body: bytes, sequence: int = 1, *, agent: str = "edge-1", **changes: str) -> httpx.Response:
+    def post(self, body: bytes, sequence: int = 1, agent: str = "edge-1", **changes: str) -> httpx.Response:
         """Send a sealed batch as an agent does; `changes` replace org, bucket, token, key, epoch or path."""
         params = {
             "org": changes.get("org", DISTRICT),
@@ -142,7 +145,9 @@ class Running:
 def running_centre(folder: Path, clock: Clock | None = None, config: str = CONFIG) -> Iterator[Running]:
     """A whole centre over a folder, on a free port; it has ended when the block has."""
     loaded, clock = load_config(write_config(folder, config)), clock or ManualClock(NOON_MS + QUARTER_MS)
-    ready, urls, faults = threading.Event(), [], []
+    ready = threading.Event()
+    urls: list[str] = []
+    faults: list[BaseException] = []
 
     def announce(url: str) -> None:
         urls.append(url)
@@ -169,10 +174,17 @@ def running_centre(folder: Path, clock: Clock | None = None, config: str = CONFI
         assert ready.wait(20)
         if faults:
             raise faults[0]
-        running = Running(urls[0], clock)
+        running = Running(urls[0], clock, lambda: loop.call_soon_threadsafe(main.cancel))
         with running.client:
             yield running
     finally:
-        loop.call_soon_threadsafe(main.cancel)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(main.cancel)
         thread.join(20)
         loop.close()
+
+
+def report(**changes: int) -> AgentReport:
+    """An agent's report, of zeros but for what is given."""
+    names = (field.name for field in dataclasses.fields(AgentReport))
+    return AgentReport(**{name: changes.get(name, 0) for name in names})

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from telemetry import ManualClock, decode_all
+from tests.cloud_sink.support import NOON_MS, QUARTER_MS, Running, running_centre, sealed, summary
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import httpx
+
+HOUR_MS = 4 * QUARTER_MS
+SPAN: dict[str, str | int] = {"school": "cn-002", "from": NOON_MS, "to": NOON_MS + HOUR_MS}
+
+
+@pytest.fixture
+def centre(tmp_path: Path) -> Iterator[Running]:
+    with running_centre(tmp_path) as running:
+        yield running
+
+
+def get(centre: Running, path: str, **params: str | int) -> httpx.Response:
+    return centre.client.get(f"/api/v1/{path}", params=params)
+
+
+def test_places_are_a_tree_that_grows_with_what_agents_tell(centre: Running) -> None:
+    centre.write(summary(), summary(room="b-101", device="co2-b-101"))
+    tree = get(centre, "places").json()
+    assert (tree["code"], tree["name_en"]) == ("changning", "Changning District")
+    assert [school["code"] for school in tree["schools"]] == ["cn-002", "cn-014"]
+    rooms = tree["schools"][0]["rooms"]
+    assert [(room["building"], room["code"]) for room in rooms] == [("a", "a-301"), ("b", "b-101")]
+    assert rooms[1]["devices"] == [{"id": "co2-b-101", "agent": "edge-1"}]
+
+
+def test_a_range_shows_gaps_as_null_and_the_length_of_each_window(centre: Running) -> None:
+    centre.write(
+        summary(),
+        summary(start_ms=NOON_MS + 2 * QUARTER_MS, fields={"mean": 900, "min": 800, "max": 950}),
+        summary("temperature", fields={"mean": 2215}),
+    )
+    told = get(centre, "range", room="a-301", quantity="carbon_dioxide", step=900, **SPAN).json()
+    assert told["lines"] == [
+        {
+            "device": "co2-a-301",
+            "channel": "",
+            "values": [850.0, None, 900.0, None],
+            "low": [None, None, 800.0, None],
+            "high": [None, None, 950.0, None],
+            "window_s": [900, None, 900, None],
+        }
+    ]
+    warm = get(centre, "range", room="a-301", quantity="temperature", step=3600, **SPAN).json()
+    assert (warm["unit"], warm["lines"][0]["values"]) == ("°C", [22.15])
+
+
+def test_latest_tells_each_value_with_window_age_and_freshness(tmp_path: Path) -> None:
+    clock = ManualClock(NOON_MS + QUARTER_MS)
+    with running_centre(tmp_path, clock) as centre:
+        centre.write(summary())
+        states = []
+        for windows in (0, 2, 10):
+            clock.now_ms = NOON_MS + QUARTER_MS + windows * QUARTER_MS
+            (value,) = get(centre, "latest", school="cn-002", room="a-301").json()
+            states.append((value["freshness"], value["age_ms"]))
+        assert states == [("fresh", 0), ("late", 2 * QUARTER_MS), ("stale", 10 * QUARTER_MS)]
+        assert (value["value"], value["unit"], value["field"]) == (850.0, "ppm", "mean")
+        assert (value["start_ms"], value["window_s"], value["n"]) == (NOON_MS, 900, 15)
+        assert get(centre, "latest", school="cn-002", room="a-302").json() == []
+
+
+def test_series_lists_what_has_ever_been_told(centre: Running) -> None:
+    centre.write(summary(), summary("energy", fields={"delta": 5}, device="meter", channel="l1"))
+    series = get(centre, "series", school="cn-002").json()
+    assert {(s["quantity"], s["device"], s["channel"], s["unit"]) for s in series} == {
+        ("carbon_dioxide", "co2-a-301", "", "ppm"),
+        ("energy", "meter", "l1", "kWh"),
+    }
+
+
+def test_an_export_is_line_protocol_of_the_highest_revisions(centre: Running) -> None:
+    revised = summary(fields={"mean": 900, "n": 15, "expected": 15}, revision=1)
+    later = summary(start_ms=NOON_MS + HOUR_MS)
+    centre.write(summary(), revised, later)
+    text = get(centre, "export", **SPAN).text
+    assert decode_all(text.encode()) == [revised]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("range?school=cn-002&room=a-301&quantity=mood&from=0&to=900000", 400, "mood"),
+        ("range?school=cn-002&room=a-301&quantity=temperature&from=9&to=9", 400, "steps"),
+        ("range?school=cn-002&room=a-301&quantity=temperature&from=0&to=99999999999&step=1", 400, "steps"),
+        ("range?school=cn-002&room=a-301&quantity=temperature&from=x&to=1", 400, "from"),
+        ("range?school=nowhere&room=a-301&quantity=temperature&from=0&to=900000", 404, "nowhere"),
+        ("latest?school=nowhere", 404, "nowhere"),
+        ("latest?school=Wang%20Fang", 400, "school"),
+        ("export?school=cn-002&from=-1&to=0", 400, "from"),
+        ("nothing", 404, "Not Found"),
+    ],
+)
+def test_a_question_that_cannot_be_meant_is_told_so(centre: Running, path: str, status: int, said: str) -> None:
+    answer = centre.client.get(f"/api/v1/{path}")
+    assert answer.status_code == status
+    assert said in answer.json()["message"]
+
+
+def test_the_api_describes_itself(centre: Running) -> None:
+    document = get(centre, "openapi.json").json()
+    paths = {"places", "series", "range", "latest", "health", "export", "balance", "live", "agent-report"}
+    assert {f"/api/v1/{path}" for path in paths} <= document["paths"].keys()
+    assert "/api/v2/write" in document["paths"]
+    assert "window_s" in document["components"]["schemas"]["ValueAnswer"]["properties"]
+
+
+def test_live_tells_a_schools_new_summaries_and_forgets_a_watcher_that_leaves(centre: Running) -> None:
+    def watchers() -> int:
+        return int(str(centre.get("/api/v1/health")["watchers"]))
+
+    with centre.client.stream("GET", "/api/v1/live", params={"school": "cn-002"}) as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        lines = answer.iter_lines()
+        assert next(lines) == "retry: 2000"
+        centre.write(summary(school="cn-014"), agent="edge-2")
+        centre.write(summary())
+        told = [next(lines) for _ in range(3)]
+        assert told[1] == "event: summaries"
+        (value,) = json.loads(told[2].removeprefix("data: "))
+        assert (value["school"], value["value"], value["freshness"]) == ("cn-002", 850.0, "fresh")
+        assert watchers() == 1
+    wait_until(lambda: watchers() == 0)
+
+
+def test_live_sends_a_heartbeat_when_nothing_is_new(centre: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud_sink.api.HEARTBEAT_S", 0.01)
+    with centre.client.stream("GET", "/api/v1/live") as answer:
+        lines = answer.iter_lines()
+        assert [next(lines) for _ in range(3)][2] == "event: heartbeat"
+
+
+def test_a_watcher_does_not_hold_up_the_end_of_the_centre(tmp_path: Path) -> None:
+    with running_centre(tmp_path) as centre, centre.client.stream("GET", "/api/v1/live") as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        centre.end()
+        assert list(lines) == [""]
+
+
+def test_every_answer_has_the_security_headers(centre: Running) -> None:
+    centre.post(sealed(summary()))
+    for path in ("/", "/api/v1/health", "/static/style.css", "/nowhere", "/school/x"):
+        headers = centre.client.get(path).headers
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert headers["X-Content-Type-Options"] == "nosniff"

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import apsw
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cloud_sink.inbox import KEPT_MS, MOST_WAITING, Batch, ForkedBatch, Inbox, InboxFault, InboxFull, Kind, check_sqlite
+from telemetry import EnvironmentFault
+from telemetry.uplink_contract import GENESIS, BatchId, chain
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+EPOCH = "00000000000000aa"
+
+
+class Now:
+    ms = 1_000_000
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+def batch(sequence: int, body: bytes | None = None, *, agent: str = "edge-1", epoch: str = EPOCH) -> Batch:
+    body = f"body {sequence}".encode() if body is None else body
+    return Batch(agent, BatchId(epoch, sequence), Kind.SUMMARIES, body, 1)
+
+
+def head(*sequences: int) -> bytes:
+    value = GENESIS
+    for sequence in sequences:
+        value = chain(value, f"body {sequence}".encode())
+    return value
+
+
+@pytest.fixture
+async def inbox(tmp_path: Path) -> AsyncIterator[Inbox]:
+    opened = Inbox(tmp_path, Now())
+    yield opened
+    await opened.close()
+
+
+async def test_each_batch_in_order_moves_the_mark_and_the_head(inbox: Inbox) -> None:
+    first = await inbox.commit(batch(1))
+    second = await inbox.commit(batch(2))
+    assert (first.applied, first.head) == (1, head(1))
+    assert (second.applied, second.head) == (2, head(1, 2))
+
+
+async def test_the_same_batch_again_is_acknowledged_and_not_stored_twice(inbox: Inbox) -> None:
+    await inbox.commit(batch(1))
+    again = await inbox.commit(batch(1))
+    assert again.applied == 1
+    assert len(await inbox.pending(0, 10)) == 1
+
+
+async def test_the_same_number_with_other_bytes_is_a_fork_and_changes_nothing(inbox: Inbox) -> None:
+    await inbox.commit(batch(1))
+    with pytest.raises(ForkedBatch, match="other bytes") as caught:
+        await inbox.commit(batch(1, b"forged"))
+    assert caught.value.receipt.applied == 1
+    assert [stored.body for stored in await inbox.pending(0, 10)] == [b"body 1"]
+
+
+async def test_batches_out_of_order_leave_the_mark_at_the_last_without_a_gap(inbox: Inbox) -> None:
+    assert (await inbox.commit(batch(3))).applied == 0
+    assert (await inbox.commit(batch(2))).applied == 0
+    last = await inbox.commit(batch(1))
+    assert (last.applied, last.head) == (3, head(1, 2, 3))
+
+
+async def test_a_batch_beyond_the_open_window_is_refused(inbox: Inbox) -> None:
+    assert (await inbox.commit(batch(4))).applied == 0
+    with pytest.raises(ForkedBatch, match="ahead"):
+        await inbox.commit(batch(5))
+
+
+async def test_agents_and_epochs_have_marks_of_their_own(inbox: Inbox) -> None:
+    await inbox.commit(batch(1))
+    await inbox.commit(batch(2))
+    assert (await inbox.commit(batch(1, agent="edge-2"))).applied == 1
+    assert (await inbox.commit(batch(1, epoch="00000000000000bb"))).applied == 1
+    first, second = await inbox.tallies()
+    assert (first.agent, first.batches, first.lines, first.applied) == ("edge-1", 3, 3, "00000000000000bb-1")
+    assert (second.agent, second.batches, second.applied) == ("edge-2", 1, f"{EPOCH}-1")
+
+
+async def test_a_restart_keeps_marks_heads_and_gaps(tmp_path: Path) -> None:
+    before = Inbox(tmp_path, Now())
+    await before.commit(batch(1))
+    await before.commit(batch(3))
+    await before.close()
+    after = Inbox(tmp_path, Now())
+    receipt = await after.commit(batch(2))
+    assert (receipt.applied, receipt.head) == (3, head(1, 2, 3))
+    assert [stored.body for stored in await after.pending(0, 10)] == [b"body 1", b"body 3", b"body 2"]
+    await after.close()
+
+
+async def test_bytes_are_dropped_when_a_day_old_and_projected_and_marks_stay(tmp_path: Path) -> None:
+    now = Now()
+    inbox = Inbox(tmp_path, now)
+    for sequence in (1, 2, 4):
+        await inbox.commit(batch(sequence))
+    now.ms += KEPT_MS
+    assert await inbox.prune(10) == 0
+    now.ms += 1
+    assert await inbox.prune(1) == 1
+    assert await inbox.prune(10) == 1, "batch 4 keeps its bytes: the head needs them"
+    assert (await inbox.commit(batch(1))).applied == 2
+    with pytest.raises(ForkedBatch):
+        await inbox.commit(batch(2, b"forged"))
+    assert (await inbox.commit(batch(3))).head == head(1, 2, 3, 4)
+    await inbox.close()
+
+
+async def test_one_state_folder_has_one_centre(inbox: Inbox, tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFault, match="another centre"):
+        Inbox(tmp_path, Now())
+
+
+async def test_batches_that_wait_together_share_a_commit_and_each_gets_its_own_answer(inbox: Inbox) -> None:
+    answers = await asyncio.gather(
+        *(inbox.commit(item) for item in (batch(1), batch(2), batch(1, b"forged"), batch(2))), return_exceptions=True
+    )
+    assert [type(answer).__name__ for answer in answers] == ["Receipt", "Receipt", "ForkedBatch", "Receipt"]
+
+
+async def test_more_batches_than_may_wait_are_told_to_come_back(inbox: Inbox) -> None:
+    commits = [asyncio.create_task(inbox.commit(batch(n, epoch=f"{n:016x}"))) for n in range(1, MOST_WAITING + 3)]
+    answers = await asyncio.gather(*commits, return_exceptions=True)
+    assert sum(isinstance(answer, InboxFull) for answer in answers) == 2
+
+
+async def test_after_a_failed_write_nothing_is_acknowledged_any_more(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_batches: object) -> None:
+        raise apsw.IOError("fsync")
+
+    monkeypatch.setattr(inbox, "_commit_group", fail)
+    with pytest.raises(InboxFault, match="fsync"):
+        await inbox.commit(batch(1))
+    monkeypatch.undo()
+    with pytest.raises(InboxFault):
+        await inbox.commit(batch(1))
+    assert inbox.broken is not None
+
+
+def test_an_old_sqlite_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud_sink.inbox.apsw.sqlite_lib_version", lambda: "3.45.1")
+    with pytest.raises(EnvironmentFault, match=r"3\.45\.1 is too old"):
+        check_sqlite()
+
+
+def arrivals() -> st.SearchStrategy[list[int]]:
+    return st.lists(st.integers(1, 6), max_size=20)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=arrivals())
+async def test_any_order_and_repetition_ends_at_the_same_mark_and_head(
+    order: list[int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    inbox = Inbox(tmp_path_factory.mktemp("inbox"), Now())
+    for sequence in [*order, 1, 2, 3, 4, 5, 6]:
+        try:
+            receipt = await inbox.commit(batch(sequence))
+        except ForkedBatch:
+            continue
+    assert (receipt.applied, receipt.head) == (6, head(1, 2, 3, 4, 5, 6))
+    assert len(await inbox.pending(0, 100)) == 6
+    await inbox.close()

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import contextlib
+
+from cloud_sink.live import MOST_QUEUED, MOST_WATCHERS, Live
+from tests.cloud_sink.support import summary
+
+
+async def test_a_watcher_gets_its_school_alone() -> None:
+    live, told = Live(), [summary(), summary(school="cn-014")]
+    with live.watch("cn-014") as one, live.watch(None) as all_of_them:
+        live.publish(told)
+        assert await one.next(1) == told[1:]
+        assert await all_of_them.next(1) == told
+
+
+async def test_a_watcher_that_falls_behind_is_let_go_and_its_queue_stays_bounded() -> None:
+    live = Live()
+    with live.watch(None) as slow:
+        for _ in range(MOST_QUEUED + 1):
+            live.publish([summary()])
+        assert len(live) == 0
+        assert await slow.next(1) is None
+
+
+async def test_nothing_new_is_an_empty_answer() -> None:
+    with Live().watch(None) as watcher:
+        assert await watcher.next(0.001) == []
+
+
+async def test_no_more_watchers_are_taken_than_are_allowed_nor_after_the_end() -> None:
+    live = Live()
+    with contextlib.ExitStack() as watchers:
+        for _ in range(MOST_WATCHERS):
+            assert not live.is_full
+            watchers.enter_context(live.watch(None))
+        assert live.is_full
+    assert len(live) == 0
+    ended = Live()
+    ended.end()
+    assert ended.is_full
+    with ended.watch(None) as late:
+        assert await late.next(1) is None

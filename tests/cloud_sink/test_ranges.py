@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pytest
+
+from cloud_sink.freshness import Air, Freshness, air, freshness, worst
+from cloud_sink.latest import LatestValues
+from cloud_sink.ranges import RangeTooLong, grid_lines
+from tests.cloud_sink.support import NOON_MS, QUARTER_MS, summary
+
+HOUR_MS = 4 * QUARTER_MS
+
+
+def test_a_step_without_a_window_is_a_gap() -> None:
+    told = [summary(start_ms=NOON_MS), summary(start_ms=NOON_MS + 2 * QUARTER_MS)]
+    (line,) = grid_lines(told, NOON_MS, NOON_MS + HOUR_MS, 900)
+    assert line.ticks == [850, None, 850, None]
+    assert line.window_s == [900, None, 900, None]
+
+
+def test_a_window_longer_than_the_step_fills_every_step_it_covers_unless_a_finer_one_is_there() -> None:
+    hour = summary(start_ms=NOON_MS, fields={"mean": 700}, window_s=3600)
+    quarter = summary(start_ms=NOON_MS + QUARTER_MS, fields={"mean": 900})
+    (line,) = grid_lines([hour, quarter], NOON_MS, NOON_MS + HOUR_MS, 900)
+    assert line.ticks == [700, 900, 700, 700]
+    assert line.window_s == [3600, 900, 3600, 3600]
+
+
+def test_windows_shorter_than_the_step_are_averaged_by_their_filled_slots() -> None:
+    told = [
+        summary(start_ms=NOON_MS, fields={"mean": 800, "min": 700, "max": 1000, "n": 15}),
+        summary(start_ms=NOON_MS + QUARTER_MS, fields={"mean": 1200, "min": 900, "max": 1300, "n": 5}),
+    ]
+    (line,) = grid_lines(told, NOON_MS, NOON_MS + HOUR_MS, 3600)
+    assert (line.ticks, line.low, line.high) == ([900], [700], [1300])
+
+
+def test_increases_are_summed_and_of_states_the_last_stands() -> None:
+    energy = [summary("energy", NOON_MS + i * QUARTER_MS, {"delta": 5, "n": 15}) for i in range(4)]
+    states = [summary("fault", NOON_MS + i * QUARTER_MS, {"last": i % 3, "n": 15}) for i in range(4)]
+    assert grid_lines(energy, NOON_MS, NOON_MS + HOUR_MS, 3600)[0].ticks == [20]
+    assert grid_lines(states, NOON_MS, NOON_MS + HOUR_MS, 3600)[0].ticks == [0]
+
+
+def test_devices_and_channels_have_lines_of_their_own() -> None:
+    told = [summary(device="a"), summary(device="b", channel="1"), summary(device="b", channel="2")]
+    assert [(line.device, line.channel) for line in grid_lines(told, NOON_MS, NOON_MS + 1, 900)] == [
+        ("a", ""),
+        ("b", "1"),
+        ("b", "2"),
+    ]
+
+
+@pytest.mark.parametrize("to_ms", [NOON_MS, NOON_MS - 1, NOON_MS + 5001 * 900_000])
+def test_a_span_without_steps_or_with_too_many_is_refused(to_ms: int) -> None:
+    with pytest.raises(RangeTooLong):
+        grid_lines([], NOON_MS, to_ms, 900)
+
+
+@pytest.mark.parametrize(
+    ("windows", "state"),
+    [(0, Freshness.FRESH), (2, Freshness.LATE), (9.99, Freshness.LATE), (10, Freshness.STALE)],
+)
+def test_freshness_counts_from_the_end_of_the_window_in_windows(windows: float, state: Freshness) -> None:
+    hour = summary(window_s=3600)
+    assert freshness(hour, hour.end_ms + int(windows * HOUR_MS)) is state
+    assert freshness(hour, hour.end_ms + 2 * HOUR_MS - 1) is Freshness.FRESH
+
+
+def test_what_never_was_is_the_worst() -> None:
+    assert freshness(None, NOON_MS) is Freshness.NEVER
+    assert worst([Freshness.FRESH, Freshness.STALE, Freshness.LATE]) is Freshness.STALE
+    assert worst([]) is Freshness.NEVER
+
+
+@pytest.mark.parametrize(("mean", "needs"), [(800, Air.GOOD), (850, Air.WATCH), (1000, Air.WATCH), (1050, Air.ACT)])
+def test_air_is_judged_by_the_limit_of_the_standard(mean: int, needs: Air) -> None:
+    assert air(summary(fields={"mean": mean}), NOON_MS + QUARTER_MS) is needs
+
+
+def test_stale_air_is_not_judged() -> None:
+    assert air(summary(fields={"mean": 2000}), NOON_MS + 11 * QUARTER_MS) is Air.UNKNOWN
+    assert air(None, NOON_MS) is Air.UNKNOWN
+
+
+def test_the_last_window_stays_when_an_older_one_comes_later_and_gives_way_to_its_revision() -> None:
+    latest, first, second = LatestValues(), summary(), summary(start_ms=NOON_MS + QUARTER_MS)
+    revised = summary(start_ms=NOON_MS + QUARTER_MS, fields={"mean": 900}, revision=1)
+    assert latest.take([second, first]) == [second]
+    assert latest.take([revised, second]) == [revised]
+    assert latest.of_school("cn-002") == latest.of_room("cn-002", "a-301") == [revised]
+    assert latest.of_room("cn-002", "a-302") == latest.of_school("cn-014") == []

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cloud_sink.store import Count, Projected, Selection
+from cloud_sink.store_duckdb import DuckDbStore
+from telemetry import encode_all
+from telemetry.uplink_contract import AgentReport
+from tests.cloud_sink.support import NOON_MS, QUARTER_MS, report, summary
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from telemetry import Summary
+
+ALL = (0, 10**13)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[DuckDbStore]:
+    opened = DuckDbStore(tmp_path / "summaries.duckdb")
+    yield opened
+    await opened.close()
+
+
+def mean(value: int, quarter: int = 0, *, device: str = "co2-a-301", channel: str = "", revision: int = 0) -> Summary:
+    fields = {"mean": value, "n": 15, "expected": 15}
+    start_ms = NOON_MS + quarter * QUARTER_MS
+    return summary(start_ms=start_ms, fields=fields, device=device, channel=channel, revision=revision)
+
+
+async def test_the_position_and_the_rows_survive_a_restart_together(tmp_path: Path) -> None:
+    before = DuckDbStore(tmp_path / "summaries.duckdb")
+    assert await before.position() == 0
+    await before.append(7, [Projected("edge-1", [mean(800)])])
+    await before.close()
+    after = DuckDbStore(tmp_path / "summaries.duckdb")
+    assert await after.position() == 7
+    assert await after.export("cn-002", *ALL) == [mean(800)]
+    await after.close()
+
+
+async def test_an_append_that_fails_moves_neither_rows_nor_position(
+    store: DuckDbStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.append(1, [Projected("edge-1", [mean(800)])])
+
+    def fail(statement: str, rows: object) -> None:
+        insert(statement, rows)
+        raise duckdb.IOException("disk")
+
+    insert = store._insert
+    monkeypatch.setattr(store, "_insert", fail)
+    with pytest.raises(duckdb.IOException):
+        await store.append(2, [Projected("edge-1", [mean(900, 1)])])
+    assert await store.position() == 1
+    assert await store.export("cn-002", *ALL) == [mean(800)]
+
+
+async def test_readers_see_the_highest_revision_whenever_it_came(store: DuckDbStore) -> None:
+    await store.append(1, [Projected("edge-1", [mean(900, revision=2), mean(700)])])
+    await store.append(2, [Projected("edge-1", [mean(800, revision=1)])])
+    assert [found.fields["mean"] for found in await store.export("cn-002", *ALL)] == [900]
+    assert [found.fields["mean"] for found in await store.range(Selection("cn-002"), *ALL)] == [900]
+    assert [found.fields["mean"] for found in await store.latest()] == [900]
+
+
+async def test_repeated_rows_are_told_once_and_counted(store: DuckDbStore) -> None:
+    await store.append(1, [Projected("edge-1", [mean(800), mean(810, 1)]), Projected("edge-2", [mean(800)])])
+    await store.append(2, [Projected("edge-1", [mean(800)])])
+    assert len(await store.export("cn-002", *ALL)) == 2
+    assert await store.counts() == {"edge-1": Count(rows=3, distinct=2), "edge-2": Count(rows=1, distinct=1)}
+
+
+async def test_a_range_has_the_windows_that_overlap_it_and_an_export_those_that_start_in_it(
+    store: DuckDbStore,
+) -> None:
+    await store.append(1, [Projected("edge-1", [mean(800 + 10 * quarter, quarter) for quarter in range(4)])])
+    inside = (NOON_MS + QUARTER_MS + 1, NOON_MS + 3 * QUARTER_MS)
+    ranged = await store.range(Selection("cn-002", "a-301", "carbon_dioxide"), *inside)
+    assert [found.fields["mean"] for found in ranged] == [810, 820]
+    assert [found.fields["mean"] for found in await store.export("cn-002", *inside)] == [820]
+    assert await store.range(Selection("cn-002", "a-302"), *ALL) == []
+    assert await store.range(Selection("cn-002", quantity="temperature"), *ALL) == []
+
+
+async def test_latest_is_the_window_that_ends_last_of_each_channel(store: DuckDbStore) -> None:
+    hour = summary("carbon_dioxide", NOON_MS, {"mean": 777}, window_s=3600)
+    other = mean(600, 0, device="co2-b", channel="1")
+    await store.append(1, [Projected("edge-1", [mean(810, 1), hour, other, mean(800)])])
+    assert await store.latest() == [hour, other]
+
+
+async def test_since_when_a_level_is_passed_starts_after_the_last_calm_window(store: DuckDbStore) -> None:
+    told = [mean(value, quarter) for quarter, value in enumerate((1200, 900, 1010, 1300))]
+    calm = [mean(value, quarter, device="co2-b") for quarter, value in enumerate((1200, 1000))]
+    await store.append(1, [Projected("edge-1", told + calm)])
+    since = await store.above_since("carbon_dioxide", 1000, NOON_MS)
+    assert since == {("cn-002", "a-301", "co2-a-301", ""): NOON_MS + 2 * QUARTER_MS}
+
+
+async def test_the_last_report_of_each_agent_is_kept(store: DuckDbStore) -> None:
+    await store.append(1, [Projected("edge-1", report=report(received=1))])
+    await store.append(2, [Projected("edge-1", report=report(received=2))])
+    assert await store.reports() == {"edge-1": report(received=2)}
+    assert isinstance(report(), AgentReport)
+
+
+SUMMARIES = [mean(800 + quarter, quarter) for quarter in range(5)] + [mean(950, 2, revision=1)]
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.lists(st.sampled_from(SUMMARIES), max_size=12), size=st.integers(1, 4))
+async def test_any_order_repetition_and_grouping_tells_the_same(
+    order: list[Summary], size: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    store = DuckDbStore(tmp_path_factory.mktemp("store") / "summaries.duckdb")
+    arriving = order + SUMMARIES
+    for position in range(0, len(arriving), size):
+        await store.append(position + 1, [Projected("edge-1", arriving[position : position + size])])
+    expected = [*SUMMARIES[:2], SUMMARIES[5], *SUMMARIES[3:5]]
+    assert encode_all(await store.export("cn-002", *ALL)) == encode_all(expected)
+    await store.close()
