@@ -25,9 +25,9 @@ def run(
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)] = 1883,
 ) -> None:
     """Run amqtt with the same credentials and ACL as the agent's listener. For trials, not for a school."""
-    import asyncio  # noqa: PLC0415 - `bansui --help` stays quick
+    import asyncio
 
-    from broker.trial import CAVEAT, run_trial  # noqa: PLC0415 - extras stay optional
+    from broker.trial import CAVEAT, run_trial
 
     credentials = _load(config, clients)
 
@@ -46,16 +46,17 @@ def mosquitto(
     clients: ClientsFile = None,
 ) -> None:
     """Write the same credentials and ACL as files for Mosquitto."""
-    from broker.mosquitto import write_settings  # noqa: PLC0415 - `bansui --help` stays quick
+    from broker.mosquitto import write_settings
 
     settings = write_settings(_load(config, clients), folder.resolve())
     print(f"written; put this line into mosquitto.conf: include_dir {settings.parent}")
+    print(f"and let Mosquitto's user read them, and nobody else: chown -R mosquitto: {settings.parent}")
 
 
 @app.command()
 def hash_password() -> None:
     """Print the hash of a password for `password_hash`; asks for it, or takes the first line of stdin."""
-    from broker.credentials import ScryptHash  # noqa: PLC0415 - the same
+    from broker.credentials import ScryptHash
 
     if sys.stdin.isatty():
         password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
@@ -67,7 +68,7 @@ def hash_password() -> None:
 
 
 def _load(config: Path | None, clients: Path | None) -> "Credentials":
-    from broker.clients import load_agent_clients, load_clients_file  # noqa: PLC0415 - `bansui --help` stays quick
+    from broker.clients import load_agent_clients, load_clients_file
 
     if clients is not None and config is None:
         return load_clients_file(clients)

@@ -36,7 +36,6 @@ def write_settings(credentials: Credentials, folder: Path) -> Path:
     passwords = "".join(_password_line(client) for client in credentials.clients)
     acl = "\n".join(_acl_lines(client) for client in credentials.clients)
     settings = (
-        "per_listener_settings false\n"
         "allow_anonymous false\n"
         f"password_file {folder / 'passwords'}\n"
         f"acl_file {folder / 'acl'}\n"

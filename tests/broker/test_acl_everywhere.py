@@ -1,0 +1,201 @@
+"""One meaning of credentials and ACL, whichever endpoint the devices connect to."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from broker.credentials import Client, Credentials, ScryptHash
+from broker.listener import Listener
+from broker.mosquitto import HashNotForMosquitto, write_settings
+from broker.trial import trial_broker
+from tests.broker.device import PINGREQ, Device, connect, publish, subscribe
+from tests.support.mosquitto import Mosquitto
+from tests.support.processes import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from broker.publications import Publication
+
+CLIENTS = (
+    Client("gateway", b"pw-gateway", ("zigbee2mqtt/#", "plain/topic")),
+    Client("wide", b"pw-wide", ("#",)),
+    Client("levels", b"pw-levels", ("+/b/+", "/lead")),
+    Client("mute", b"pw-mute"),
+    Client("witness", b"pw-witness", ("marker",), ("#",)),
+)
+MARKER = b"end of the trial"
+
+
+class Endpoint(Protocol):
+    port: int
+
+    async def saw(self, payload: bytes) -> bool: ...
+
+
+@dataclass
+class DurableListener:
+    port: int
+    received: list[Publication]
+
+    async def saw(self, payload: bytes) -> bool:
+        return any(one.payload == payload for one in self.received)
+
+
+@dataclass
+class AnyBroker:
+    port: int
+    reader: Device
+
+    async def saw(self, payload: bytes) -> bool:
+        """Whether the witness got it before a marker that was sent later."""
+        await self.reader.send(publish("marker", MARKER))
+        seen = False
+        while True:
+            first, body = await self.reader.read_packet()
+            seen = seen or (first >> 4 == 3 and body.endswith(payload))
+            if first >> 4 == 3 and body.endswith(MARKER):
+                return seen
+
+
+@asynccontextmanager
+async def durable_listener(_folder: Path) -> AsyncIterator[Endpoint]:
+    received: list[Publication] = []
+
+    def handle(publications: Sequence[Publication]) -> None:
+        received.extend(publications)
+
+    listener = Listener("127.0.0.1", 0, credentials=Credentials(CLIENTS), handler=handle)
+    await listener.start()
+    yield DurableListener(listener.port, received)
+    await listener.stop()
+
+
+@asynccontextmanager
+async def amqtt(_folder: Path) -> AsyncIterator[Endpoint]:
+    port = free_port()
+    async with trial_broker(Credentials(CLIENTS), "127.0.0.1", port), witness(port) as endpoint:
+        yield endpoint
+
+
+@asynccontextmanager
+async def mosquitto_broker(folder: Path) -> AsyncIterator[Endpoint]:
+    settings = write_settings(Credentials(CLIENTS), folder / "settings").read_text()
+    broker = Mosquitto(folder / "mosquitto", f"user root\n{settings}")
+    try:
+        async with witness(broker.port) as endpoint:
+            yield endpoint
+    finally:
+        broker.stop()
+
+
+@asynccontextmanager
+async def witness(port: int) -> AsyncIterator[AnyBroker]:
+    reader = await Device.dial(port)
+    await reader.send(connect("witness", username="witness", password=b"pw-witness"))
+    assert await reader.read_packet() == (0x20, b"\0\0")
+    await reader.send(subscribe("#"))
+    assert (await reader.read_packet())[0] == 0x90
+    try:
+        yield AnyBroker(port, reader)
+    finally:
+        await reader.close()
+
+
+EVERYWHERE = pytest.mark.parametrize(
+    "endpoint",
+    [
+        pytest.param(durable_listener, id="listener"),
+        pytest.param(amqtt, id="amqtt"),
+        pytest.param(mosquitto_broker, id="mosquitto", marks=pytest.mark.mosquitto),
+    ],
+)
+if TYPE_CHECKING:
+    MakeEndpoint = Callable[[Path], AbstractAsyncContextManager[Endpoint]]
+
+LOGINS = [
+    ("gateway", b"pw-gateway", True),
+    ("gateway", b"pw-wide", False),
+    ("gateway", b"", False),
+    ("nobody", b"pw-gateway", False),
+    ("mute", b"pw-mute", True),
+    (None, None, False),
+]
+TOPICS = [
+    ("gateway", "zigbee2mqtt/a/b", True),
+    ("gateway", "zigbee2mqtt", True),
+    ("gateway", "plain/topic", True),
+    ("gateway", "plain/topic/deeper", False),
+    ("gateway", "plain", False),
+    ("gateway", "Zigbee2mqtt/a", False),
+    ("gateway", "bansui/vr/other", False),
+    ("wide", "any/where", True),
+    ("wide", "$SYS/broker/load", False),
+    ("levels", "a/b/c", True),
+    ("levels", "a/b/c/d", False),
+    ("levels", "/lead", True),
+    ("levels", "lead", False),
+    ("mute", "zigbee2mqtt/a", False),
+]
+
+
+@EVERYWHERE
+async def test_who_may_connect(endpoint: MakeEndpoint, tmp_path: Path) -> None:
+    async with endpoint(tmp_path) as running:
+        answers = []
+        for username, password, _ in LOGINS:
+            device = await Device.dial(running.port)
+            await device.send(connect("probe", username=username, password=password))
+            answer = await device.reader.read(4)
+            answers.append((username, password, answer == b"\x20\x02\0\0"))
+            await device.close()
+        assert answers == LOGINS
+
+
+@EVERYWHERE
+async def test_who_may_publish_what(endpoint: MakeEndpoint, tmp_path: Path) -> None:
+    async with endpoint(tmp_path) as running:
+        answers = []
+        for index, (client, topic, _) in enumerate(TOPICS):
+            device, payload = await Device.dial(running.port), b"probe %d!" % index
+            await device.send(connect(f"probe-{index}", username=client, password=b"pw-" + client.encode()))
+            assert await device.read_packet() == (0x20, b"\0\0")
+            await device.send(publish(topic, payload) + PINGREQ)
+            with suppress(ConnectionError):  # some endpoints end the connection over a topic that is not its own
+                await device.reader.read(2)
+            answers.append((client, topic, await running.saw(payload)))
+            await device.close()
+        assert answers == TOPICS
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        pytest.param(amqtt, id="amqtt"),
+        pytest.param(mosquitto_broker, id="mosquitto", marks=pytest.mark.mosquitto),
+    ],
+)
+async def test_a_device_hears_nothing_of_the_others(endpoint: MakeEndpoint, tmp_path: Path) -> None:
+    async with endpoint(tmp_path) as running:
+        device = await Device.dial(running.port)
+        await device.send(connect("probe", username="wide", password=b"pw-wide"))
+        assert await device.read_packet() == (0x20, b"\0\0")
+        await device.send(subscribe("#", "any/where"))
+        assert (await device.read_packet())[0] == 0x90
+        await device.send(publish("any/where", b"mine"))
+        assert await running.saw(b"mine")
+        await device.expect_silence()
+        await device.close()
+
+
+def test_a_hashed_password_cannot_be_told_to_mosquitto(tmp_path: Path) -> None:
+    hashed = Credentials([Client("a", ScryptHash.of(b"x"), ("t",))])
+    with pytest.raises(HashNotForMosquitto, match="client 'a'"):
+        write_settings(hashed, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
