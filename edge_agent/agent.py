@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
+import apsw
+
 from broker.clients import load_clients
 from broker.listener import Listener
 from broker.publications import AckToken
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    import apsw
     import httpx
 
     from edge_agent.admission import Binding
@@ -133,9 +134,10 @@ class Agent:
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
                 for task in (stopping, *tasks):
                     task.cancel()
+            if not self._failure.done():
+                await self._farewell()
             if self._failure.done():
                 self._failure.result()
-            await self._farewell()
         finally:
             await self._end()
 
@@ -158,14 +160,19 @@ class Agent:
             self._handle(Tick())
 
     async def _farewell(self) -> None:
-        """Commit what came in, so that a planned stop leaves nothing to be sent twice."""
+        """Commit and acknowledge what came in, then send the devices away and commit what came meanwhile."""
+        await self._settle()
         if self._listener is not None:
             await self._listener.stop()
             self._listener = None
+        await self._settle()
+
+    async def _settle(self) -> None:
+        assert self._failure is not None
         self.core.flush()
-        deadline = self._clock.monotonic() + LONGEST_FAREWELL_S
+        deadline = self._clock.monotonic() + LONGEST_FAREWELL_S / 2
         self._handle(Tick())
-        while not self.core.is_idle and self._clock.monotonic() < deadline:
+        while not (self.core.is_idle or self._failure.done() or self._clock.monotonic() > deadline):
             await asyncio.sleep(TICK_S)
             self._handle(Tick())
 
@@ -178,7 +185,8 @@ class Agent:
         self._store.close()
 
     def _deliver(self, arrivals: Sequence[Arrival]) -> None:
-        self._handle(Arrived(arrivals))
+        """Hand arrivals to the core from the loop itself: a mistake there ends the agent, not the intake."""
+        asyncio.get_running_loop().call_soon(self._handle, Arrived(arrivals))
 
     def _handle(self, event: Event) -> None:
         for effect in self.core.handle(event):
@@ -200,22 +208,25 @@ class Agent:
         if self._subscriber is not None:
             self._subscriber.acknowledge(token for token in effect.tokens if isinstance(token, SubscriberToken))
 
-    def _failed(self, error: apsw.Error) -> None:
-        assert self._failure is not None
-        if not self._failure.done():
-            self._failure.set_exception(
-                StoreFailed(
-                    f"the store cannot be written: {type(error).__name__}",
-                    why="what is not on disk may not be acknowledged; devices and broker keep it",
-                    fix="check the disk (`df`, `dmesg`), then start the agent again",
-                )
+    def _failed(self, error: BaseException) -> None:
+        if isinstance(error, apsw.Error):
+            error = StoreFailed(
+                f"the store cannot be written: {type(error).__name__}",
+                why="what is not on disk may not be acknowledged; devices and broker keep it",
+                fix="check the disk (`df`, `dmesg`), then start the agent again",
             )
+        self._end_with(error)
 
     def _crashed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """A mistake of the program ends it: better gone, and started again, than there and idle."""
         loop.default_exception_handler(context)
         error = context.get("exception")
-        if error is not None and self._failure is not None and not self._failure.done():
+        if error is not None and not isinstance(error, OSError):  # the machine's word, such as too many open files
+            self._end_with(error)
+
+    def _end_with(self, error: BaseException) -> None:
+        assert self._failure is not None
+        if not self._failure.done():
             self._failure.set_exception(error)
 
     def _unavailable(self) -> int:

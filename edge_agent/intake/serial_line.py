@@ -47,7 +47,7 @@ class SerialIntake:
             await asyncio.sleep(self.availability.down("the line went away"))
 
     async def _read(self, port: serial.Serial) -> None:
-        """Hand on what arrives, until the line ends."""
+        """Hand on what arrives, until the line ends. Raises what the driver raises."""
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
         self._buffer.clear()
@@ -57,10 +57,15 @@ class SerialIntake:
                 data = port.read(LARGEST_READ)
             except OSError:
                 data = b""
-            if data:
-                self._take(data)
-            elif not ended.done():
+            if ended.done():
+                return
+            if not data:
                 ended.set_result(None)
+                return
+            try:
+                self._take(data)
+            except Exception as error:  # noqa: BLE001 - raised again below, in the task that supervises the driver
+                ended.set_exception(error)
 
         loop.add_reader(port.fileno(), ready)
         try:

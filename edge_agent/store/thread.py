@@ -6,8 +6,6 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Protocol
 
-import apsw
-
 from edge_agent.events import Committed
 
 if TYPE_CHECKING:
@@ -28,8 +26,9 @@ class Committing(Protocol):
 class StoreThread:
     """Owns the store's connection while the agent runs.
 
-    `on_committed` and `on_failed` are called on the loop. After a failure nothing more is written: the agent has
-    to stop acknowledging, since an fsync that failed says nothing of what reached the disk.
+    `on_committed` and `on_failed` are called on the loop. After a failure, of the disk or of the program, nothing
+    more is written: the agent has to end, since an fsync that failed says nothing of what reached the disk, and a
+    thread that is gone commits nothing.
     """
 
     def __init__(
@@ -37,7 +36,7 @@ class StoreThread:
         store: Committing,
         loop: asyncio.AbstractEventLoop,
         on_committed: Callable[[Committed], None],
-        on_failed: Callable[[apsw.Error], None],
+        on_failed: Callable[[BaseException], None],
     ) -> None:
         self._store = store
         self._loop = loop
@@ -60,7 +59,7 @@ class StoreThread:
         while (transaction := self._queue.get()) is not None:
             try:
                 batch = self._store.commit(transaction)
-            except apsw.Error as error:
+            except BaseException as error:  # noqa: BLE001 - the thread's boundary: the loop has to know
                 self._loop.call_soon_threadsafe(self._on_failed, error)
                 return
             self._loop.call_soon_threadsafe(self._on_committed, Committed(transaction, batch))
