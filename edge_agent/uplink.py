@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 30.0
+WHOLE_TIMEOUT_S: Final = 120.0
+"""For one batch from first byte to answer, however slowly a line drips."""
 NOT_OURS_WAIT_S: Final = 60.0
 """After 401 or 403: somebody has to change something, so there is no hurry."""
 _REFUSALS: Final = frozenset({400, 413, 422})
@@ -77,9 +79,12 @@ class Uplink:
         headers = {IDEMPOTENCY_HEADER: str(send.batch), "Content-Encoding": "gzip"}
         query = self._query if send.path == WRITE_PATH else {}
         headers["Content-Type"] = "text/plain; charset=utf-8" if send.path == WRITE_PATH else "application/json"
+        request = self._client.build_request("POST", send.path, content=send.body, headers=headers, params=query)
         try:
-            response = await self._client.post(send.path, content=send.body, headers=headers, params=query)
-        except httpx.TransportError as error:
+            async with asyncio.timeout(WHOLE_TIMEOUT_S):
+                response = await self._client.send(request, stream=True)
+                await response.aclose()  # status and headers say it all; a body may be without end
+        except (httpx.RequestError, TimeoutError) as error:
             return Undelivered(send.batch, f"no connection ({type(error).__name__})")
         return outcome(send.batch, response)
 
