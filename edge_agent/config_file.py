@@ -66,12 +66,16 @@ class LoadedConfiguration:
     def read_secret(self, name: str, key: str) -> str:
         """The first line of a secret's file, relative to the configuration's folder."""
         path = self.folder / name
+        fix = f"write the secret into {path}, mode 600"
         try:
-            return path.read_text(encoding="utf-8").partition("\n")[0].strip()
+            secret = path.read_text(encoding="ascii").partition("\n")[0].strip()
         except OSError as error:
-            raise ConfigurationError(
-                f"{key}: {path} cannot be read: {error.strerror}", fix=f"write the secret into {path}, mode 600"
-            ) from None
+            raise ConfigurationError(f"{key}: {path} cannot be read: {error.strerror}", fix=fix) from None
+        except UnicodeDecodeError:
+            raise ConfigurationError(f"{key}: {path} is not ASCII text", fix=fix) from None
+        if not secret:
+            raise ConfigurationError(f"{key}: the first line of {path} is empty", fix=fix)
+        return secret
 
 
 def load(path: Path) -> LoadedConfiguration:
@@ -132,8 +136,10 @@ def _cross_checks(document: dict[str, Any]) -> Iterator[tuple[Location, str, str
             yield ("device", index, "room"), "no [[room]] has this code", _suggest(room, [str(r) for r in rooms])
         if isinstance(driver, str) and driver not in drivers:
             yield ("device", index, "driver"), "no driver has this id", _suggest(driver, list(drivers))
-        if "mqtt" in device and not (document.get("listener") or document.get("subscriber")):
+        if "mqtt" in device and not {"listener", "subscriber"} & document.keys():
             yield ("device", index, "mqtt"), "needs [listener] or [subscriber]", "add one of the two tables"
+    for table, key in (("mqtt", "topic"), ("serial", "port")):
+        yield from _shared(document, table, key)
 
 
 def _repeated(document: dict[str, Any], table: str, key: str) -> Iterator[tuple[Location, str, str]]:
@@ -143,6 +149,18 @@ def _repeated(document: dict[str, Any], table: str, key: str) -> Iterator[tuple[
         if isinstance(value, str):
             if value in seen:
                 yield (table, index, key), f"another [[{table}]] has this {key}", "give each its own"
+            seen.add(value)
+
+
+def _shared(document: dict[str, Any], table: str, key: str) -> Iterator[tuple[Location, str, str]]:
+    """Two devices on one topic or one line: one of them would never be heard."""
+    seen: set[str] = set()
+    for index, device in enumerate(_tables(document, "device")):
+        inner = device.get(table)
+        value = inner.get(key) if isinstance(inner, dict) else None
+        if isinstance(value, str):
+            if value in seen:
+                yield ("device", index, table, key), f"another [[device]] has this {key}", "give each its own"
             seen.add(value)
 
 
