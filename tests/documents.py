@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from bansui import cli
+from bansui import cli, failures
 from telemetry import Quantity, quantities
+from tests.errors import branch_of, every_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,7 +76,16 @@ def _quantity(entry: Quantity) -> str:
     )
 
 
-_PARTS: Final[dict[str, Callable[[], str]]] = {"cli": _cli, "vocabulary": _vocabulary}
+def _errors() -> str:
+    lines = ["| code | branch | exit code | meaning |", "|---|---|---|---|"]
+    for error in every_error():
+        code = failures.exit_code([error.__new__(error)])
+        meaning = _cell((error.__doc__ or "").partition("\n")[0])
+        lines.append(f"| `{error.code}` | {branch_of(error).__name__} | {code} | {meaning} |")
+    return "\n".join([*dict.fromkeys(lines), ""])
+
+
+_PARTS: Final[dict[str, Callable[[], str]]] = {"cli": _cli, "errors": _errors, "vocabulary": _vocabulary}
 
 
 def renew(text: str) -> str:
