@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import json
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,7 @@ import httpx
 from cloud_sink.config import load_config
 from cloud_sink.server import serve
 from telemetry import ManualClock, Series, Summary, encode_all
-from telemetry.uplink_contract import IDEMPOTENCY_HEADER, WRITE_PATH, AgentReport, seal
+from telemetry.uplink_contract import IDEMPOTENCY_HEADER, REPORT_PATH, WRITE_PATH, AgentReport, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -120,6 +121,12 @@ class Running:
         """Send summaries, and wait until they are stored."""
         answer = self.post(sealed(*summaries), sequence, agent=agent)
         assert answer.status_code == 204, answer.text
+        self.settle()
+
+    def report(self, told: AgentReport, sequence: int = 1, agent: str = "edge-1") -> None:
+        """Send an agent's report, and wait until it is stored."""
+        body = seal(json.dumps(told.as_dict()).encode())
+        assert self.post(body, sequence, agent, path=REPORT_PATH).status_code == 204
         self.settle()
 
     def settle(self) -> None:
