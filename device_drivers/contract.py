@@ -12,7 +12,7 @@ called from two tasks at once: no driver needs a lock.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 from telemetry import DeviceFault
 
@@ -35,8 +35,7 @@ class Frame:
     """The application port, over LoRaWAN."""
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(NamedTuple):
     """One value a frame holds, in the vocabulary's unit; a state is its index in `Quantity.states`, a flag 0 or 1."""
 
     quantity: str

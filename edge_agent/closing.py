@@ -35,16 +35,17 @@ def close_windows(state: State, bindings: Mapping[str, Binding], school: str, ho
     for key, windows in state.series.items():
         carried = windows.carried
         for window in windows.over(horizon_ms):
-            binding = bindings.get(key.device)
+            device, _, quantity = key
+            binding = bindings.get(device)
             closing.windows.append((key, window))
-            if binding is None or key.quantity not in binding.rules:
-                closing.tally.add("withheld", window.readings, device=key.device, reason="device_removed")
+            if binding is None or quantity not in binding.rules:
+                closing.tally.add("withheld", window.readings, device=device, reason="device_removed")
                 continue
-            rule = binding.rules[key.quantity]
+            rule = binding.rules[quantity]
             fields = rule.told(aggregate(rule.quantity, window, carried, binding.cadence))
             carried = max(filter(None, (carried, window.last())), default=None)
             closing.summaries.append(summary_line(key, binding, school, window, fields))
-            closing.tally.add("summarised", window.readings, device=key.device)
+            closing.tally.add("summarised", window.readings, device=device)
     closing.tally.add("summaries", len(closing.summaries))
     return closing
 
@@ -53,14 +54,15 @@ def summary_line(
     key: SeriesKey, binding: Binding, school: str, window: Window, fields: Mapping[str, int]
 ) -> NewSummary:
     """One summary as the outbox keeps it."""
+    device, channel, quantity = key
     series = Series(
-        quantity=key.quantity,
+        quantity=quantity,
         school=school,
         building=binding.building,
         room=binding.room,
-        device=key.device,
+        device=device,
         window_s=window.length_s,
-        channel=key.channel,
+        channel=channel,
     )
     line = encode(Summary(series, window.start_ms, fields))
     return NewSummary(encode_series(series), window.start_ms, line)

@@ -223,8 +223,9 @@ class Core:
             self.state.oldest_waiting_ms = oldest if known is None else min(known, oldest)
 
     def _journalled(self, transaction: Transaction) -> list[Effect]:
-        for reading in transaction.readings:
-            self.state.apply(reading, self.admission.bindings[reading.device])
+        bindings = self.admission.bindings
+        for reading, window in zip(transaction.readings, transaction.windows, strict=True):
+            self.state.apply(reading, bindings[reading.device], window)
         for receipt in transaction.receipts:
             self.state.receipts[receipt.session, receipt.packet_id] = receipt.digest
         self._timers.journal_readings += len(transaction.readings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from device_drivers.contract import Frame
@@ -115,8 +115,7 @@ class Send:
 Effect: TypeAlias = Commit | Acknowledge | Send
 
 
-@dataclass(frozen=True, slots=True)
-class CountKey:
+class CountKey(NamedTuple):
     """What a counter counts: a stage of the balance, for which device, and why."""
 
     stage: str

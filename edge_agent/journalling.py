@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 from edge_agent.closing import summary_line
 from edge_agent.events import Tally
-from edge_agent.state import SeriesKey, stamp_of_event
-from edge_agent.transactions import Kind, NewSummary, QuarantineEntry, Receipt, Transaction
+from edge_agent.state import stamp_of_event
+from edge_agent.transactions import NO_WINDOW, Kind, NewSummary, QuarantineEntry, Receipt, Transaction
 from edge_agent.windows import Held, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from edge_agent.admission import Admission, Admitted
+    from edge_agent.admission import Admission, Admitted, Binding
     from edge_agent.events import Arrival
-    from edge_agent.state import State
+    from edge_agent.privacy.rules import Span
+    from edge_agent.state import SeriesKey, State
     from telemetry import Reading
 
 
@@ -29,6 +30,7 @@ class _Draft:
     school: str
     tally: Tally = field(default_factory=Tally)
     readings: list[Reading] = field(default_factory=list)
+    windows: list[tuple[int, int]] = field(default_factory=list)
     receipts: dict[tuple[str, int], Receipt] = field(default_factory=dict)
     quarantine: list[QuarantineEntry] = field(default_factory=list)
     summaries: list[NewSummary] = field(default_factory=list)
@@ -48,8 +50,8 @@ class _Draft:
         self.tally.add("admitted", len(admitted.readings), device=admitted.device)
         if admitted.quarantine is not None:
             self.quarantine.append(admitted.quarantine)
-        for reading in admitted.readings:
-            self._sort(reading)
+        if admitted.readings:
+            self._sort(admitted.readings, self.admission.bindings[admitted.device])
 
     def _is_second_copy(self, arrival: Arrival, admitted: Admitted) -> bool:
         delivery = arrival.delivery
@@ -61,32 +63,37 @@ class _Draft:
         self.receipts[key] = Receipt(*key, digest)
         return delivery.duplicate and known == digest
 
-    def _sort(self, reading: Reading) -> None:
-        binding = self.admission.bindings[reading.device]
-        rule = binding.rules[reading.quantity]
-        if rule.is_withheld:
-            reason = str(rule.privacy_class)
-            self.tally.add("withheld", device=reading.device, reason=reason)
-        elif rule.is_event:
-            self._tell(reading)
-        else:
-            start_ms, length_s = rule.window_at(reading.event_ms, self.state.timetable)
-            if start_ms + length_s * 1000 <= self.state.closed_until_ms:
-                self.tally.add("late", device=reading.device)
+    def _sort(self, readings: Iterable[Reading], binding: Binding) -> None:
+        """Readings of one frame; most share their moment, so each kind of window is looked up once."""
+        found: dict[tuple[Span, int], tuple[int, int]] = {}
+        for reading in readings:
+            rule = binding.rules[reading.quantity]
+            if rule.is_withheld:
+                self.tally.add("withheld", device=reading.device, reason=str(rule.privacy_class))
+            elif rule.is_event:
+                self._tell(reading, binding)
             else:
-                self.readings.append(reading)
+                key = (rule.span, reading.event_ms)
+                window = found.get(key)
+                if window is None:
+                    window = found[key] = rule.window_at(reading.event_ms, self.state.timetable)
+                if window[0] + window[1] * 1000 <= self.state.closed_until_ms:
+                    self.tally.add("late", device=reading.device)
+                else:
+                    self.readings.append(reading)
+                    self.windows.append(window)
 
-    def _tell(self, reading: Reading) -> None:
+    def _tell(self, reading: Reading, binding: Binding) -> None:
         """A safety state is told when it changes, and the first time it is known."""
-        key = SeriesKey(reading.device, reading.quantity, reading.channel)
+        key = reading[:3]
         told = self.told.get(key) or self.state.safety.get(key)
         self.readings.append(reading)
+        self.windows.append(NO_WINDOW)
         self.tally.add("summarised", device=reading.device)
         if told is not None and told.ticks == reading.ticks:
             return
         stamp_ms = stamp_of_event(reading.event_ms, told)
         self.told[key] = Held(stamp_ms, reading.ticks)
-        binding = self.admission.bindings[reading.device]
         self.summaries.append(summary_line(key, binding, self.school, Window(stamp_ms, 1), {"last": reading.ticks}))
         self.tally.add("summaries")
 
@@ -103,6 +110,7 @@ def journal_transaction(arrivals: Iterable[Arrival], admission: Admission, state
         kind=Kind.JOURNAL,
         counts=draft.tally.counts,
         readings=draft.readings,
+        windows=draft.windows,
         receipts=list(draft.receipts.values()),
         quarantine=draft.quarantine,
         tokens=tokens,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeAlias
 
 from edge_agent.timetable import CompiledTimetable
 from edge_agent.windows import Held, SeriesWindows, Window
@@ -19,12 +19,8 @@ if TYPE_CHECKING:
     from telemetry import Reading
 
 
-class SeriesKey(NamedTuple):
-    """One channel of one quantity of one device."""
-
-    device: str
-    quantity: str
-    channel: str
+SeriesKey: TypeAlias = tuple[str, str, str]
+"""One channel of one quantity of one device, in a reading's order: device, channel, quantity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +87,21 @@ class State:
                 windows.close(window)
         return state
 
-    def apply(self, reading: Reading, binding: Binding) -> None:
-        """Put one journalled reading where it belongs."""
-        key = SeriesKey(reading.device, reading.quantity, reading.channel)
+    def apply(self, reading: Reading, binding: Binding, window: tuple[int, int] | None = None) -> None:
+        """Put one journalled reading where it belongs; into its `window`, where that is known."""
+        key = reading[:3]
+        ticks, event_ms = reading.ticks, reading.event_ms
         rule = binding.rules[reading.quantity]
         if rule.is_event:
             told = self.safety.get(key)
-            if told is None or told.ticks != reading.ticks:
-                self.safety[key] = Held(stamp_of_event(reading.event_ms, told), reading.ticks)
+            if told is None or told.ticks != ticks:
+                self.safety[key] = Held(stamp_of_event(event_ms, told), ticks)
             return
-        start_ms, length_s = rule.window_at(reading.event_ms, self.timetable)
-        held = Held(reading.event_ms, reading.ticks)
-        self.series.setdefault(key, SeriesWindows()).add(start_ms, length_s, held, binding.cadence)
+        windows = self.series.get(key)
+        if windows is None:
+            windows = self.series[key] = SeriesWindows()
+        start_ms, length_s = window or rule.window_at(event_ms, self.timetable)
+        windows.add(start_ms, length_s, Held(event_ms, ticks), binding.cadence)
 
     def oldest_stored_ms(self) -> int | None:
         """Start of the oldest window that the centre has not acknowledged."""
@@ -124,14 +123,14 @@ class State:
 
     def _restore(self, checkpoint: bytes) -> None:
         document = json.loads(checkpoint)
-        for device, quantity, channel, carried, rows in document["series"]:
+        for device, channel, quantity, carried, rows in document["series"]:
             windows = SeriesWindows(carried=Held(*carried) if carried else None)
             for start_ms, length_s, readings, slots in rows:
                 held = {slot: Held(event_ms, ticks) for slot, event_ms, ticks in slots}
                 windows.open[start_ms] = Window(start_ms, length_s, held, readings)
-            self.series[SeriesKey(device, quantity, channel)] = windows
-        for device, quantity, channel, event_ms, ticks in document["safety"]:
-            self.safety[SeriesKey(device, quantity, channel)] = Held(event_ms, ticks)
+            self.series[device, channel, quantity] = windows
+        for device, channel, quantity, event_ms, ticks in document["safety"]:
+            self.safety[device, channel, quantity] = Held(event_ms, ticks)
 
 
 def stamp_of_event(event_ms: int, told: Held | None) -> int:

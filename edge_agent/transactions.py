@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edge_agent.events import Counts
     from telemetry import Reading
+
+
+NO_WINDOW: Final = (0, 0)
+"""Where a reading belongs that is told at once."""
 
 
 class Kind(enum.StrEnum):
@@ -92,6 +96,8 @@ class Transaction:
     counts: Counts = field(default_factory=dict)
     readings: Sequence[Reading] = ()
     """Admitted readings for the journal: of open windows, and of safety."""
+    windows: Sequence[tuple[int, int]] = ()
+    """Start and length of the window of each of `readings`; not written, a replay finds them again."""
     receipts: Sequence[Receipt] = ()
     quarantine: Sequence[QuarantineEntry] = ()
     tokens: Sequence[object] = ()

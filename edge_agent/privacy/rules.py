@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import enum
 from typing import TYPE_CHECKING, Final
 
 from telemetry import FIELDS_OF, PrivacyClass, Summarise
@@ -31,33 +31,47 @@ _TOLD: Final[Mapping[PrivacyClass, frozenset[str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+class Span(enum.IntEnum):
+    """How the windows of a rule are cut."""
+
+    MINUTE = enum.auto()
+    QUARTER = enum.auto()
+    HOUR = enum.auto()
+    TIMETABLE = enum.auto()
+    DAY = enum.auto()
+
+
+_LENGTH_S: Final[Mapping[Span, int]] = {Span.MINUTE: MINUTE_S, Span.QUARTER: QUARTER_S, Span.HOUR: HOUR_S}
+_SPANS: Final[Mapping[PrivacyClass, Span]] = {
+    PrivacyClass.E: Span.MINUTE,
+    PrivacyClass.P1: Span.TIMETABLE,
+    PrivacyClass.DA: Span.QUARTER,
+    PrivacyClass.DB: Span.DAY,
+}
+
+
 class Rule:
-    """How one series is told on."""
+    """How one series is told on. What is asked for every reading is worked out once."""
 
-    quantity: Quantity
-    privacy_class: PrivacyClass
+    __slots__ = ("is_event", "is_withheld", "privacy_class", "quantity", "span")
 
-    @property
-    def is_withheld(self) -> bool:
+    def __init__(self, quantity: Quantity, privacy_class: PrivacyClass) -> None:
+        self.quantity = quantity
+        self.privacy_class = privacy_class
+        self.is_withheld = privacy_class is PrivacyClass.P2 or quantity.summarise is Summarise.NEVER
         """Whether nothing of it leaves: P2 before its budget exists, and what is never told."""
-        return self.privacy_class is PrivacyClass.P2 or self.quantity.summarise is Summarise.NEVER
-
-    @property
-    def is_event(self) -> bool:
+        self.is_event = privacy_class is PrivacyClass.S
         """Whether it is told at once."""
-        return self.privacy_class is PrivacyClass.S
+        hourly = quantity.id in _HOURLY and privacy_class in (PrivacyClass.P1, PrivacyClass.DA)
+        self.span = Span.HOUR if hourly else _SPANS.get(privacy_class, Span.QUARTER)
 
     def window_at(self, time_ms: int, timetable: CompiledTimetable) -> tuple[int, int]:
         """Start in milliseconds and length in seconds of the window that holds `time_ms`."""
-        if self.privacy_class is PrivacyClass.DB:
-            return timetable.timetable.day_start(time_ms), DAY_S
-        if self.quantity.id in _HOURLY and self.privacy_class is not PrivacyClass.E:
-            length_s = HOUR_S
-        elif self.privacy_class is PrivacyClass.P1:
+        if self.span is Span.TIMETABLE:
             return timetable.window_at(time_ms)
-        else:
-            length_s = MINUTE_S if self.privacy_class is PrivacyClass.E else QUARTER_S
+        if self.span is Span.DAY:
+            return timetable.timetable.day_start(time_ms), DAY_S
+        length_s = _LENGTH_S[self.span]
         return time_ms - time_ms % (length_s * 1000), length_s
 
     def told(self, fields: Mapping[str, int]) -> dict[str, int]:

@@ -25,6 +25,8 @@ LOCK_NAME: Final = "agent.lock"
 
 _SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE series (id INTEGER PRIMARY KEY, device TEXT NOT NULL, channel TEXT NOT NULL, quantity TEXT NOT NULL,
+    UNIQUE (device, channel, quantity)) STRICT;
 CREATE TABLE journal (position INTEGER PRIMARY KEY, readings BLOB NOT NULL) STRICT;
 CREATE TABLE checkpoint (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL, state BLOB NOT NULL) STRICT;
 CREATE TABLE counter (stage TEXT NOT NULL, device TEXT NOT NULL, reason TEXT NOT NULL, value INTEGER NOT NULL,

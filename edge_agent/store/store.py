@@ -38,6 +38,7 @@ class Store:
         try:
             self._connection = self._open(vfs)
             self.epoch = self._read_epoch()
+            self._numbers = journal.SeriesNumbers(self._connection)
         except BaseException:
             os.close(self._lock)
             raise
@@ -53,7 +54,7 @@ class Store:
         """
         batch = None
         with self._connection:
-            journal.write_journal(self._connection, transaction)
+            journal.write_journal(self._connection, transaction, self._numbers)
             outbox.add_summaries(self._connection, transaction.summaries)
             if transaction.closed_until_ms is not None:
                 self._set("closed_until_ms", str(transaction.closed_until_ms))
