@@ -129,13 +129,14 @@ class Connection(asyncio.Protocol):
             self._owner.refused(refusal)
             self._end(reply)
 
-    def acknowledge(self, packet_ids: Iterable[int]) -> None:
-        """Send the PUBACKs for these packets in one write; reading may go on."""
-        pubacks = self.session.acknowledge(packet_ids)
+    def acknowledge(self, packet_ids: Iterable[int]) -> int:
+        """Send the PUBACKs for these packets in one write, let reading go on; how many of them were waiting."""
+        found, pubacks = self.session.acknowledge(packet_ids)
         if pubacks and not self._ending:
             self._transport.write(pubacks)
         if not self.session.must_wait:
             self.release(Hold.UNACKNOWLEDGED)
+        return found
 
     def hold(self, why: Hold) -> None:
         """Stop reading until every hold is released."""
@@ -151,10 +152,6 @@ class Connection(asyncio.Protocol):
         if not self._holds and not self._ending:
             self.session.resume(self._loop.time())
             self._transport.resume_reading()
-
-    def abort(self) -> None:
-        """Close at once."""
-        self._transport.abort()
 
     def _apply(self, outcome: Outcome, received: int) -> None:
         if outcome.reply and not outcome.ended:

@@ -18,7 +18,7 @@ class CounterSnapshot(TypedDict):
     publications: int
     """Handed to the handler."""
     acknowledged: int
-    """PUBACKs of success owed and released by `acknowledge`."""
+    """Of these, named to `acknowledge` while the connection was there."""
     stale: int
     """Acknowledgements for connections that had gone."""
     resent: int

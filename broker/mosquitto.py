@@ -35,11 +35,7 @@ def write_settings(credentials: Credentials, folder: Path) -> Path:
     """
     passwords = "".join(_password_line(client) for client in credentials.clients)
     acl = "\n".join(_acl_lines(client) for client in credentials.clients)
-    settings = (
-        "allow_anonymous false\n"
-        f"password_file {folder / 'passwords'}\n"
-        f"acl_file {folder / 'acl'}\n"
-    )
+    settings = f"allow_anonymous false\npassword_file {folder / 'passwords'}\nacl_file {folder / 'acl'}\n"
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (("passwords", passwords), ("acl", acl), ("bansui.conf", settings)):
         path = folder / name

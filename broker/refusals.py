@@ -22,6 +22,7 @@ class Refusal(Enum):
     PROTOCOL_VERSION = ("protocol_version", 0x84, 0x01)
     CLIENT_ID = ("client_id", 0x85, 0x02)
     CREDENTIALS = ("credentials", 0x86, 0x05)
+    BUSY = ("busy", 0x89, 0x03)
     AUTHENTICATION_METHOD = ("authentication_method", 0x8C, 0x05)
     NOT_AUTHORIZED = ("not_authorized", 0x87, None)
     SUBSCRIPTION = ("subscription", 0x87, None)

@@ -160,13 +160,14 @@ class Session:
             return packets.encode_connack(refusal.reason_code, properties={})
         return b"" if refusal.return_code is None else packets.encode_connack(refusal.return_code)
 
-    def acknowledge(self, packet_ids: Iterable[int]) -> bytes:
-        """PUBACKs, in the order in which the publications came [MQTT-4.6.0-2], however the commits came."""
-        waiting = self._unacknowledged
+    def acknowledge(self, packet_ids: Iterable[int]) -> tuple[int, bytes]:
+        """How many of these were waiting, and the PUBACKs that may go: in order of arrival [MQTT-4.6.0-2]."""
+        waiting, found = self._unacknowledged, 0
         for packet_id in packet_ids:
-            if packet_id in waiting:
+            if waiting.get(packet_id) == _AWAITING_COMMIT:
                 waiting[packet_id] = packets.encode_puback(packet_id)
-        return b"" if self._state is _State.CLOSED else self._release()
+                found += 1
+        return found, b"" if self._state is _State.CLOSED else self._release()
 
     def _release(self) -> bytes:
         waiting = self._unacknowledged

@@ -119,6 +119,18 @@ async def test_one_call_acknowledges_many_connections(listen: Listen) -> None:
         assert await device.pubacks(2) == [1, 2]
 
 
+async def test_an_acknowledgement_given_twice_is_sent_and_counted_once(listen: Listen) -> None:
+    running = await listen()
+    device = await running.admitted()
+    await device.send(publish(packet_id=1))
+    await running.count(1)
+    running.listener.acknowledge(running.tokens * 2)
+    running.listener.acknowledge(running.tokens)
+    assert await device.pubacks(1) == [1]
+    await device.expect_silence()
+    assert running.listener.counters["acknowledged"] == 1
+
+
 async def test_what_one_read_brings_is_one_batch(listen: Listen) -> None:
     running = await listen()
     device = await running.admitted()

@@ -83,8 +83,8 @@ async def test_paho_sends_again_what_was_not_acknowledged_when_the_line_broke(
     device = Paho(running.port, version, password="secret")
     sent = device.client.publish("t/1", "once", qos=1)
     await running.count(1)
-    for connection in tuple(running.listener._connections):
-        connection.abort()
+    for connection in tuple(running.listener._desk._connections):
+        connection._transport.abort()
     await running.count(2)
     first, second = running.received
     assert (first.duplicate, second.duplicate) == (False, True)

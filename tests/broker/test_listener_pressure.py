@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 from broker.limits import Limits
@@ -108,7 +109,7 @@ async def test_a_client_that_reads_no_pubacks_is_not_read_either(listen: Listen)
     await device.send(connect())
     packets = b"".join(publish("t/1", b"", packet_id=index) for index in range(1, 60_001))
     writing = asyncio.create_task(_send_until_cancelled(device, packets))
-    connection = next(iter(running.listener._connections))
+    connection = next(iter(running.listener._desk._connections))
     await until(lambda: connection._holds, 20, "reading stops")
     assert connection._transport.get_write_buffer_size() < 1_000_000
     writing.cancel()
@@ -121,17 +122,36 @@ async def _send_until_cancelled(device: Device, packets: bytes) -> None:
         await device.send(packets)
 
 
+async def test_passwords_are_not_checked_for_more_clients_than_may_connect(listen: Listen) -> None:
+    running = await listen(Limits(max_connections=2, linger_s=0.1))
+    desk, go = running.listener._desk, threading.Event()
+    desk._checker.submit(go.wait, 10)
+    for _ in range(2):
+        leaver = await running.dial()
+        await leaver.send(connect(username="hashed", password=b"guess"))
+    await until(lambda: desk._checks == 2)
+    for connection in tuple(desk._connections):
+        connection._transport.abort()
+    await until(lambda: not desk._connections)
+    device = await running.dial()
+    await device.send(connect(username="hashed", password=b"hidden"))
+    assert await device.read_to_end() == b"\x20\x02\0\x03"
+    assert running.listener.counters["refused"] == {"busy": 1}
+    go.set()
+    await until(lambda: not desk._checks)
+
+
 async def test_a_storm_of_reconnects_pays_for_scrypt_once(listen: Listen) -> None:
     running = await listen()
     checked = 0
-    verify = running.listener._credentials.verify
+    verify = running.listener._desk._credentials.verify
 
     def counted(client: str, password: bytes) -> bool:
         nonlocal checked
         checked += 1
         return verify(client, password)
 
-    running.listener._credentials.verify = counted  # type: ignore[method-assign]  # counts what really runs
+    running.listener._desk._credentials.verify = counted  # type: ignore[method-assign]  # counts what really runs
     for index in range(50):
         device = await running.dial()
         await device.send(connect(f"c{index}", username="hashed", password=b"hidden"))

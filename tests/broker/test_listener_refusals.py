@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from broker.credentials import Credentials
 from broker.limits import Limits
 from broker.listener import Listener
 from broker.ports import PortTaken, PortUnavailable
@@ -28,7 +29,7 @@ from tests.support.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.broker.conftest import Listen, Running
+    from tests.broker.conftest import Listen
 
 
 def connack_5(code: int) -> bytes:
@@ -207,7 +208,7 @@ async def test_a_payload_of_10_mb_is_refused_on_its_header_and_never_held(listen
             await device.send(b"x" * 100_000)
         except ConnectionError:
             break
-    held = sum(len(one.session._pending) for one in running.listener._connections)
+    held = sum(len(one.session._pending) for one in running.listener._desk._connections)
     assert held == 0
     assert running.listener.counters["bytes"] < 1_000_000
     assert not running.received
@@ -311,8 +312,8 @@ async def test_each_refusal_is_logged_once_and_names_no_topic(listen: Listen, ca
 
 
 async def test_a_port_that_is_taken_is_named_with_the_command_that_finds_the_culprit(listen: Listen) -> None:
-    running: Running = await listen()
-    second = Listener("127.0.0.1", running.port, credentials=running.listener._credentials, handler=running.handle)
+    running = await listen()
+    second = Listener("127.0.0.1", running.port, credentials=Credentials([]), handler=running.handle)
     with pytest.raises(PortTaken, match=str(running.port)) as caught:
         await second.start()
     assert caught.value.code == "port_taken"
@@ -322,7 +323,7 @@ async def test_a_port_that_is_taken_is_named_with_the_command_that_finds_the_cul
 
 async def test_an_address_of_another_machine_is_named(listen: Listen) -> None:
     running = await listen()
-    elsewhere = Listener("192.0.2.1", 0, credentials=running.listener._credentials, handler=running.handle)
+    elsewhere = Listener("192.0.2.1", 0, credentials=Credentials([]), handler=running.handle)
     with pytest.raises(PortUnavailable, match=r"192\.0\.2\.1") as caught:
         await elsewhere.start()
     assert caught.value.code == "port_unavailable"

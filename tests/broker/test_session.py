@@ -119,7 +119,7 @@ def test_pubacks_keep_the_order_of_arrival(commits: list[int], chunking: list[in
     sent = b""
     for size in [*chunking, 5]:
         batch, commits = commits[:size], commits[size:]
-        sent += session.acknowledge(batch)
+        sent += session.acknowledge(batch)[1]
     assert sent == b"".join(device.puback(index) for index in range(1, 6))
     assert session.unacknowledged == 0
 

@@ -1,0 +1,189 @@
+"""Admits the listener's connections, hands on what they bring, and returns the acknowledgements to them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
+
+from broker.connection import Hold
+from broker.counters import Counters, CounterSnapshot
+from broker.lasting_sessions import LastingSessions
+from broker.refusals import Refusal
+from broker.session import Admission, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from broker.connection import Connection
+    from broker.credentials import Credentials
+    from broker.limits import Limits
+    from broker.packets import Connect
+    from broker.publications import AckToken, PublicationHandler
+
+_log = logging.getLogger(__name__)
+
+
+class FrontDesk:
+    """Who is connected, and what of theirs waits for its commit: the `Owner` of every connection."""
+
+    def __init__(
+        self, credentials: Credentials, handler: PublicationHandler, limits: Limits, remembered: Iterable[str]
+    ) -> None:
+        self._credentials = credentials
+        self._handler = handler
+        self._limits = limits
+        self._connections: set[Connection] = set()
+        self._by_generation: dict[int, Connection] = {}
+        self._by_session: dict[str, Connection] = {}
+        self._sessions = LastingSessions(4 * limits.max_connections, remembered)
+        self._generation = 0
+        self._waiting: dict[Connection, int] = {}
+        self._waiting_total = 0
+        self._held: set[Connection] = set()
+        self._counters = Counters()
+        self._logged: set[Refusal] = set()
+        self._emptied = asyncio.Event()
+        self._checker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bansui-login")
+        self._checks = 0
+
+    @property
+    def counters(self) -> CounterSnapshot:
+        """The counters as they are now."""
+        return self._counters.snapshot(connections=len(self._connections), unacknowledged=self._waiting_total)
+
+    def acknowledge(self, tokens: Iterable[AckToken]) -> None:
+        """Give each connection the acknowledgements of its own; those of connections that have gone are dropped."""
+        by_generation: dict[int, list[int]] = {}
+        for token in tokens:
+            packet_ids = by_generation.get(token.generation)
+            if packet_ids is None:
+                by_generation[token.generation] = [token.packet_id]
+            else:
+                packet_ids.append(token.packet_id)
+        for generation, packet_ids in by_generation.items():
+            connection = self._by_generation.get(generation)
+            if connection is None or connection.ending:
+                self._counters.stale += len(packet_ids)
+                continue
+            self._counters.acknowledged += connection.acknowledge(packet_ids)
+            self._recount(connection)
+
+    async def send_away(self) -> None:
+        """End every connection, and wait until all are gone."""
+        self._emptied.clear()
+        for connection in tuple(self._connections):
+            connection.refuse(Refusal.SHUTTING_DOWN)
+        if self._connections:
+            await self._emptied.wait()
+        self._checker.shutdown(cancel_futures=True)
+
+    def opened(self, connection: Connection) -> bool:
+        """Part of `Owner`."""
+        self._connections.add(connection)
+        return len(self._connections) <= self._limits.max_connections
+
+    def login(self, connection: Connection, connect: Connect) -> None:
+        """Part of `Owner`."""
+        if connect.username is None or connect.password is None:
+            connection.refuse(Refusal.CREDENTIALS)
+            return
+        verdict = self._credentials.recall(connect.username, connect.password)
+        if verdict is not None:
+            self._decide(connection, connect, granted=verdict)
+            return
+        if self._checks >= self._limits.max_connections:
+            connection.refuse(Refusal.BUSY)
+            return
+        self._checks += 1
+        checked = asyncio.get_running_loop().run_in_executor(
+            self._checker, self._credentials.verify, connect.username, connect.password
+        )
+        checked.add_done_callback(partial(self._checked, connection, connect))
+
+    def deliver(self, connection: Connection, outcome: Outcome, received: int) -> None:
+        """Part of `Owner`."""
+        counters = self._counters
+        counters.bytes += received
+        counters.publications += len(outcome.publications)
+        counters.resent += outcome.resent
+        if outcome.denied and outcome.refusal is not Refusal.NOT_AUTHORIZED:
+            self._note(Refusal.NOT_AUTHORIZED, outcome.denied)
+        if outcome.subscriptions:
+            self._note(Refusal.SUBSCRIPTION, outcome.subscriptions)
+        self._recount(connection)
+        if outcome.publications and self._waiting_total >= self._limits.max_unacknowledged_total:
+            connection.hold(Hold.TOTAL)
+            self._held.add(connection)
+        if outcome.publications:
+            self._handler(outcome.publications)
+
+    def refused(self, refusal: Refusal) -> None:
+        """Part of `Owner`."""
+        self._note(refusal)
+
+    def closed(self, connection: Connection) -> None:
+        """Part of `Owner`."""
+        self._connections.discard(connection)
+        self._by_generation.pop(connection.generation, None)
+        self._waiting_total -= self._waiting.pop(connection, 0)
+        self._held.discard(connection)
+        self._relieve()
+        if self._by_session.get(connection.session_id) is connection:
+            del self._by_session[connection.session_id]
+            now = asyncio.get_running_loop().time()
+            self._sessions.keep(connection.session_id, connection.session.session_expiry_s, now)
+            self._counters.deaths += connection.session.will_pending
+        if not self._connections:
+            self._emptied.set()
+
+    def _checked(self, connection: Connection, connect: Connect, checked: asyncio.Future[bool]) -> None:
+        self._checks -= 1
+        if not checked.cancelled() and not connection.ending:
+            self._decide(connection, connect, granted=checked.result())
+
+    def _decide(self, connection: Connection, connect: Connect, *, granted: bool) -> None:
+        if not granted:
+            connection.refuse(Refusal.CREDENTIALS)
+            return
+        client, now = connect.username or "", asyncio.get_running_loop().time()
+        assigned = "" if connect.client_id else f"auto-{secrets.token_hex(8)}"
+        session = f"{client}/{connect.client_id or assigned}"
+        present = self._take_over(session, now) and not connect.clean_start
+        if connect.clean_start:
+            self._sessions.forget(session)
+        self._generation += 1
+        self._by_generation[self._generation] = connection
+        self._by_session[session] = connection
+        self._counters.connects += 1
+        may_publish = self._credentials.acl.publisher(client)
+        connection.admit(Admission(session, self._generation, may_publish, present, assigned))
+
+    def _take_over(self, session: str, now: float) -> bool:
+        """End the session's older connection [MQTT-3.1.4-3]; whether there is a session to carry on."""
+        older = self._by_session.pop(session, None)
+        if older is not None:
+            self._sessions.keep(session, older.session.session_expiry_s, now)
+            older.refuse(Refusal.TAKEN_OVER)
+        return self._sessions.holds(session, now)
+
+    def _recount(self, connection: Connection) -> None:
+        waiting = connection.session.unacknowledged
+        self._waiting_total += waiting - self._waiting.get(connection, 0)
+        self._waiting[connection] = waiting
+        self._relieve()
+
+    def _relieve(self) -> None:
+        if self._held and self._waiting_total < self._limits.max_unacknowledged_total:
+            for connection in self._held:
+                connection.release(Hold.TOTAL)
+            self._held.clear()
+
+    def _note(self, refusal: Refusal, count: int = 1) -> None:
+        self._counters.refused[refusal.word] += count
+        if refusal not in self._logged and refusal is not Refusal.SHUTTING_DOWN:
+            self._logged.add(refusal)
+            _log.warning("refused for the first time: %s; from now on it is only counted", refusal.word)
