@@ -59,7 +59,7 @@ class Centre:
 
     async def balances(self) -> list[Balance]:
         """The balance of every agent that may write."""
-        counts, reports = await self.store.counts(), await self.store.reports()
+        counts = await self.store.counts()
         tallies = {tally.agent: tally for tally in await self.inbox.tallies()}
         balances = []
         for agent in await self.catalogue.agents():
@@ -73,7 +73,7 @@ class Centre:
                     summaries_received=tally.lines if tally else 0,
                     summaries_stored=count.distinct if count else 0,
                     applied=tally.applied if tally else None,
-                    report=reports.get(agent.id),
+                    report=self.latest.reports.get(agent.id),
                 )
             )
         return balances

@@ -1,4 +1,4 @@
-"""The last window of every series, in memory, so that a page costs no query."""
+"""The last window of every series and the last report of every agent, in memory, so that a page costs no query."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from telemetry import Summary
+    from telemetry.uplink_contract import AgentReport
 
 Key = tuple[str, str, str, str]
 """Room, device, quantity, channel."""
@@ -18,6 +19,7 @@ class LatestValues:
 
     def __init__(self) -> None:
         self._schools: dict[str, dict[Key, Summary]] = {}
+        self.reports: dict[str, AgentReport] = {}
 
     def take(self, summaries: Iterable[Summary]) -> list[Summary]:
         """Keep those that are newer than what is there; return them."""

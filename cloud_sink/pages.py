@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from cloud_sink.charts import charts
 from cloud_sink.freshness import AIR_ACT_PPM, AIR_QUANTITY
 from cloud_sink.store import Selection
 from cloud_sink.text import COOKIE, LANGUAGES, Text, negotiate
-from cloud_sink.views import MAIN, Viewer
+from cloud_sink.views import MAIN, AgentView, Viewer
 from cloud_sink.wording import Wording
 
 if TYPE_CHECKING:
@@ -61,12 +62,12 @@ class Pages:
         """Are the schools well, and which are not?"""
         reader = self._reader(request)
         centre, viewer = self._centre, await self._viewer(reader)
-        balances = await centre.balances()
+        agents = await self._agents(viewer)
         rooms: dict[str, list[RoomRow]] = {}
         for room in await centre.catalogue.rooms():
             rooms.setdefault(room.school, []).append(room)
         schools = [
-            viewer.school(row, rooms.get(row.code, []), centre.latest.of_school(row.code), balances)
+            viewer.school(row, rooms.get(row.code, []), centre.latest.of_school(row.code), agents.get(row.code, []))
             for row in await centre.catalogue.schools()
         ]
         schools.sort(key=lambda school: school.badness)
@@ -83,7 +84,8 @@ class Pages:
         if row is None:
             return self._not_found(reader)
         rooms = await centre.catalogue.rooms(row.code)
-        view = viewer.school(row, rooms, centre.latest.of_school(row.code), await centre.balances())
+        agents = (await self._agents(viewer)).get(row.code, [])
+        view = viewer.school(row, rooms, centre.latest.of_school(row.code), agents)
         span = reader.wording.day_span(reader.day)
         summaries = await centre.store.range(Selection(row.code, quantity=AIR_QUANTITY), *span)
         return self._page(
@@ -138,6 +140,12 @@ class Pages:
     async def _viewer(self, reader: _Reader) -> Viewer:
         since = await self._centre.store.above_since(AIR_QUANTITY, AIR_ACT_PPM, reader.wording.now_ms - _SINCE_MS)
         return Viewer(reader.wording, since)
+
+    async def _agents(self, viewer: Viewer) -> dict[str, list[AgentView]]:
+        reports, agents = self._centre.latest.reports, defaultdict(list)
+        for agent in await self._centre.catalogue.agents():
+            agents[agent.school].append(viewer.agent(agent.id, reports.get(agent.id)))
+        return agents
 
     async def _school_row(self, code: str) -> SchoolRow | None:
         return next((row for row in await self._centre.catalogue.schools() if row.code == code), None)

@@ -39,6 +39,7 @@ class Projector:
         """Read where the store stands and project what it does not have yet."""
         self.position = await self._store.position()
         self._latest.take(await self._store.latest())
+        self._latest.reports.update(await self._store.reports())
         while await self._step():
             pass
 
@@ -68,6 +69,7 @@ class Projector:
         await self._catalogue.register(seen)
         await self._store.append(batches[-1].position, projected)
         self.position = batches[-1].position
+        self._latest.reports.update({batch.agent: batch.report for batch in projected if batch.report is not None})
         self._live.publish(self._latest.take(summary for batch in projected for summary in batch.summaries))
         return True
 

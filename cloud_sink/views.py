@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from cloud_sink.catalogue import RoomRow, SchoolRow
-    from cloud_sink.centre import Balance
     from cloud_sink.wording import Wording
     from telemetry import Summary
+    from telemetry.uplink_contract import AgentReport
 
 MAIN: Final = (AIR_QUANTITY, "temperature", "humidity", "pm25", "sound_pressure", "illuminance")
 SHAPES: Final[Mapping[Freshness, str]] = {
@@ -68,9 +68,10 @@ class RoomView:
         return SHAPES[self.freshness]
 
     @property
-    def badness(self) -> tuple[int, int, str, str]:
-        """Sorts the worst first when reversed on its first two parts."""
-        return -_BADNESS[self.air], -_FRESHNESS_ORDER.index(self.freshness), self.building, self.code
+    def badness(self) -> tuple[int, int, int, str, str]:
+        """Sorts the worst first: who needs air, then who is silent, then whose air wants watching."""
+        needs_air = self.air is Air.ACT
+        return -needs_air, -_FRESHNESS_ORDER.index(self.freshness), -_BADNESS[self.air], self.building, self.code
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,6 @@ class AgentView:
     report: str
     freshness: Freshness
     word: str
-    batches: int
-    stored: int
 
     @property
     def shape(self) -> str:
@@ -135,7 +134,7 @@ class Viewer:
         self._since = since
 
     def school(
-        self, school: SchoolRow, rooms: Sequence[RoomRow], latest: Sequence[Summary], balances: Sequence[Balance]
+        self, school: SchoolRow, rooms: Sequence[RoomRow], latest: Sequence[Summary], agents: Sequence[AgentView]
     ) -> SchoolView:
         """A school with its rooms, worst first."""
         by_room: dict[str, list[Summary]] = {room.code: [] for room in rooms}
@@ -147,7 +146,7 @@ class Viewer:
             code=school.code,
             name=self.name(school),
             rooms=sorted(views, key=lambda view: view.badness),
-            agents=[self.agent(balance) for balance in balances if balance.school == school.code],
+            agents=agents,
             alarms=self._alarms(latest, self.name(school), names),
         )
 
@@ -198,9 +197,9 @@ class Viewer:
         rest.sort(key=lambda summary: (order[summary.series.quantity], _device(summary)))
         return [self.cell(summary.series.quantity, summary) for summary in rest]
 
-    def agent(self, balance: Balance) -> AgentView:
+    def agent(self, agent: str, report: AgentReport | None) -> AgentView:
         """An agent, as fresh as its last report."""
-        report, text, wording = balance.report, self._text, self._wording
+        text, wording = self._text, self._wording
         state, buffer, clock, told = Freshness.NEVER, text("buffer.none"), "", ""
         if report is not None:
             age = (wording.now_ms - report.time_ms) // REPORT_EVERY_MS
@@ -210,14 +209,12 @@ class Viewer:
             clock = text("seconds", s=report.clock_offset_ms / 1000)
             told = wording.time(report.time_ms)
         return AgentView(
-            id=balance.agent,
+            id=agent,
             buffer=buffer,
             clock=clock,
             report=told,
             freshness=state,
             word=text(f"state.{state}"),
-            batches=balance.batches,
-            stored=balance.summaries_stored,
         )
 
     def headline(self, schools: Sequence[SchoolView]) -> str:
@@ -236,7 +233,8 @@ class Viewer:
         line = self._text(
             "room.line", room=room.name, quantity=cell.label, value=cell.value, time=cell.time, freshness=cell.word
         )
-        return f"{line} {self._air_line([room])}"
+        air_line = self._air_line([room]) if room.air is Air.ACT else self._text("room.air", air=room.air_word)
+        return f"{line} {air_line}"
 
     def name(self, row: SchoolRow | RoomRow) -> str:
         """A place's name in the reader's language; a room known by its code alone is written in capitals."""

@@ -30,6 +30,8 @@ function hatch(plot, chart) {
   ctx.save();
   ctx.strokeStyle = ink("--hairline");
   ctx.fillStyle = ink("--muted");
+  ctx.textAlign = "left";
+  ctx.textBaseline = "bottom";
   ctx.font = `${11 * devicePixelRatio}px ${getComputedStyle(document.body).fontFamily}`;
   for (let start = 0; start < past; start += 1) {
     if (!missing(start)) continue;
@@ -68,13 +70,19 @@ function limit(plot, chart) {
   ctx.save();
   ctx.strokeStyle = ink("--act");
   ctx.fillStyle = ink("--act");
+  ctx.textAlign = "left";
+  ctx.textBaseline = "bottom";
   ctx.font = `${11 * devicePixelRatio}px ${getComputedStyle(document.body).fontFamily}`;
   ctx.beginPath();
   ctx.moveTo(bbox.left, y);
   ctx.lineTo(bbox.left + bbox.width, y);
   ctx.stroke();
-  ctx.fillText(chart.limitLabel, bbox.left + 4, y - 4 * devicePixelRatio);
+  ctx.fillText(chart.limitLabel, bbox.left + 4 * devicePixelRatio, y - 2 * devicePixelRatio);
   ctx.restore();
+}
+
+function grouped(number) {
+  return number.toLocaleString("en").replaceAll(",", "\u2009");
 }
 
 function options(box, chart) {
@@ -85,6 +93,8 @@ function options(box, chart) {
     const local = uPlot.tzDate(new Date(seconds * 1000), chart.timezone);
     return `${two(local.getHours())}:${two(local.getMinutes())}`;
   };
+  const places = { minimumFractionDigits: chart.decimals, maximumFractionDigits: chart.decimals };
+  const fixed = (number) => number.toLocaleString("en", places).replaceAll(",", "\u2009");
   return {
     width: box.clientWidth,
     height: HEIGHT,
@@ -95,8 +105,8 @@ function options(box, chart) {
       y: { range: (_, low, high) => bounds(chart, low, high) },
     },
     axes: [
-      { ...axis, values: (_, ticks) => ticks.map(clock), space: 60 },
-      { ...axis, size: 56 },
+      { ...axis, values: (_, ticks) => ticks.map(clock), space: 60, size: 28 },
+      { ...axis, values: (_, ticks) => ticks.map(grouped), size: 56 },
     ],
     series: [
       { label: chart.timeLabel, value: (_, seconds) => (seconds === null ? "—" : clock(seconds)) },
@@ -105,7 +115,7 @@ function options(box, chart) {
         stroke: colours[index % colours.length],
         width: 1.5,
         points: { show: true, size: 4 },
-        value: (_, number) => (number === null ? "—" : `${number.toFixed(chart.decimals)}\u2009${chart.unit}`),
+        value: (_, number) => (number === null ? "—" : `${fixed(number)}\u2009${chart.unit}`),
       })),
     ],
     hooks: { drawClear: [(plot) => hatch(plot, chart)], draw: [(plot) => limit(plot, chart)] },
