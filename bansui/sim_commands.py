@@ -62,7 +62,7 @@ def run(
     ] = "",
     agent_pid_file: Annotated[Path | None, typer.Option(help="File with the process id that agent-kill kills.")] = None,
     fault: Annotated[list[str] | None, typer.Option(help="uplink-outage@HH:MM+1h or agent-kill@HH:MM.")] = None,
-    stay: Annotated[bool, typer.Option("--stay", help="Keep ports and relay open after the day, until told.")] = False,
+    stay: Annotated[bool, typer.Option("--stay", help="Keep the relay open after the day, until told.")] = False,
     sabotage: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Live one day of a simulated school."""
@@ -194,5 +194,5 @@ def _print_end(plan: "Run", outcome: "Outcome") -> None:
     for reason in outcome.missed:
         print(f"a fault did not take place: {reason}")
     if plan.stay and not outcome.was_stopped:
-        print("Ports and relay stay open. Ctrl-C ends it.")
+        print("The relay stays open. Ctrl-C ends it.")
     print(end="", flush=True)

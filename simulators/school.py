@@ -51,7 +51,7 @@ class Run:
     patience_s: float = 60.0
     """How long, at the end of the day, it waits for what has been sent to be confirmed."""
     stay: bool = False
-    """Keep the wires open after the day until told to stop: an agent may still need the relay."""
+    """Keep the relay open after the day until told to stop: an agent may still have summaries to send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class School:
         self._stopping.set()
 
     async def live(self) -> Outcome:
-        """Live the day, wait until what was sent is confirmed, write the truth."""
+        """Live the day, wait until what was sent is confirmed, hang up on callers, write the truth."""
         faults = [asyncio.create_task(self._strike(fault)) for fault in self._run.faults]
         day = asyncio.create_task(self._day())
         try:
@@ -142,12 +142,15 @@ class School:
                 task.cancel()
             await asyncio.gather(day, *faults, return_exceptions=True)
         await self._settle()
+        # what is asked after the truth is written would be missing from it
+        for server in self._servers.values():
+            await server.close()
         if self._run.truth_file is not None:
             write_json(self._run.truth_file, self._truth.document())
         return self._outcome()
 
     async def linger(self) -> None:
-        """Keep the wires open until `stop`."""
+        """Keep the relay and the serial lines open until `stop`; nothing is said over them any more."""
         await self._stopping.wait()
 
     async def close(self) -> None:

@@ -218,6 +218,19 @@ async def test_school_that_stays_keeps_its_relay_until_it_is_stopped(
         assert not living.done()
 
 
+async def test_projectors_fall_silent_before_the_truth_is_written(
+    morning: Scenario, tmp_path: Path, recorder: Recorder
+) -> None:
+    """Answers given later would be readings that the truth does not know."""
+    async with started(plan(morning, tmp_path, recorder.port, real_s=0.5, stay=True)) as (school, _):
+        (server, *_) = school._servers.values()
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        await until((tmp_path / "truth.json").exists)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", server.port)
+        writer.close()
+
+
 async def test_unconfirmed_messages_and_missed_faults_make_a_run_incomplete(
     morning: Scenario, tmp_path: Path, recorder: Recorder
 ) -> None:
