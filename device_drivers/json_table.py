@@ -77,7 +77,8 @@ class Column:
     def number(self, value: object) -> float | None:
         """The value in the quantity's unit; None when it is of the wrong kind, or no finite number."""
         if self.words is not None:
-            return self.words.get(value) if isinstance(value, (str, bool)) else None
+            word = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+            return self.words.get(word) if isinstance(word, (str, bool)) else None
         if isinstance(value, (int, float)) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST:
             scaled = float(value) * self.scale
             return scaled if -_LARGEST <= scaled <= _LARGEST else None

@@ -90,7 +90,7 @@ def test_the_password_of_a_greeting_is_configured_and_not_told() -> None:
         (b'{"family": "zigbee2mqtt", "model": [], "payload": {}}', "malformed_case"),
         (b'{"family": "pjlink", "payload": {"response": 7}}', "malformed_case"),
         (b'{"family": "plantower-pmsx003", "bytes_hex": "4z"}', "malformed_case"),
-        (b'{"family": "tasmota", "payload": {}}', "unknown_driver"),
+        (b'{"family": "no-such-family", "payload": {}}', "unknown_driver"),
         (b'{"family": "pjlink", "direction": "host_to_device", "payload": "%1POWR 1\\r"}', "not_a_device_frame"),
         (b'{"family": "zigbee2mqtt", "payload": "\\ud800"}', "malformed"),
     ],

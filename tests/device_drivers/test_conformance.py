@@ -27,8 +27,9 @@ INTAKE = {
 each = pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
 
 
-def test_there_is_one_driver_per_kind_of_transport_in_use() -> None:
-    assert ENTRIES.keys() == {"zigbee2mqtt", "plantower", "pjlink", "vr_station"}
+def test_every_folder_with_a_manifest_is_a_driver_and_every_transport_is_in_use() -> None:
+    assert ENTRIES.keys() == {path.parent.name for path in ROOT.glob("*/driver.toml")}
+    assert {entry.manifest.driver.transport for entry in ENTRIES.values()} == set(Transport)
 
 
 @each

@@ -1,0 +1,1 @@
+"""Devices that run the Tasmota firmware."""
