@@ -37,10 +37,11 @@ if TYPE_CHECKING:
     from edge_agent.reporting import Surroundings
     from edge_agent.state import State
     from telemetry import Clock
-    from telemetry.uplink_contract import AgentReport
+    from telemetry.uplink_contract import AgentReport, BatchId
 
 MOST_FRAMES: Final = 2000
 """Frames in one journal transaction."""
+_VERDICTS: Final = frozenset({Kind.MARK, Kind.REFUSE, Kind.FORK})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,8 @@ class Core:
     new_epoch: Callable[[], str]
     delivery: DeliveryPlan = field(init=False)
     _pending: deque[Arrival] = field(default_factory=deque)
-    _verdicts: deque[Transaction] = field(default_factory=deque)
+    _verdict: Transaction | None = None
+    """What the centre said of the batch under way, until it is on its way to the disk."""
     _under_way: Transaction | None = None
     _closing: Closing | None = None
     _started_ms: int = 0
@@ -108,7 +110,7 @@ class Core:
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits for the disk."""
-        return self._under_way is None and not self._pending and not self._verdicts
+        return self._under_way is None and not self._pending and self._verdict is None
 
     def handle(self, event: Event) -> list[Effect]:
         """Take in one event; return what is to be done, in order."""
@@ -143,8 +145,9 @@ class Core:
     def _next(self) -> Transaction | None:
         """The next transaction that is due; what the clock makes due comes before what devices send."""
         now = self.clock.monotonic()
-        if self._verdicts:
-            return self._verdicts.popleft()
+        if self._verdict is not None:
+            verdict, self._verdict = self._verdict, None
+            return verdict
         return self._close_due(now) or self._checkpoint_due(now) or self._seal_due(now) or self._journal_due(now)
 
     def _close_due(self, now: float) -> Transaction | None:
@@ -203,8 +206,8 @@ class Core:
             case Kind.CLOSE:
                 self._closed(transaction)
             case Kind.SEAL:
-                if event.batch is not None:
-                    self.delivery.sealed(self.state, event.batch)
+                assert transaction.seal is not None
+                self.delivery.sealed(self.state, transaction.seal, event.batch)
             case Kind.MARK:
                 self.delivery.marked(self.state, transaction.sequence)
             case Kind.REFUSE:
@@ -230,7 +233,7 @@ class Core:
             self.state.receipts[receipt.session, receipt.packet_id] = receipt.digest
         self._timers.journal_readings += len(transaction.readings)
         if transaction.summaries:
-            self.delivery.hurry()  # a safety event waits for no cadence
+            self.delivery.hurry()
         return [Acknowledge(transaction.tokens)] if transaction.tokens else []
 
     def _closed(self, transaction: Transaction) -> None:
@@ -244,22 +247,18 @@ class Core:
     def _answered(self, event: Event) -> None:
         """The centre's word on a batch becomes a transaction, or a later try."""
         match event:
-            case Delivered(batch) if self._is_waiting(batch.epoch, batch.sequence):
-                self._verdicts.append(Transaction(kind=Kind.MARK, sequence=batch.sequence))
-            case Refused(batch) if self._is_waiting(batch.epoch, batch.sequence):
-                self._verdicts.append(self.delivery.refusal(self.state, batch.sequence))
-            case Forked(batch) if batch.epoch == self.state.epoch and not self._forking():
-                self._verdicts.append(Transaction(kind=Kind.FORK, epoch=self.new_epoch()))
-            case Undelivered(batch, _, retry_after_s):
-                self.delivery.undelivered(batch.sequence, self.clock.monotonic(), retry_after_s)
+            case Delivered(batch) if self._is_awaited(batch):
+                self._verdict = Transaction(kind=Kind.MARK, sequence=batch.sequence)
+            case Refused(batch) if self._is_awaited(batch):
+                self._verdict = self.delivery.refusal(self.state, batch.sequence)
+            case Forked(batch) if self._is_awaited(batch):
+                self._verdict = Transaction(kind=Kind.FORK, epoch=self.new_epoch())
+            case Undelivered(batch, _, retry_after_s) if self._is_awaited(batch):
+                self.delivery.undelivered(self.clock.monotonic(), retry_after_s)
             case _:
                 pass  # an answer about a batch that is settled, or of an epoch that is over
 
-    def _is_waiting(self, epoch: str, sequence: int) -> bool:
-        under_way = [*self._verdicts, *([self._under_way] if self._under_way else [])]
-        settled = {tx.sequence for tx in under_way if tx.kind in (Kind.MARK, Kind.REFUSE)}
-        return epoch == self.state.epoch and sequence in self.state.unacknowledged and sequence not in settled
-
-    def _forking(self) -> bool:
-        under_way = [*self._verdicts, *([self._under_way] if self._under_way else [])]
-        return any(tx.kind is Kind.FORK for tx in under_way)
+    def _is_awaited(self, batch: BatchId) -> bool:
+        """Whether an answer about this batch is awaited, and none is yet on its way to the disk."""
+        is_settling = self._under_way is not None and self._under_way.kind in _VERDICTS
+        return self.delivery.sending == batch and self._verdict is None and not is_settling

@@ -39,6 +39,7 @@ class Recovered:
     unacknowledged: Sequence[SealedBatch]
     waiting: int
     """Summaries in the outbox that are not sealed."""
+    splitting: bool
     oldest_waiting_ms: int | None
     timetable_days: Mapping[int, int]
 
@@ -55,6 +56,8 @@ class State:
     receipts: dict[tuple[str, int], bytes]
     unacknowledged: dict[int, SealedBatch]
     waiting: int
+    splitting: bool
+    """Whether summaries of refused batches may wait to be sealed in smaller ones."""
     oldest_waiting_ms: int | None
     timetable: CompiledTimetable
     series: dict[SeriesKey, SeriesWindows] = field(default_factory=dict)
@@ -73,6 +76,7 @@ class State:
             receipts=dict(recovered.receipts),
             unacknowledged={batch.sequence: batch for batch in recovered.unacknowledged},
             waiting=recovered.waiting,
+            splitting=recovered.splitting,
             oldest_waiting_ms=recovered.oldest_waiting_ms,
             timetable=CompiledTimetable(timetable, dict(recovered.timetable_days)),
         )

@@ -86,6 +86,8 @@ class SealOrder:
     sealed_ms: int
     most_lines: int
     report: bytes = b""
+    split: bool = False
+    """Whether to seal summaries of refused batches, in smaller ones, and not the newest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

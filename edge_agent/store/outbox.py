@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from edge_agent.transactions import NewSummary, SealOrder
 
 _NEWEST_FIRST: Final = """
-SELECT id, line, start_ms FROM summary WHERE batch IS NULL ORDER BY start_ms DESC, id LIMIT ?
+SELECT id, line, start_ms FROM summary WHERE batch IS NULL AND most IS NULL ORDER BY start_ms DESC, id LIMIT ?
 """
-_REFUSED_FIRST: Final = """
+_REFUSED: Final = """
 SELECT id, line, start_ms FROM summary WHERE batch IS NULL AND most = ? ORDER BY id LIMIT ?
 """
 
@@ -35,15 +35,16 @@ def add_summaries(connection: apsw.Connection, summaries: Sequence[NewSummary]) 
 def seal_batch(connection: apsw.Connection, epoch: str, order: SealOrder) -> SealedBatch | None:
     """Seal a report, or the summaries that wait, the newest first; None when none wait.
 
-    Summaries of a batch that the centre refused go first, in ever smaller batches, until the one at fault is alone.
+    Summaries of batches that the centre refused go by themselves, in ever smaller batches, until the one at fault
+    is alone.
     """
     if order.report:
         return _insert(connection, epoch, order, kind=BatchKind.REPORT, text=order.report, starts=[])
-    smallest = row(connection, "SELECT min(most) FROM summary WHERE batch IS NULL")[0]
-    if smallest is None:
-        rows = list(connection.execute(_NEWEST_FIRST, (order.most_lines,)))
+    if order.split:
+        smallest = row(connection, "SELECT coalesce(min(most), 0) FROM summary WHERE batch IS NULL")[0]
+        rows = list(connection.execute(_REFUSED, (smallest, smallest)))
     else:
-        rows = list(connection.execute(_REFUSED_FIRST, (smallest, smallest)))
+        rows = list(connection.execute(_NEWEST_FIRST, (order.most_lines,)))
     if not rows:
         return None
     text = "".join(f"{line}\n" for _, line, _ in rows).encode("ascii")

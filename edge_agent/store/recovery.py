@@ -19,6 +19,7 @@ def read_recovered(connection: apsw.Connection) -> Recovered:
     checkpoint, readings = journal.read_checkpoint(connection)
     next_sequence, head = outbox.read_head(connection, epoch)
     waiting, oldest_ms = row(connection, "SELECT count(*), min(start_ms) FROM summary WHERE batch IS NULL")
+    splitting = "SELECT EXISTS (SELECT 1 FROM summary WHERE batch IS NULL AND most IS NOT NULL)"
     return Recovered(
         epoch=epoch,
         next_sequence=next_sequence,
@@ -30,6 +31,7 @@ def read_recovered(connection: apsw.Connection) -> Recovered:
         receipts=journal.read_receipts(connection),
         unacknowledged=outbox.read_unacknowledged(connection, epoch),
         waiting=waiting,
+        splitting=bool(row(connection, splitting)[0]),
         oldest_waiting_ms=oldest_ms,
         timetable_days=dict(connection.execute("SELECT day, hours FROM timetable_day")),
     )
