@@ -49,7 +49,7 @@ def show(errors: Sequence[BansuiError], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"errors": [error.as_dict() for error in errors]}, ensure_ascii=False), file=sys.stderr)
         return
-    frame = _FRAME[_language()]
+    frame = _FRAME[language()]
     bold, plain = ("\x1b[1;31m", "\x1b[0m") if _has_colour() else ("", "")
     for error in errors:
         print(f"{bold}{frame['error']}{plain}: {error.what}", file=sys.stderr)
@@ -59,7 +59,7 @@ def show(errors: Sequence[BansuiError], *, as_json: bool) -> None:
                 print(f"  {frame[part]}: {text}", file=sys.stderr)
 
 
-def _language() -> str:
+def language() -> str:
     """The reader's language, from the locale as POSIX orders its variables."""
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if os.environ.get(name):

@@ -1,0 +1,117 @@
+"""What a person wants to see while the day goes by, asked of the agent and of the centre over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+
+from cloud_sink.freshness import AIR_QUANTITY, Freshness
+from cloud_sink.views import MAIN
+from telemetry import decode_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bansui.demo.stage import Stage
+    from telemetry import Summary
+
+EVERY_S: Final = 0.5
+_ANSWER_WITHIN_S: Final = 5.0
+_EXPORT_WITHIN_S: Final = 30.0
+_END_OF_TIME_MS: Final = 10**13
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One look at everything."""
+
+    time_ms: int
+    rooms: int
+    rooms_fresh: int
+    worst_room: str
+    worst_ppm: int
+    agent: dict[str, Any] | None
+    """What the agent's own page says; None while there is no agent."""
+    kills: int
+
+
+class Watcher:
+    """Looks again and again, and notes when the first room was on the page."""
+
+    def __init__(self, stage: Stage, began: float) -> None:
+        """`began` is when the demo was started, in monotonic seconds."""
+        self._stage = stage
+        self._began = began
+        self._client = httpx.AsyncClient(timeout=_ANSWER_WITHIN_S, trust_env=False)
+        self._school = {"school": stage.plan.scenario.school}
+        self.first_room_s: float | None = None
+
+    async def aclose(self) -> None:
+        """Hang up."""
+        await self._client.aclose()
+
+    async def run(self, show: Callable[[Sight], None]) -> None:
+        """Look, show, wait, until cancelled."""
+        while True:
+            show(await self.look())
+            await asyncio.sleep(EVERY_S)
+
+    async def look(self) -> Sight:
+        """One look. Raises `httpx.HTTPError` when the centre does not answer."""
+        response = await self._client.get(f"{self._stage.url}/api/v1/latest", params=self._school)
+        response.raise_for_status()
+        told = [value for value in response.json() if value["value"] is not None]
+        if told and self.first_room_s is None:
+            self.first_room_s = time.monotonic() - self._began
+        states = _rooms(told)
+        worst = max((v for v in told if v["quantity"] == AIR_QUANTITY), key=lambda v: int(v["value"]), default=None)
+        return Sight(
+            time_ms=self._stage.plan.clock.now(),
+            rooms=len(states),
+            rooms_fresh=sum(states.values()),
+            worst_room="" if worst is None else worst["room"],
+            worst_ppm=0 if worst is None else int(worst["value"]),
+            agent=await self.agent(),
+            kills=self._stage.kills,
+        )
+
+    async def agent(self) -> dict[str, Any] | None:
+        """The agent's own page; None while there is none."""
+        try:
+            response = await self._client.get(f"http://127.0.0.1:{self._stage.health_port}/healthz")
+        except httpx.TransportError:
+            return None
+        return dict(response.json())
+
+    async def exported(self) -> Sequence[Summary]:
+        """Every summary that the centre has."""
+        query: dict[str, str | int] = {**self._school, "from": 0, "to": _END_OF_TIME_MS}
+        url = f"{self._stage.url}/api/v1/export"
+        response = await self._client.get(url, params=query, timeout=_EXPORT_WITHIN_S)
+        response.raise_for_status()
+        return decode_all(response.content)
+
+    async def stored(self) -> int:
+        """How many summaries the centre says it has."""
+        response = await self._client.get(f"{self._stage.url}/api/v1/balance", timeout=_EXPORT_WITHIN_S)
+        response.raise_for_status()
+        return sum(int(agent["summaries_stored"]) for agent in response.json())
+
+
+def _rooms(told: Sequence[dict[str, Any]]) -> dict[str, bool]:
+    """Whether each room is fresh, as its page judges it: by the newest of each of its main quantities."""
+    newest: dict[tuple[str, str], dict[str, Any]] = {}
+    for value in told:
+        key = (value["room"], value["quantity"])
+        if key not in newest or value["age_ms"] < newest[key]["age_ms"]:
+            newest[key] = value
+    rooms: dict[str, bool] = {}
+    for is_main in (True, False):
+        for (room, quantity), value in newest.items():
+            if (quantity in MAIN) == is_main and (is_main or room not in rooms):
+                rooms[room] = rooms.get(room, True) and value["freshness"] == Freshness.FRESH
+    return rooms
