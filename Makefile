@@ -16,7 +16,7 @@ help:
 	@echo 'make check   format, lint, types, import arrows, generated documentation'
 	@echo 'make docs    write the generated parts of docs/'
 	@echo 'make bench   measure, printed as ratios against a peer in the same run'
-	@echo 'make clean   remove .venv and every cache'
+	@echo 'make clean   remove what setup built, and every cache'
 
 setup: $(READY)
 
@@ -51,4 +51,4 @@ bench: setup
 	@$(BIN)/python -m bench $(ARGS)
 
 clean:
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@rm -rf .venv cloud_sink/static/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
