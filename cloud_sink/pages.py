@@ -79,7 +79,7 @@ class Pages:
     async def school(self, request: Request, school_code: str) -> HTMLResponse:
         """Are the rooms of this school well, and which are not?"""
         reader = self._reader(request)
-        centre, viewer = self._centre, await self._viewer(reader)
+        centre, viewer = self._centre, await self._viewer(reader, school_code)
         row = await self._school_row(school_code)
         if row is None:
             return self._not_found(reader)
@@ -93,6 +93,7 @@ class Pages:
             reader,
             headline=viewer.headline([view]),
             school=view,
+            cells=viewer.cells,
             labels=[viewer.cell(name, None).label for name in MAIN],
             alarms=view.alarms,
             charts=charts(summaries, span, reader.wording, by_room=True),
@@ -102,7 +103,7 @@ class Pages:
     async def room(self, request: Request, school_code: str, room_code: str) -> HTMLResponse:
         """What is the matter in this room, and what was it today?"""
         reader = self._reader(request)
-        centre, viewer = self._centre, await self._viewer(reader)
+        centre, viewer = self._centre, await self._viewer(reader, school_code)
         row = await self._school_row(school_code)
         rooms = [] if row is None else await centre.catalogue.rooms(row.code)
         room = next((room for room in rooms if room.code == room_code), None)
@@ -120,6 +121,7 @@ class Pages:
             headline=viewer.room_line(view),
             school=school,
             room=view,
+            cells=viewer.cells,
             others=viewer.others(latest),
             alarms=school.alarms,
             charts=charts(shown, span, reader.wording),
@@ -137,8 +139,9 @@ class Pages:
             day = wording.today
         return _Reader(request.url.path, asked if asked in LANGUAGES else None, text, wording, day)
 
-    async def _viewer(self, reader: _Reader) -> Viewer:
-        since = await self._centre.store.above_since(AIR_QUANTITY, AIR_ACT_PPM, reader.wording.now_ms - _SINCE_MS)
+    async def _viewer(self, reader: _Reader, school: str | None = None) -> Viewer:
+        from_ms = reader.wording.now_ms - _SINCE_MS
+        since = await self._centre.store.above_since(school, AIR_QUANTITY, AIR_ACT_PPM, from_ms)
         return Viewer(reader.wording, since)
 
     async def _agents(self, viewer: Viewer) -> dict[str, list[AgentView]]:

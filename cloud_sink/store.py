@@ -62,8 +62,13 @@ class Store(Protocol):
         """The window that ends last, of every device, channel and quantity."""
         ...
 
-    async def above_since(self, quantity: str, ticks: int, from_ms: int) -> Mapping[tuple[str, str, str, str], int]:
-        """Since when the mean of each (school, room, device, channel) has been over `ticks` without a break."""
+    async def above_since(
+        self, school: str | None, quantity: str, ticks: int, from_ms: int
+    ) -> Mapping[tuple[str, str, str, str], int]:
+        """Since when the mean of each (school, room, device, channel) has been over `ticks` without a break.
+
+        Of one school, or of all; windows that start before `from_ms` are not looked at.
+        """
         ...
 
     async def export(self, school: str, from_ms: int, to_ms: int) -> list[Summary]:

@@ -86,16 +86,19 @@ class DuckDbStore:
         """As the port says."""
         return await self._summaries("SELECT * FROM newest ORDER BY school, building, room, device, quantity, channel")
 
-    async def above_since(self, quantity: str, ticks: int, from_ms: int) -> Mapping[tuple[str, str, str, str], int]:
+    async def above_since(
+        self, school: str | None, quantity: str, ticks: int, from_ms: int
+    ) -> Mapping[tuple[str, str, str, str], int]:
         """As the port says."""
         query = """WITH calm AS (
                        SELECT *, max(CASE WHEN mean <= ? THEN start_ms END)
                            OVER (PARTITION BY school, room, device, channel) AS calm_ms
-                       FROM told WHERE quantity = ? AND start_ms >= ? AND mean IS NOT NULL)
+                       FROM told
+                       WHERE quantity = ? AND start_ms >= ? AND (school = ? OR ? IS NULL) AND mean IS NOT NULL)
                    SELECT school, room, device, channel, min(start_ms) FROM calm
                    WHERE calm_ms IS NULL OR start_ms > calm_ms GROUP BY ALL"""
-        rows = await self._in_thread(lambda: self._select(query, ticks, quantity, from_ms))
-        return {(school, room, device, channel): since for school, room, device, channel, since in rows}
+        rows = await self._in_thread(lambda: self._select(query, ticks, quantity, from_ms, school, school))
+        return {tuple(key): since for *key, since in rows}
 
     async def export(self, school: str, from_ms: int, to_ms: int) -> list[Summary]:
         """As the port says."""

@@ -60,7 +60,8 @@ class RoomView:
     air_word: str
     since_ms: int | None
     since: str
-    cells: Sequence[Cell]
+    told: Mapping[str, Summary | None]
+    """The last window of each main quantity, where there is one."""
 
     @property
     def shape(self) -> str:
@@ -151,7 +152,7 @@ class Viewer:
         )
 
     def room(self, room: RoomRow, latest: Sequence[Summary]) -> RoomView:
-        """A room and one cell for each main quantity."""
+        """A room, its freshness and its air."""
         now_ms = self._wording.now_ms
         told = {name: newest(latest, name) for name in MAIN}
         present = [summary for summary in told.values() if summary is not None] or list(latest)
@@ -173,8 +174,12 @@ class Viewer:
             air_word=self._text("air.none" if judged is Air.UNKNOWN else f"air.{judged}"),
             since_ms=since_ms,
             since="" if since_ms is None else self._wording.time(since_ms),
-            cells=[self.cell(name, summary) for name, summary in told.items()],
+            told=told,
         )
+
+    def cells(self, room: RoomView) -> list[Cell]:
+        """One cell for each main quantity of a room."""
+        return [self.cell(name, summary) for name, summary in room.told.items()]
 
     def cell(self, quantity_id: str, summary: Summary | None) -> Cell:
         """One number, with all that is needed to trust it."""
@@ -227,7 +232,7 @@ class Viewer:
 
     def room_line(self, room: RoomView) -> str:
         """A room's question, answered in one line: its first main number, and its air."""
-        cell = next((cell for cell in room.cells if cell.freshness is not Freshness.NEVER), None)
+        cell = next((cell for cell in self.cells(room) if cell.freshness is not Freshness.NEVER), None)
         if cell is None:
             return self._text("room.never" if room.freshness is Freshness.NEVER else "room.silent", room=room.name)
         line = self._text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import socket
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -12,7 +13,18 @@ import duckdb
 import httpx
 
 from telemetry.uplink_contract import APPLIED_HEADER
-from tests.cloud_sink.support import EPOCH, NOON_MS, QUARTER_MS, Running, sealed, summary, write_config
+from tests.cloud_sink.support import (
+    CONFIG,
+    EPOCH,
+    NOON_MS,
+    QUARTER_MS,
+    Running,
+    running_centre,
+    sealed,
+    summary,
+    write_config,
+)
+from tests.support.processes import run_bansui
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,24 +112,18 @@ def test_a_centre_ends_on_sigterm_while_someone_watches_and_its_port_can_be_take
     assert spawned.stderr == ""
 
 
-def test_a_port_that_is_taken_is_said_with_exit_code_3(processes: Processes, tmp_path: Path) -> None:
-    _, centre = start(processes, write_config(tmp_path))
-    port = centre.url.rpartition(":")[2]
-    centre.client.close()
-    (tmp_path / "second").mkdir()
-    config = write_config(tmp_path / "second")
-    config.write_text(config.read_text(encoding="utf-8").replace("port = 0", f"port = {port}"), encoding="utf-8")
-    second = processes.bansui("centre", "run", "--config", str(config))
-    assert second.wait() == 3
-    assert f"port {port} is taken" in second.stderr
-    assert "Traceback" not in second.stderr
+def test_a_port_that_is_taken_is_said_with_exit_code_3(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        config = write_config(tmp_path, CONFIG.replace("port = 0", f"port = {port}"))
+        done = run_bansui("centre", "run", "--config", str(config))
+    assert done.returncode == 3
+    assert f"port {port} is taken" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
-def test_a_state_folder_that_another_centre_has_open_is_said_with_exit_code_3(
-    processes: Processes, tmp_path: Path
-) -> None:
-    config = write_config(tmp_path)
-    start(processes, config)[1].client.close()
-    second = processes.bansui("centre", "run", "--config", str(config))
-    assert second.wait() == 3
-    assert "another centre" in second.stderr
+def test_a_state_folder_that_another_centre_has_open_is_said_with_exit_code_3(tmp_path: Path) -> None:
+    with running_centre(tmp_path):
+        done = run_bansui("centre", "run", "--config", str(tmp_path / "centre.toml"))
+    assert done.returncode == 3
+    assert "another centre" in done.stderr

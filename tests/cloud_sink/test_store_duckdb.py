@@ -101,8 +101,10 @@ async def test_since_when_a_level_is_passed_starts_after_the_last_calm_window(st
     told = [mean(value, quarter) for quarter, value in enumerate((1200, 900, 1010, 1300))]
     calm = [mean(value, quarter, device="co2-b") for quarter, value in enumerate((1200, 1000))]
     await store.append(1, [Projected("edge-1", told + calm)])
-    since = await store.above_since("carbon_dioxide", 1000, NOON_MS)
-    assert since == {("cn-002", "a-301", "co2-a-301", ""): NOON_MS + 2 * QUARTER_MS}
+    for school in (None, "cn-002"):
+        since = await store.above_since(school, "carbon_dioxide", 1000, NOON_MS)
+        assert since == {("cn-002", "a-301", "co2-a-301", ""): NOON_MS + 2 * QUARTER_MS}
+    assert await store.above_since("cn-014", "carbon_dioxide", 1000, NOON_MS) == {}
 
 
 async def test_the_last_report_of_each_agent_is_kept(store: DuckDbStore) -> None:
