@@ -39,7 +39,7 @@ _ENTRIES: Final = (
     Quantity(
         "volatile_organic_compounds_parts", "[ppb]", "ppb", 0, 0, 60000, E, MEAN, "TVOC 体积浓度", "TVOC by volume"
     ),
-    Quantity("voc_index", "1", "", 0, 0, 500, E, MEAN, "VOC 指数", "VOC index"),
+    Quantity("voc_index", "1", "", 2, 0, 500, E, MEAN, "VOC 指数", "VOC index"),
     Quantity("nox_index", "1", "", 0, 0, 500, E, MEAN, "NOx 指数", "NOx index"),
     Quantity("aqi", "1", "", 0, 0, 500, E, MEAN, "空气质量指数", "air quality index"),
     Quantity("pm1", "ug/m3", "µg/m³", 1, 0, 2000, E, MEAN, "PM1", "PM1"),

@@ -225,7 +225,7 @@ def test_a_duration_is_as_coarse_as_it_is_long(minutes: int, said: str) -> None:
         ("carbon_dioxide", 1420, "1\u2009420\u2009ppm"),
         ("temperature", -5, "\N{MINUS SIGN}0.05\u2009°C"),
         ("energy", 1_234_567_890, "1\u2009234\u2009567.890\u2009kWh"),
-        ("voc_index", 0, "0"),
+        ("voc_index", 37, "0.37"),
     ],
 )
 def test_a_number_has_its_quantitys_decimals_and_unit(quantity: str, ticks: int, said: str) -> None:
