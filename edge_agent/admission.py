@@ -10,12 +10,15 @@ from __future__ import annotations
 import hashlib
 import logging
 import marshal
+import operator
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from device_drivers.contract import Decoded, FrameRefused
+from device_drivers.contract import FrameRefused
 from edge_agent.transactions import QuarantineEntry
 from telemetry import Reading, TimeSource
+from telemetry.places import CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,6 +36,8 @@ DRIVER_FAULT: Final = "driver_fault"
 NO_READING: Final = "no_reading"
 OUT_OF_RANGE: Final = "out_of_range"
 UNDECLARED: Final = "undeclared"
+
+_REASON: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +72,8 @@ class Admitted:
     """What became of one frame."""
 
     device: str
+    digest: bytes
+    """What a second copy of the message gives again, whatever the clock says then; never made of the payload."""
     readings: list[Reading] = field(default_factory=list)
     rejected: dict[str, int] = field(default_factory=dict)
     dropped: int = 0
@@ -81,18 +88,6 @@ class Admitted:
     def reject(self, reason: str) -> None:
         """Count one reading that may not come in."""
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
-
-    def digest(self) -> bytes:
-        """What a second copy of the message would give again; made of numbers, never of the payload.
-
-        Times of arrival are left out. Version 2 of marshal writes the same bytes for the same values.
-        """
-        values = [
-            (channel, quantity_id, ticks, event_ms if source is TimeSource.DEVICE else 0)
-            for _, channel, quantity_id, ticks, event_ms, source in self.readings
-        ]
-        content = marshal.dumps((self.device, values, self.rejected), 2)
-        return hashlib.blake2b(content, digest_size=16).digest()
 
 
 class Admission:
@@ -119,11 +114,10 @@ class Admission:
         if binding is None:
             return self._refused("", "", UNKNOWN_DEVICE, arrival)
         try:
-            decoded = self._decode(binding, arrival)
+            admitted = self._understand(binding, arrival)
         except FrameRefused as refusal:
-            return self._refused(binding.device, binding.driver_id, refusal.reason, arrival)
-        admitted = Admitted(binding.device, dropped=len(decoded.dropped))
-        self._sort(decoded.measurements, binding, arrival, admitted)
+            reason = refusal.reason if _REASON.fullmatch(refusal.reason) else DRIVER_FAULT
+            return self._refused(binding.device, binding.driver_id, reason, arrival)
         if not admitted.received:
             admitted.rejected[NO_READING] = 1
         return admitted
@@ -135,10 +129,14 @@ class Admission:
             binding = max(matches, key=lambda match: match[0])[1] if matches else None
         return binding
 
-    def _decode(self, binding: Binding, arrival: Arrival) -> Decoded:
-        """Call the driver; whatever it raises stays here, said once when it begins and once when it ends."""
+    def _understand(self, binding: Binding, arrival: Arrival) -> Admitted:
+        """Call the driver; what it raises, or gives against its contract, stays here, and is said once."""
         try:
             decoded = binding.driver.decode(arrival.frame)
+            admitted = Admitted(
+                binding.device, _digest(binding.device, decoded.measurements), [], {}, len(decoded.dropped)
+            )
+            self._sort(decoded.measurements, binding, arrival, admitted)
         except FrameRefused:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary that keeps a vendor's mistake from the others
@@ -149,30 +147,35 @@ class Admission:
         if binding.device in self._failing:
             self._failing.discard(binding.device)
             _log.info("driver %s understands device %s again", binding.driver_id, binding.device)
-        return decoded
+        return admitted
 
     def _sort(
         self, measurements: Iterable[Measurement], binding: Binding, arrival: Arrival, admitted: Admitted
     ) -> None:
-        stated_ms: int | None = -1
-        for quantity_id, value, channel, event_stated_ms in measurements:
+        times: dict[int | None, tuple[int, TimeSource]] = {}
+        for quantity_id, value, channel, stated_ms in measurements:
             rule = binding.rules.get(quantity_id)
-            if rule is None:
+            if rule is None or (channel and not CHANNEL.fullmatch(channel)):
                 admitted.reject(UNDECLARED)
                 continue
             entry = rule.quantity
             if not entry.minimum <= value <= entry.maximum:  # false for NaN too
                 admitted.reject(OUT_OF_RANGE)
                 continue
-            if arrival.retained and event_stated_ms is None:
+            if arrival.retained and stated_ms is None:
                 admitted.reject(RETAINED)
                 continue
-            if event_stated_ms != stated_ms:
-                stated_ms = event_stated_ms
-                event_ms, source = self._tolerance.event_time(stated_ms, arrival.received_ms)
-            reading = Reading(binding.device, channel, quantity_id, entry.to_ticks(value), event_ms, source)
+            if stated_ms not in times:
+                stated = None if stated_ms is None else operator.index(stated_ms)
+                times[stated_ms] = self._tolerance.event_time(stated, arrival.received_ms)
+            reading = Reading(binding.device, channel, quantity_id, entry.to_ticks(value), *times[stated_ms])
             admitted.readings.append(reading)
 
     def _refused(self, device: str, driver: str, reason: str, arrival: Arrival) -> Admitted:
         entry = QuarantineEntry(driver, reason, len(arrival.frame.payload))
-        return Admitted(device, rejected={reason: 1}, quarantine=entry)
+        return Admitted(device, _digest(device, [(reason, entry.length)]), rejected={reason: 1}, quarantine=entry)
+
+
+def _digest(device: str, content: Iterable[tuple[object, ...]]) -> bytes:
+    """Version 2 of marshal writes the same bytes for the same values. Raises ValueError for what is no plain value."""
+    return hashlib.blake2b(marshal.dumps((device, [tuple(row) for row in content]), 2), digest_size=16).digest()
