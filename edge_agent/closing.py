@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge_agent.admission import Binding
+    from edge_agent.privacy.rules import Rule
     from edge_agent.state import SeriesKey, State
     from edge_agent.windows import Window
 
@@ -42,12 +43,22 @@ def close_windows(state: State, bindings: Mapping[str, Binding], school: str, ho
                 closing.tally.add("withheld", window.readings, device=device, reason="device_removed")
                 continue
             rule = binding.rules[quantity]
+            if not _is_window_of(rule, window, state):
+                closing.tally.add("withheld", window.readings, device=device, reason="rule_changed")
+                continue
             fields = rule.told(aggregate(rule.quantity, window, carried, binding.cadence))
             carried = max(filter(None, (carried, window.last())), default=None)
             closing.summaries.append(summary_line(key, binding, school, window, fields))
             closing.tally.add("summarised", window.readings, device=device)
     closing.tally.add("summaries", len(closing.summaries))
     return closing
+
+
+def _is_window_of(rule: Rule, window: Window, state: State) -> bool:
+    """Whether today's rule would have opened this window: a configuration may have become stricter meanwhile."""
+    if rule.is_withheld or rule.is_event:
+        return False
+    return rule.window_at(window.start_ms, state.timetable) == (window.start_ms, window.length_s)
 
 
 def summary_line(

@@ -177,7 +177,7 @@ class Core:
         return Transaction(
             kind=Kind.CHECKPOINT,
             checkpoint=self.state.checkpoint(),
-            timetable_days=dict(self.state.timetable.days),
+            timetable_days=self.state.live_days(),
             ledger_before_ms=self.clock.now() - self.timing.ledger_ms,
         )
 
@@ -215,7 +215,7 @@ class Core:
             case Kind.FORK:
                 self.delivery.forked(self.state, transaction.epoch)
             case Kind.CHECKPOINT:
-                pass
+                self.state.trim_receipts()
         return []
 
     def _add_waiting(self, transaction: Transaction) -> None:
@@ -228,9 +228,8 @@ class Core:
     def _journalled(self, transaction: Transaction) -> list[Effect]:
         bindings = self.admission.bindings
         for reading, window in zip(transaction.readings, transaction.windows, strict=True):
-            self.state.apply(reading, bindings[reading.device], window)
-        for receipt in transaction.receipts:
-            self.state.receipts[receipt.session, receipt.packet_id] = receipt.digest
+            self.state.apply(reading, window, bindings[reading.device].cadence)
+        self.state.note_receipts(transaction.receipts)
         self._timers.journal_readings += len(transaction.readings)
         if transaction.summaries:
             self.delivery.hurry()

@@ -58,7 +58,7 @@ class _Draft:
         if delivery is None:
             return False
         key = (delivery.session, delivery.packet_id)
-        digest = admitted.digest()
+        digest = admitted.digest
         known = self.receipts[key].digest if key in self.receipts else self.state.receipts.get(key)
         self.receipts[key] = Receipt(*key, digest)
         return delivery.duplicate and known == digest
@@ -115,5 +115,5 @@ def journal_transaction(arrivals: Iterable[Arrival], admission: Admission, state
         quarantine=draft.quarantine,
         tokens=tokens,
         summaries=draft.summaries,
-        timetable_days=dict(state.timetable.days),
+        timetable_days=state.live_days(),
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from edge_agent.timetable import CompiledTimetable
-from edge_agent.windows import Held, SeriesWindows, Window
+from edge_agent.timetable import DAY_S, CompiledTimetable
+from edge_agent.transactions import NO_WINDOW
+from edge_agent.windows import Cadence, Held, SeriesWindows, Window
+from telemetry import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,12 +17,16 @@ if TYPE_CHECKING:
     from edge_agent.admission import Binding
     from edge_agent.events import CountKey
     from edge_agent.timetable import Timetable
-    from edge_agent.transactions import SealedBatch
-    from telemetry import Reading
-
+    from edge_agent.transactions import Receipt, SealedBatch
 
 SeriesKey: TypeAlias = tuple[str, str, str]
 """One channel of one quantity of one device, in a reading's order: device, channel, quantity."""
+Placed: TypeAlias = tuple[Reading, tuple[int, int]]
+"""A reading, and start and length of its window."""
+MOST_RECEIPTS: Final = 2000
+"""Kept of each session: twice what a listener or a broker may have under way to us."""
+_REMOVED: Final = Cadence(60_000, 180_000)
+"""Assumed of a device that the configuration no longer has; its windows are withheld anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,7 @@ class Recovered:
     head: bytes
     closed_until_ms: int
     checkpoint: bytes
-    journal: Sequence[Reading]
+    journal: Sequence[Placed]
     """Readings committed after the checkpoint, in order."""
     counts: Mapping[CountKey, int]
     receipts: Mapping[tuple[str, int], bytes]
@@ -81,22 +87,19 @@ class State:
             timetable=CompiledTimetable(timetable, dict(recovered.timetable_days)),
         )
         if recovered.checkpoint:
-            state._restore(recovered.checkpoint)
-        for reading in recovered.journal:
-            binding = bindings.get(reading.device)
-            if binding is not None and reading.quantity in binding.rules:
-                state.apply(reading, binding)
+            state._restore(recovered.checkpoint, bindings)
+        for reading, window in recovered.journal:
+            state.apply(reading, window, _cadence(bindings, reading.device))
         for windows in state.series.values():
-            for window in windows.over(state.closed_until_ms):
-                windows.close(window)
+            for over in windows.over(state.closed_until_ms):
+                windows.close(over)
         return state
 
-    def apply(self, reading: Reading, binding: Binding, window: tuple[int, int] | None = None) -> None:
-        """Put one journalled reading where it belongs; into its `window`, where that is known."""
+    def apply(self, reading: Reading, window: tuple[int, int], cadence: Cadence) -> None:
+        """Put one journalled reading where it belongs: into its window, or, of safety, to what was told."""
         key = reading[:3]
         ticks, event_ms = reading.ticks, reading.event_ms
-        rule = binding.rules[reading.quantity]
-        if rule.is_event:
+        if window == NO_WINDOW:
             told = self.safety.get(key)
             if told is None or told.ticks != ticks:
                 self.safety[key] = Held(stamp_of_event(event_ms, told), ticks)
@@ -104,8 +107,27 @@ class State:
         windows = self.series.get(key)
         if windows is None:
             windows = self.series[key] = SeriesWindows()
-        start_ms, length_s = window or rule.window_at(event_ms, self.timetable)
-        windows.add(start_ms, length_s, Held(event_ms, ticks), binding.cadence)
+        windows.add(*window, Held(event_ms, ticks), cadence)
+
+    def note_receipts(self, receipts: Sequence[Receipt]) -> None:
+        """Remember messages that are on disk, the newest last."""
+        for receipt in receipts:
+            key = (receipt.session, receipt.packet_id)
+            self.receipts.pop(key, None)
+            self.receipts[key] = receipt.digest
+
+    def trim_receipts(self) -> None:
+        """Forget all but the newest of each session, as a checkpoint does on disk."""
+        numbers: dict[str, int] = {}
+        for key in reversed(list(self.receipts)):
+            numbers[key[0]] = numbers.get(key[0], 0) + 1
+            if numbers[key[0]] > MOST_RECEIPTS:
+                del self.receipts[key]
+
+    def live_days(self) -> dict[int, int]:
+        """The compiled days in which a window may still be opened."""
+        first = self.closed_until_ms // (DAY_S * 1000) - 1
+        return {day: hours for day, hours in self.timetable.days.items() if day >= first}
 
     def oldest_stored_ms(self) -> int | None:
         """Start of the oldest window that the centre has not acknowledged."""
@@ -125,13 +147,14 @@ class State:
         safety = [[*key, *held] for key, held in self.safety.items()]
         return json.dumps({"series": series, "safety": safety}, separators=(",", ":")).encode()
 
-    def _restore(self, checkpoint: bytes) -> None:
+    def _restore(self, checkpoint: bytes, bindings: Mapping[str, Binding]) -> None:
         document = json.loads(checkpoint)
         for device, channel, quantity, carried, rows in document["series"]:
             windows = SeriesWindows(carried=Held(*carried) if carried else None)
-            for start_ms, length_s, readings, slots in rows:
-                held = {slot: Held(event_ms, ticks) for slot, event_ms, ticks in slots}
-                windows.open[start_ms] = Window(start_ms, length_s, held, readings)
+            for start_ms, length_s, readings, values in rows:
+                window = windows.open[start_ms, length_s] = Window(start_ms, length_s, readings=readings)
+                for value in values:
+                    window.put(Held(*value), _cadence(bindings, device))
             self.series[device, channel, quantity] = windows
         for device, channel, quantity, event_ms, ticks in document["safety"]:
             self.safety[device, channel, quantity] = Held(event_ms, ticks)
@@ -144,5 +167,9 @@ def stamp_of_event(event_ms: int, told: Held | None) -> int:
 
 
 def _window_row(window: Window) -> list[object]:
-    slots = [[slot, *held] for slot, held in window.slots.items()]
-    return [window.start_ms, window.length_s, window.readings, slots]
+    return [window.start_ms, window.length_s, window.readings, list(window.slots.values())]
+
+
+def _cadence(bindings: Mapping[str, Binding], device: str) -> Cadence:
+    binding = bindings.get(device)
+    return _REMOVED if binding is None else binding.cadence

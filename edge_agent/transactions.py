@@ -99,7 +99,7 @@ class Transaction:
     readings: Sequence[Reading] = ()
     """Admitted readings for the journal: of open windows, and of safety."""
     windows: Sequence[tuple[int, int]] = ()
-    """Start and length of the window of each of `readings`; not written, a replay finds them again."""
+    """Start and length of the window of each of `readings`, decided once: an edited configuration moves none."""
     receipts: Sequence[Receipt] = ()
     quarantine: Sequence[QuarantineEntry] = ()
     tokens: Sequence[object] = ()

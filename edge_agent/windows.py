@@ -47,12 +47,16 @@ class Window:
         return self.start_ms + self.length_s * 1000
 
     def add(self, held: Held, cadence: Cadence) -> None:
-        """Put a reading into its slot; the later measured stays, of two at one moment the later arrived."""
+        """Count a reading, and put it into its slot."""
+        self.put(held, cadence)
+        self.readings += 1
+
+    def put(self, held: Held, cadence: Cadence) -> None:
+        """Put a value into its slot; the later measured stays, of two at one moment the later arrived."""
         slot = (held.event_ms - self.start_ms) // cadence.every_ms
         present = self.slots.get(slot)
         if present is None or held.event_ms >= present.event_ms:
             self.slots[slot] = held
-        self.readings += 1
 
     def expected(self, cadence: Cadence) -> int:
         """How many slots the window has."""
@@ -79,14 +83,15 @@ class Window:
 class SeriesWindows:
     """The open windows of one series, and the last value before them."""
 
-    open: dict[int, Window] = field(default_factory=dict)
+    open: dict[tuple[int, int], Window] = field(default_factory=dict)
+    """By start and length: where a rule changed, windows of both lengths may be open."""
     carried: Held | None = None
 
     def add(self, start_ms: int, length_s: int, held: Held, cadence: Cadence) -> None:
-        """Put a reading into the window that begins at `start_ms`, opening it if need be."""
-        window = self.open.get(start_ms)
+        """Put a reading into its window, opening it if need be."""
+        window = self.open.get((start_ms, length_s))
         if window is None:
-            window = self.open[start_ms] = Window(start_ms, length_s)
+            window = self.open[start_ms, length_s] = Window(start_ms, length_s)
         window.add(held, cadence)
 
     def over(self, horizon_ms: int) -> list[Window]:
@@ -95,7 +100,7 @@ class SeriesWindows:
 
     def close(self, window: Window) -> None:
         """Drop a window that is over; its last value is carried into the next."""
-        del self.open[window.start_ms]
+        del self.open[window.start_ms, window.length_s]
         last = window.last()
         if last is not None and (self.carried is None or last.event_ms >= self.carried.event_ms):
             self.carried = last
