@@ -1,0 +1,237 @@
+"""An agent's core and store without a network: events are played, effects are kept, time stands until it is moved."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import random
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
+
+from device_drivers.contract import Decoded, Frame, FrameRefused, Measurement
+from edge_agent.admission import Admission, Binding, ClockTolerance
+from edge_agent.core import Core, Timing
+from edge_agent.events import (
+    Acknowledge,
+    Arrival,
+    Arrived,
+    Commit,
+    Committed,
+    Delivered,
+    Delivery,
+    Event,
+    Forked,
+    Refused,
+    Send,
+    Tick,
+    Undelivered,
+)
+from edge_agent.privacy.classes import Role, classify
+from edge_agent.privacy.rules import Rule
+from edge_agent.reporting import Surroundings
+from edge_agent.state import State
+from edge_agent.store import Store
+from edge_agent.store.audit import Audit, audit
+from edge_agent.timetable import Timetable
+from edge_agent.windows import Cadence
+from telemetry import ManualClock, Placement, quantity
+from telemetry.uplink_contract import BatchId, unseal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from edge_agent.transactions import Transaction
+
+SECOND: Final = 1000
+MINUTE: Final = 60 * SECOND
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+MONDAY_9: Final = 1_760_317_200_000
+"""2025-10-13 09:00 in Shanghai: a Monday, in lesson time."""
+SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
+TIMETABLE: Final = Timetable(
+    SHANGHAI, frozenset(range(5)), ((dt.time(8), dt.time(11, 45)), (dt.time(13), dt.time(16, 30)))
+)
+
+
+class ListDriver:
+    """Reads frames that are JSON lists of [quantity, value, channel, event_ms]; raises where it is told to."""
+
+    def decode(self, frame: Frame) -> Decoded:
+        document = json.loads(frame.payload)
+        if document == "refuse":
+            raise FrameRefused("malformed", "told to")
+        if document == "raise":
+            raise RuntimeError("told to")
+        return Decoded(tuple(Measurement(*row) for row in document))
+
+
+def frame(*rows: Sequence[object] | str) -> Frame:
+    """A frame of such rows, or the one word that makes the driver refuse or raise."""
+    return Frame(json.dumps(rows[0] if isinstance(rows[0], str) else rows).encode())
+
+
+def bind(device: str, quantities: Iterable[str], **settings: Any) -> Binding:
+    """A device as the configuration would bind it."""
+    placement, role = settings.get("placement", Placement.INDOOR), settings.get("role", Role.ROOM_SENSOR)
+    return Binding(
+        device=device,
+        building="a",
+        room="a-301",
+        driver_id="list",
+        driver=settings.get("driver", ListDriver()),
+        cadence=settings.get("cadence", Cadence(MINUTE, 3 * MINUTE)),
+        rules={name: Rule(quantity(name), classify(quantity(name), placement, role)) for name in quantities},
+    )
+
+
+DEVICES: Final = (
+    bind("air", ("carbon_dioxide", "temperature", "battery")),
+    bind("meter", ("power", "energy"), role=Role.ROOM_METER),
+    bind("mast", ("temperature", "wind_speed"), placement=Placement.OUTDOOR),
+    bind("board", ("display_power", "lamp_hours"), role=Role.DISPLAY),
+    bind("door", ("people_count", "people_in"), role=Role.PEOPLE_COUNTER),
+    bind("alarm", ("smoke", "water_leak"), role=Role.SAFETY),
+)
+TIMING: Final = Timing(lateness_ms=2 * MINUTE)
+SURROUNDINGS: Final = Surroundings(version=100, configuration_hash=1, free_bytes=lambda: 1 << 30)
+
+
+class Bench:
+    """One agent without its network; its store is real. Time, commits and the centre's answers come by call."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        devices: Sequence[Binding] = DEVICES,
+        timing: Timing = TIMING,
+        timetable: Timetable = TIMETABLE,
+        seed: int = 0,
+        open_store: Callable[[Path, Callable[[], str]], Store] = lambda folder, epoch: Store(folder, new_epoch=epoch),
+    ) -> None:
+        self.folder = folder
+        self.devices = devices
+        self.timing = timing
+        self.timetable = timetable
+        self.clock = ManualClock(MONDAY_9, 1000.0)
+        self.rng = random.Random(seed)
+        self.commits: list[Transaction] = []
+        self.sends: list[Send] = []
+        self.acknowledged: list[object] = []
+        self.bodies: dict[BatchId, bytes] = {}
+        self._open_store = open_store
+        self.start()
+
+    def start(self) -> None:
+        """Open the store and rebuild the core, as an agent does."""
+        self.store = self._open_store(self.folder, lambda: f"{self.rng.getrandbits(64):016x}")
+        admission = Admission([(binding, "") for binding in self.devices], ClockTolerance(2 * MINUTE, DAY))
+        self.core = Core(
+            school="cn-002",
+            admission=admission,
+            state=State.rebuild(self.store.load(), self.timetable, admission.bindings),
+            clock=self.clock,
+            rng=self.rng,
+            timing=self.timing,
+            surroundings=SURROUNDINGS,
+            new_epoch=lambda: f"{self.rng.getrandbits(64):016x}",
+        )
+
+    def stop(self) -> None:
+        """As a crash: what is not on disk is gone."""
+        self.store.close()
+        self.commits.clear()
+        self.sends.clear()
+
+    def restart(self) -> None:
+        """A crash, and a start on what it left."""
+        self.stop()
+        self.start()
+
+    def play(self, event: Event) -> None:
+        """One event; its effects are kept, and checked against what was promised before."""
+        for effect in self.core.handle(event):
+            match effect:
+                case Commit(transaction):
+                    assert not self.commits, "two transactions under way"
+                    self.commits.append(transaction)
+                case Acknowledge(tokens):
+                    self.acknowledged += tokens
+                case Send(batch, _, body):
+                    assert self.bodies.setdefault(batch, body) == body, f"batch {batch} has changed"
+                    self.sends.append(effect)
+
+    def arrive(self, device: str, *frames: Frame, delivery: Delivery | None = None, token: object = None) -> None:
+        """Frames of one device come in, each with its token."""
+        now = self.clock.now()
+        self.play(
+            Arrived([Arrival(each, now, device=device, delivery=delivery, token=token or each) for each in frames])
+        )
+
+    def commit(self) -> None:
+        """Write the transaction that is under way, and say so."""
+        transaction = self.commits.pop()
+        self.play(Committed(transaction, self.store.commit(transaction)))
+
+    def settle(self) -> None:
+        """Let time pass until nothing waits for the disk but windows and summaries."""
+        for _ in range(200):
+            while self.commits:
+                self.commit()
+            if self.core.is_idle:
+                return
+            self.pass_time(50)
+        raise AssertionError("the core does not come to rest")
+
+    def pass_time(self, milliseconds: int) -> None:
+        """Both clocks move on, and the core is told."""
+        self.clock.advance(milliseconds)
+        self.play(Tick())
+
+    def read(self, device: str, *rows: Sequence[object]) -> None:
+        """One frame, all the way to the disk."""
+        self.arrive(device, frame(*rows))
+        self.settle()
+
+    def until_closed(self, milliseconds: int) -> None:
+        """Time passes in steps of ten seconds, with everything written that becomes due."""
+        for _ in range(0, milliseconds, 10 * SECOND):
+            self.pass_time(10 * SECOND)
+            self.settle()
+
+    def answer(self, kind: Callable[[BatchId], Event]) -> Send:
+        """The centre's answer to the batch under way, written down."""
+        send = self.sends.pop(0)
+        self.play(kind(send.batch))
+        self.settle()
+        return send
+
+    def audit(self) -> Audit:
+        """The balance as it stands on disk."""
+        bindings: Mapping[str, Binding] = {binding.device: binding for binding in self.devices}
+        return audit(self.folder, self.timetable, bindings)
+
+    def told(self) -> list[str]:
+        """Every summary in the outbox, sealed or not, oldest window first."""
+        rows = self.store._connection.execute("SELECT line FROM summary ORDER BY start_ms, id")
+        return [str(line) for (line,) in rows]
+
+
+def lines_of(send: Send) -> list[str]:
+    """The summaries inside a batch."""
+    return unseal(send.body).decode().splitlines()
+
+
+def refused(batch: BatchId) -> Event:
+    """The centre's 422."""
+    return Refused(batch, 422)
+
+
+def undelivered(batch: BatchId) -> Event:
+    """No answer."""
+    return Undelivered(batch, "no connection")
+
+
+delivered, forked = Delivered, Forked
