@@ -154,7 +154,7 @@ class Viewer:
     def room(self, room: RoomRow, latest: Sequence[Summary]) -> RoomView:
         """A room, its freshness and its air."""
         now_ms = self._wording.now_ms
-        told = {name: newest(latest, name) for name in MAIN}
+        told = newest(latest)
         present = [summary for summary in told.values() if summary is not None] or list(latest)
         state = worst(freshness(summary, now_ms) for summary in present)
         co2 = told[AIR_QUANTITY]
@@ -272,10 +272,20 @@ class Viewer:
         ]
 
 
-def newest(latest: Iterable[Summary], quantity_id: str) -> Summary | None:
-    """Of several devices that measure one quantity, the one whose window ends last; then the highest."""
-    told = [summary for summary in latest if summary.series.quantity == quantity_id]
-    return max(told, key=lambda s: (s.end_ms, s.fields.get("mean", 0), s.series.device), default=None)
+def newest(latest: Iterable[Summary]) -> dict[str, Summary | None]:
+    """Each main quantity's window: of several devices the one whose window ends last, then the highest."""
+    told: dict[str, Summary | None] = dict.fromkeys(MAIN)
+    for summary in latest:
+        name = summary.series.quantity
+        if name in told:
+            held = told[name]
+            if held is None or _rank(summary) > _rank(held):
+                told[name] = summary
+    return told
+
+
+def _rank(summary: Summary) -> tuple[int, int, str]:
+    return summary.end_ms, summary.fields.get("mean", 0), summary.series.device
 
 
 def _device(summary: Summary) -> str:
