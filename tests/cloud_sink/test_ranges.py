@@ -89,3 +89,8 @@ def test_the_last_window_stays_when_an_older_one_comes_later_and_gives_way_to_it
     assert latest.take([revised, second]) == [revised]
     assert latest.of_school("cn-002") == latest.of_room("cn-002", "a-301") == [revised]
     assert latest.of_room("cn-002", "a-302") == latest.of_school("cn-014") == []
+
+
+def test_a_window_that_tells_only_how_many_slots_were_filled_has_no_value() -> None:
+    (line,) = grid_lines([summary(fields={"n": 0, "expected": 15})], NOON_MS, NOON_MS + QUARTER_MS, 900)
+    assert (line.ticks, line.window_s) == ([None], [900])
