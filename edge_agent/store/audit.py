@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import apsw
+
 from edge_agent.reporting import totals
 from edge_agent.state import State
 from edge_agent.store import engine
@@ -15,8 +17,6 @@ from telemetry.uplink_contract import GENESIS, chain
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-    import apsw
 
     from edge_agent.admission import Binding
     from edge_agent.timetable import Timetable
@@ -65,6 +65,8 @@ def audit(folder: Path, timetable: Timetable, bindings: Mapping[str, Binding]) -
     try:
         connection.execute("BEGIN")
         return _audit(connection, timetable, bindings)
+    except apsw.Error as error:
+        raise engine.unusable(folder, error) from None
     finally:
         connection.close()
 

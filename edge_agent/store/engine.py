@@ -82,34 +82,62 @@ def open_writer(folder: Path, *, vfs: str | None = None) -> apsw.Connection:
     Raises `apsw.CorruptError` or `apsw.NotADBError` for a file that is no longer a database.
     """
     path = folder / FILE_NAME
-    fresh = not path.exists()
     connection = apsw.Connection(str(path), vfs=vfs)
-    _configure(connection)
-    if fresh or not connection.pragma("user_version"):
+    try:
+        _configure(connection)
+        _begin_or_check(connection, path)
+    except BaseException:
+        connection.close()  # else it would close late, and take a later file's log away with it
+        raise
+    sync_folder(folder)
+    return connection
+
+
+def _begin_or_check(connection: apsw.Connection, path: Path) -> None:
+    if not connection.pragma("user_version"):
         with connection:
             connection.execute(_SCHEMA)
             connection.pragma("application_id", APPLICATION_ID)
             connection.pragma("user_version", SCHEMA_VERSION)
-        sync_folder(folder)
-    elif connection.pragma("user_version") != SCHEMA_VERSION:
+        return
+    _check_schema(connection, path)
+    if connection.pragma("quick_check") != "ok":
+        raise apsw.CorruptError("quick_check found damage")
+
+
+def _check_schema(connection: apsw.Connection, path: Path) -> None:
+    found = connection.pragma("user_version")
+    if found != SCHEMA_VERSION:
         raise StoreUnusable(
-            f"{path} has schema {connection.pragma('user_version')}; this agent knows {SCHEMA_VERSION}",
+            f"{path} has schema {found}; this agent knows {SCHEMA_VERSION}",
             fix="install the agent's version that wrote it, or a newer one",
         )
-    elif connection.pragma("quick_check") != "ok":
-        raise apsw.CorruptError("quick_check found damage")
-    return connection
 
 
 def open_reader(folder: Path) -> apsw.Connection:
-    """Open a second connection that can only read, beside a running agent or without one."""
+    """Open a second connection that can only read, beside a running agent or without one. Raises `StoreUnusable`."""
     path = folder / FILE_NAME
     if not path.exists():
         raise StoreUnusable(f"there is no store in {folder}", fix="start the agent once: `bansui agent run`")
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    connection.set_busy_timeout(5000)
-    connection.pragma("query_only", True)
+    try:
+        connection.set_busy_timeout(5000)
+        connection.pragma("query_only", True)
+        _check_schema(connection, path)
+    except apsw.Error as error:
+        connection.close()
+        raise unusable(folder, error) from None
+    except StoreUnusable:
+        connection.close()
+        raise
     return connection
+
+
+def unusable(folder: Path, error: apsw.Error) -> StoreUnusable:
+    """What SQLite says of a file, for a person."""
+    return StoreUnusable(
+        f"the store in {folder} cannot be used: {type(error).__name__}", fix="check the disk (`df`, `dmesg`)"
+    )
 
 
 def row(connection: apsw.Connection, sql: str, values: tuple[apsw.SQLiteValue, ...] = ()) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from edge_agent.state import Recovered
@@ -10,6 +11,12 @@ from edge_agent.store.engine import row
 
 if TYPE_CHECKING:
     import apsw
+
+
+def check_readable(connection: apsw.Connection) -> None:
+    """Read everything that a restart needs. Raises `apsw.Error`, ValueError or LookupError where it is damaged."""
+    if row(connection, "SELECT count(*) FROM meta")[0]:
+        json.loads(read_recovered(connection).checkpoint or b"{}")
 
 
 def read_recovered(connection: apsw.Connection) -> Recovered:

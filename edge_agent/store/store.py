@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from edge_agent.store import engine, journal, outbox
-from edge_agent.store.recovery import read_recovered
+from edge_agent.store.recovery import check_readable, read_recovered
 from edge_agent.transactions import Kind
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ class Store:
             self._connection = self._open(vfs)
             self.epoch = self._read_epoch()
             self._numbers = journal.SeriesNumbers(self._connection)
+        except apsw.Error as error:
+            os.close(self._lock)
+            raise engine.unusable(folder, error) from None
         except BaseException:
             os.close(self._lock)
             raise
@@ -89,8 +92,8 @@ class Store:
 
     def _open(self, vfs: str | None) -> apsw.Connection:
         try:
-            return engine.open_writer(self._folder, vfs=vfs)
-        except (apsw.CorruptError, apsw.NotADBError) as error:
+            return self._open_whole(vfs)
+        except (apsw.CorruptError, apsw.NotADBError, ValueError, LookupError) as error:
             aside = f"{engine.FILE_NAME}.corrupt-{time.time_ns()}"
             _log.error("the store is damaged (%s): moved aside as %s, a new one begun", type(error).__name__, aside)
             for suffix in ("", "-wal", "-shm"):
@@ -98,7 +101,17 @@ class Store:
                 if damaged.exists():
                     damaged.rename(self._folder / f"{aside}{suffix}")
             engine.sync_folder(self._folder)
-            return engine.open_writer(self._folder, vfs=vfs)
+            return self._open_whole(vfs)
+
+    def _open_whole(self, vfs: str | None) -> apsw.Connection:
+        """Open the file and see that everything in it can be read: SQLite does not look into its blobs."""
+        connection = engine.open_writer(self._folder, vfs=vfs)
+        try:
+            check_readable(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _read_epoch(self) -> str:
         row = self._connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
