@@ -34,7 +34,7 @@ class Child:
         self._log = folder / f"{name}.log"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "bansui", *args],
+                [sys.executable, "-P", "-m", "bansui", *args],  # not what happens to lie in this folder
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
