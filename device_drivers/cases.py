@@ -2,7 +2,8 @@
 
 A case has `family` and, where bytes alone do not tell it, `model`; the frame as `payload` (an object is published as
 JSON, a string as it stands; `{"request", "response"}` or `{"greeting", "password"}` for a device that is polled) or as
-`bytes_hex`; perhaps `topic` and `f_port`. Each line gives one result, and a line that cannot be run gives an error.
+`bytes_hex`; perhaps `topic`, `f_port`, `unit_id`, and `crc_present`, false where a document prints a frame without it.
+Each line gives one result, and a line that cannot be run gives an error.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from device_drivers.registry import DriverEntry
 
 _TO_DEVICE: Final = "host_to_device"
+_STATED: Final = {"unit_id": "address", "crc_present": "crc"}
+"""What a case may say of a device on a line, and the driver's option that a configuration would state it with."""
 
 
 class MalformedCase(ContractViolation):
@@ -120,7 +123,8 @@ def _run(case: dict[str, Any], drivers: Mapping[str, DriverEntry]) -> CaseResult
     manifest = entry.manifest
     frame, password = _frame(case, manifest)
     secrets = {"password": password} if password else {}
-    driver = entry.create(Settings(model=manifest.model_for(family, model), secrets=secrets))
+    options = {name: case[key] for key, name in _STATED.items() if key in case and name in manifest.driver.options}
+    driver = entry.create(Settings(manifest.model_for(family, model), options, secrets))
     decoded = shielded(entry.id, lambda: driver.decode(frame))
     return CaseResult(_id(case), tuple(CaseReading.of(m) for m in decoded.measurements), decoded.dropped)
 
