@@ -83,6 +83,8 @@ class Rule:
         if self.privacy_class is PrivacyClass.P1 and name == "mean":
             step = _STEPS.get(self.quantity.id)
             return number if step is None else nearest(number, self.quantity.to_ticks(step))
+        if self.privacy_class is PrivacyClass.DB and name == "delta" and self.quantity.unit == "h":
+            return nearest(number, self.quantity.to_ticks(0.5))
         if self.privacy_class is PrivacyClass.DB and name == "on_permille":
             half_hours = (number * HALF_HOURS_A_DAY + 500) // 1000
             return (half_hours * 1000 + HALF_HOURS_A_DAY // 2) // HALF_HOURS_A_DAY
