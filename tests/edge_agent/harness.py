@@ -190,6 +190,12 @@ class Bench:
         self.clock.advance(milliseconds)
         self.play(Tick())
 
+    def checkpoint(self) -> None:
+        """As a planned stop does before the end."""
+        self.core.flush()
+        self.play(Tick())
+        self.settle()
+
     def read(self, device: str, *rows: Sequence[object]) -> None:
         """One frame, all the way to the disk."""
         self.arrive(device, frame(*rows))
