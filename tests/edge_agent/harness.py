@@ -69,7 +69,7 @@ class ListDriver:
 
 def frame(*rows: Sequence[object] | str) -> Frame:
     """A frame of such rows, or the one word that makes the driver refuse or raise."""
-    return Frame(json.dumps(rows[0] if isinstance(rows[0], str) else rows).encode())
+    return Frame(json.dumps(rows[0] if rows and isinstance(rows[0], str) else rows).encode())
 
 
 def bind(device: str, quantities: Iterable[str], **settings: Any) -> Binding:
@@ -166,8 +166,14 @@ class Bench:
     def arrive(self, device: str, *frames: Frame, delivery: Delivery | None = None, token: object = None) -> None:
         """Frames of one device come in, each with its token."""
         now = self.clock.now()
+        tokens = [each if token is None else token for each in frames]
         self.play(
-            Arrived([Arrival(each, now, device=device, delivery=delivery, token=token or each) for each in frames])
+            Arrived(
+                [
+                    Arrival(each, now, device=device, delivery=delivery, token=own)
+                    for each, own in zip(frames, tokens, strict=True)
+                ]
+            )
         )
 
     def commit(self) -> None:
