@@ -30,6 +30,7 @@ def print_balance(console: Console, balance: Balance, first_room_s: float | None
         console.print(f"  {example}")
     if failures:
         console.print(words("fails", names=", ".join(balance.failures)), style=_BAD)
+        console.print(words("look"))
     else:
         console.print(words("closes"), style=_GOOD)
 

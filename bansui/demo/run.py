@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bansui.demo.balance import Balance, draw_up
 from bansui.demo.stage import Stage, open_folder
-from bansui.demo.watching import Watcher
+from bansui.demo.watching import CentreSilent, Watcher
 from bansui.demo.windows import TruthWindows
 from edge_agent.bindings import bind
 from edge_agent.config_file import load
@@ -89,9 +89,10 @@ class Evidence:
         """Wait until nothing waits in the agent and every window that is due is at the centre; not for ever."""
         deadline = time.monotonic() + _DELIVERED_WITHIN_S
         while time.monotonic() < deadline:
-            agent = await watcher.agent()
-            if agent is not None and not agent["waiting"] and not self._windows.missing(await watcher.exported()):
-                return
+            with contextlib.suppress(CentreSilent):
+                agent = await watcher.agent()
+                if agent is not None and not agent["waiting"] and not self._windows.missing(await watcher.exported()):
+                    return
             await asyncio.sleep(_POLL_S)
 
     async def balance(self, watcher: Watcher) -> Balance:

@@ -47,7 +47,7 @@ class LiveScreen:
 
     def opened(self, url: str) -> None:
         """Print the address, then begin the table."""
-        self._console.print(f"[bold]{url}[/]  {self._words('page')}. {self._words('hint')}")
+        self._console.print(f"[bold]{url}[/]  {self._words('opened')}")
         self._live.start()
         self._is_live = True
 
@@ -78,7 +78,7 @@ class PlainScreen:
 
     def opened(self, url: str) -> None:
         """Print the address."""
-        self._print(f"{url}  {self._words('page')}. {self._words('hint')}")
+        self._print(f"{url}  {self._words('opened')}")
 
     def show(self, sight: Sight) -> None:
         """Print a line when it is time for one."""
@@ -104,8 +104,8 @@ def figures(sight: Sight, plan: Plan, words: Words) -> list[tuple[str, str]]:
         (words("worst"), f"{sight.worst_room.upper()} {sight.worst_ppm:,} ppm" if sight.worst_room else "–"),
     ]
     if sight.agent is not None:
-        told = f"{words('waiting')} {sight.agent['waiting']:,}, {words('acknowledged')} {sight.agent['acknowledged']:,}"
-        rows += [(words("received"), f"{sight.agent['received']:,}"), (words("summaries"), told)]
+        outbox = {name: sight.agent[name] for name in ("waiting", "acknowledged")}
+        rows += [(words("received"), f"{sight.agent['received']:,}"), (words("summaries"), words("outbox", **outbox))]
         rows.append((words("uplink"), uplink_state(sight, words)))
     rows.append((words("agent"), agent_state(sight, words)))
     return rows
@@ -120,4 +120,4 @@ def agent_state(sight: Sight, words: Words) -> str:
     """Whether the agent runs, and how often it was killed."""
     if sight.agent is None:
         return words("killed")
-    return words("running") + (f", {words('kills', n=sight.kills)}" if sight.kills else "")
+    return words("running.again", kills=sight.kills) if sight.kills else words("running")

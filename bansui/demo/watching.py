@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -11,10 +12,10 @@ import httpx
 
 from cloud_sink.freshness import AIR_QUANTITY, Freshness
 from cloud_sink.views import MAIN
-from telemetry import decode_all
+from telemetry import EnvironmentFault, decode_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bansui.demo.stage import Stage
     from telemetry import Summary
@@ -23,6 +24,13 @@ EVERY_S: Final = 0.5
 _ANSWER_WITHIN_S: Final = 5.0
 _EXPORT_WITHIN_S: Final = 30.0
 _END_OF_TIME_MS: Final = 10**13
+_STANDS: Final = (Freshness.FRESH, Freshness.LATE)
+
+
+class CentreSilent(EnvironmentFault):
+    """The centre does not answer what it is asked."""
+
+    code = "demo_centre_silent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +63,21 @@ class Watcher:
         await self._client.aclose()
 
     async def run(self, show: Callable[[Sight], None]) -> None:
-        """Look, show, wait, until cancelled."""
+        """Look, show, wait, until cancelled; a look that fails is left out."""
         while True:
-            show(await self.look())
+            with contextlib.suppress(CentreSilent):
+                show(await self.look())
             await asyncio.sleep(EVERY_S)
 
     async def look(self) -> Sight:
-        """One look. Raises `httpx.HTTPError` when the centre does not answer."""
-        response = await self._client.get(f"{self._stage.url}/api/v1/latest", params=self._school)
-        response.raise_for_status()
+        """One look. Raises `CentreSilent`."""
+        response = await self._ask("latest", self._school)
         told = [value for value in response.json() if value["value"] is not None]
         if told and self.first_room_s is None:
             self.first_room_s = time.monotonic() - self._began
         states = _rooms(told)
-        worst = max((v for v in told if v["quantity"] == AIR_QUANTITY), key=lambda v: int(v["value"]), default=None)
+        air = [value for value in told if value["quantity"] == AIR_QUANTITY and value["freshness"] in _STANDS]
+        worst = max(air, key=lambda value: int(value["value"]), default=None)
         return Sight(
             time_ms=self._stage.plan.clock.now(),
             rooms=len(states),
@@ -88,18 +97,23 @@ class Watcher:
         return dict(response.json())
 
     async def exported(self) -> Sequence[Summary]:
-        """Every summary that the centre has."""
-        query: dict[str, str | int] = {**self._school, "from": 0, "to": _END_OF_TIME_MS}
-        url = f"{self._stage.url}/api/v1/export"
-        response = await self._client.get(url, params=query, timeout=_EXPORT_WITHIN_S)
-        response.raise_for_status()
+        """Every summary that the centre has. Raises `CentreSilent`."""
+        response = await self._ask("export", {**self._school, "from": 0, "to": _END_OF_TIME_MS}, _EXPORT_WITHIN_S)
         return decode_all(response.content)
 
     async def stored(self) -> int:
-        """How many summaries the centre says it has."""
-        response = await self._client.get(f"{self._stage.url}/api/v1/balance", timeout=_EXPORT_WITHIN_S)
-        response.raise_for_status()
+        """How many summaries the centre says it has. Raises `CentreSilent`."""
+        response = await self._ask("balance", {}, _EXPORT_WITHIN_S)
         return sum(int(agent["summaries_stored"]) for agent in response.json())
+
+    async def _ask(
+        self, what: str, query: Mapping[str, str | int], within_s: float = _ANSWER_WITHIN_S
+    ) -> httpx.Response:
+        try:
+            response = await self._client.get(f"{self._stage.url}/api/v1/{what}", params=query, timeout=within_s)
+            return response.raise_for_status()
+        except httpx.HTTPError as error:
+            raise CentreSilent(f"the centre does not answer: {type(error).__name__}", where=what) from None
 
 
 def _rooms(told: Sequence[dict[str, Any]]) -> dict[str, bool]:
