@@ -14,9 +14,9 @@ from pymodbus.framer import FramerRTU
 from device_drivers.contract import Frame, PollDriver, Settings
 from device_drivers.registry import named
 from edge_agent.agent import _device_intakes
-from edge_agent.bindings import LineShared, bind
+from edge_agent.bindings import bind
 from edge_agent.config import SerialTable
-from edge_agent.config_file import load
+from edge_agent.config_file import ConfigurationMistakes, load
 from edge_agent.intake.polling import Polled
 from edge_agent.intake.serial_poll import SerialPollIntake
 from telemetry import ScaledClock, SystemClock
@@ -228,11 +228,15 @@ def test_devices_that_name_one_port_share_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "what"),
     [
-        ({"baud": 4800}, "at 9600 baud"),
-        ({"driver": "plantower", "model": "PMS5003"}, "same serial line"),
+        ({"baud": 4800}, "at another speed"),
+        ({"driver": "plantower", "model": "PMS5003"}, "sends without being asked"),
     ],
 )
-def test_devices_that_cannot_share_a_line_are_refused(tmp_path: Path, other: dict[str, object], what: str) -> None:
-    with pytest.raises(LineShared, match=what) as error:
+def test_devices_that_cannot_share_a_line_are_refused_with_their_line_in_the_file(
+    tmp_path: Path, other: dict[str, object], what: str
+) -> None:
+    with pytest.raises(ConfigurationMistakes) as error:
         configured(tmp_path, {}, {"id": "two", **other})
-    assert error.value.where == "device two"
+    (mistake,) = error.value.mistakes
+    assert what in mistake.what
+    assert mistake.key.startswith("device[2].serial")

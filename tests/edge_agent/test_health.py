@@ -1,0 +1,154 @@
+"""The local page: true figures, no labels that tell of a room, and no client that can do harm."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from edge_agent.health import LONGEST_REQUEST, Health, HealthServer
+from telemetry import EnvironmentFault
+from tests.documents import ROOT
+from tests.edge_agent.harness import MINUTE, Bench, frame
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+class Page:
+    """The page of an agent that has lived a little."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.unavailable = 0
+        self.is_up = True
+        core = bench.core
+        health = Health(core.report, lambda: core.state.counts, lambda: self.unavailable, lambda: self.is_up)
+        self.server = HealthServer(health, 0)
+
+    async def ask(self, request: bytes) -> bytes:
+        """What comes back over a connection of its own."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+        writer.write(request)
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+        try:
+            return await asyncio.wait_for(reader.read(), 10)
+        except ConnectionError:
+            return b""
+        finally:
+            writer.close()
+
+    async def get(self, path: str) -> tuple[str, str]:
+        """Status line and body."""
+        head, _, body = (await self.ask(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())).partition(b"\r\n\r\n")
+        return head.partition(b"\r\n")[0].decode(), body.decode()
+
+
+@pytest.fixture
+async def page(tmp_path: Path) -> AsyncIterator[Page]:
+    bench = Bench(tmp_path)
+    bench.read("mast", ["temperature", 5], ["wind_speed", 999])
+    bench.read("air", ["carbon_dioxide", 700], ["ozone", 1])
+    bench.read("door", ["people_count", 31])
+    bench.arrive("board", frame("refuse"))
+    bench.until_closed(5 * MINUTE)
+    made = Page(bench)
+    await made.server.start()
+    yield made
+    await made.server.stop()
+    bench.stop()
+
+
+async def test_health(page: Page) -> None:
+    """The balance, and one word: ok, or degraded while the centre or a device is out of reach."""
+    status, body = await page.get("/healthz")
+    assert status == "HTTP/1.1 200 OK"
+    document = json.loads(body)
+    assert (document["status"], document["uplink"], document["received"]) == ("ok", "up", 6)
+    page.is_up = False
+    assert json.loads((await page.get("/healthz"))[1])["status"] == "degraded"
+    page.is_up, page.unavailable = True, 2
+    document = json.loads((await page.get("/healthz"))[1])
+    assert (document["status"], document["devices_unavailable"]) == ("degraded", 2)
+
+
+async def test_metrics_are_true(page: Page) -> None:
+    """Prometheus reads them, and they are the balance."""
+    status, text = await page.get("/metrics")
+    assert status == "HTTP/1.1 200 OK"
+    values = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    balance = page.bench.audit().balance
+    for stage in ("received", "admitted", "duplicate", "summarised", "late", "gap", "withheld"):
+        assert values["bansui_agent_readings_total", stage] == balance[stage]
+    assert values["bansui_agent_rejected_readings_total", "out_of_range"] == 1
+    assert values["bansui_agent_rejected_readings_total", "malformed"] == 1
+    assert values["bansui_agent_open_readings",] == balance["open"]
+    assert values["bansui_agent_waiting_summaries",] == balance["waiting"] == 1
+    assert values["bansui_agent_uplink_up",] == 1
+
+
+async def test_no_label_tells_of_a_room(page: Page) -> None:
+    """Stages and reasons alone: no device, no room, no quantity, under any name."""
+    _, text = await page.get("/metrics")
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            assert set(sample.labels) <= {"stage", "reason"}
+    for word in ("mast", "air", "a-301", "temperature", "carbon_dioxide"):
+        assert word not in text
+
+
+async def test_every_metric_is_documented(page: Page) -> None:
+    """docs/metrics.md has the agent's metrics, their labels, and no others."""
+    _, text = await page.get("/metrics")
+    served = {
+        (sample.name, ", ".join(sample.labels))
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    document = (ROOT / "docs/metrics.md").read_text()
+    documented = set(re.findall(r"^\| `(bansui_agent_\w+)` \| \w+ \| `?([\w, ]*?)`? \|", document, re.MULTILINE))
+    assert documented == served
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", b"404"),
+        (b"GET /healthz/../metrics HTTP/1.1\r\n\r\n", b"404"),
+        (b"POST /healthz HTTP/1.1\r\n\r\n", b"405"),
+        (b"\r\n\r\n", b"405"),
+        (b"\xff\xfe \xfd\r\n\r\n", b"405"),
+    ],
+)
+async def test_other_requests(page: Page, request_bytes: bytes, status: bytes) -> None:
+    """Two paths and one method; the rest is told so."""
+    assert (await page.ask(request_bytes)).split(b" ")[1] == status
+
+
+async def test_a_babbling_client_gets_no_answer(page: Page) -> None:
+    """More than a request may hold, or half of one: nothing comes back, and the page is there for the next."""
+    assert await page.ask(b"GET /" + b"x" * 20 * LONGEST_REQUEST) == b""
+    _, writer = await asyncio.open_connection("127.0.0.1", page.server.port)
+    writer.write(b"GET /hea")
+    writer.close()
+    assert (await page.get("/healthz"))[0].endswith("200 OK")
+
+
+async def test_a_taken_port_is_said(page: Page) -> None:
+    """With the port, and what to do."""
+    second = HealthServer(Health(page.bench.core.report, dict, lambda: 0, lambda: True), page.server.port)
+    with pytest.raises(EnvironmentFault, match=str(page.server.port)) as caught:
+        await second.start()
+    assert "[health] port" in caught.value.fix
+    await second.stop()
