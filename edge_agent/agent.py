@@ -21,7 +21,9 @@ from edge_agent.core import Core, Timing
 from edge_agent.events import Acknowledge, Arrived, Commit, Send, Tick
 from edge_agent.health import Health, HealthServer
 from edge_agent.intake.listener import ListenerIntake
+from edge_agent.intake.polling import Polled
 from edge_agent.intake.serial_line import SerialIntake
+from edge_agent.intake.serial_poll import SerialPollIntake
 from edge_agent.intake.subscriber import BrokerAddress, SubscriberIntake, SubscriberToken
 from edge_agent.intake.tcp_poll import TcpPollIntake
 from edge_agent.reporting import Surroundings
@@ -37,8 +39,10 @@ if TYPE_CHECKING:
     import httpx
 
     from edge_agent.admission import Binding
+    from edge_agent.config import SerialTable
     from edge_agent.config_file import LoadedConfiguration
     from edge_agent.events import Arrival, Effect, Event
+    from edge_agent.intake import DeviceIntake
     from telemetry import Clock
 
 _log = logging.getLogger(__name__)
@@ -230,16 +234,17 @@ class Agent:
             self._failure.set_exception(error)
 
     def _unavailable(self) -> int:
-        return sum(not intake.availability.is_available for _, intake in self._polled)
+        return sum(not each.is_available for _, intake in self._polled for each in intake.availabilities)
 
 
-async def _supervised(intake: SerialIntake | TcpPollIntake) -> None:
+async def _supervised(intake: DeviceIntake) -> None:
     """Keep an intake running whatever its driver raises, so that no vendor's mistake reaches the others."""
     while True:
         try:
             await intake.run()
         except Exception as error:  # noqa: BLE001 - the supervisor's boundary
-            await asyncio.sleep(intake.availability.down(f"its driver fails with {type(error).__name__}"))
+            what = f"its driver fails with {type(error).__name__}"
+            await asyncio.sleep(max(each.down(what) for each in intake.availabilities))
 
 
 def new_epoch() -> str:
@@ -294,17 +299,20 @@ def _device_intakes(
     bindings: Mapping[str, Binding],
     clock: Clock,
     deliver: Callable[[Sequence[Arrival]], None],
-) -> list[tuple[str, SerialIntake | TcpPollIntake]]:
-    """An intake for each device that does not come by MQTT."""
-    intakes: list[tuple[str, SerialIntake | TcpPollIntake]] = []
+) -> list[tuple[str, DeviceIntake]]:
+    """An intake for each device that does not come by MQTT, and one for each line whose devices are asked."""
+    intakes: list[tuple[str, DeviceIntake]] = []
+    shared: dict[str, tuple[SerialTable, list[Polled]]] = {}
     for device in loaded.tables.device:
         driver = bindings[device.id].driver
-        if device.serial is not None:
-            assert isinstance(driver, StreamDriver)
+        if device.serial is not None and isinstance(driver, StreamDriver):
             intakes.append((device.id, SerialIntake(device.id, device.serial, driver, clock, deliver)))
-        elif device.tcp is not None:
+        elif device.mqtt is None:
             assert isinstance(driver, PollDriver)
-            every_ms = device.cadence_s * 1000
-            intake = TcpPollIntake(device.id, device.tcp, driver, every_ms, clock=clock, deliver=deliver)
-            intakes.append((device.id, intake))
+            polled = Polled(device.id, driver, device.cadence_s * 1000, clock=clock, deliver=deliver)
+            if device.serial is not None:
+                shared.setdefault(device.serial.port, (device.serial, []))[1].append(polled)
+            elif device.tcp is not None:
+                intakes.append((device.id, TcpPollIntake(device.tcp, polled, clock)))
+    intakes += [(port, SerialPollIntake(line, polled, clock)) for port, (line, polled) in shared.items()]
     return intakes

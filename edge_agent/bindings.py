@@ -49,8 +49,8 @@ def _binding(device: DeviceTable, room: RoomTable, entry: DriverEntry, loaded: L
     except ConfigurationError as error:
         error.where = f"device {device.id}"
         raise
-    if device.serial is not None and not isinstance(driver, StreamDriver):
-        raise WrongTransport(f"driver {entry.id} reads no serial stream", where=f"device {device.id}")
+    if device.serial is not None and not isinstance(driver, (StreamDriver, PollDriver)):
+        raise WrongTransport(f"driver {entry.id} reads no serial line", where=f"device {device.id}")
     if device.tcp is not None and not isinstance(driver, PollDriver):
         raise WrongTransport(f"driver {entry.id} asks nothing over TCP", where=f"device {device.id}")
     stale_after_s = device.stale_after_s or CADENCES_A_VALUE_STANDS * device.cadence_s

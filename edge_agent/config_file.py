@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from device_drivers.registry import discover
-from edge_agent.config import Configuration
+from edge_agent.config import Configuration, SerialTable
 from telemetry import ConfigurationError
 from telemetry.toml_file import locate, syntax_error_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from device_drivers.registry import DriverEntry
 
 Location = tuple[str | int, ...]
 
@@ -138,8 +140,8 @@ def _cross_checks(document: dict[str, Any]) -> Iterator[tuple[Location, str, str
             yield ("device", index, "driver"), "no driver has this id", _suggest(driver, list(drivers))
         if "mqtt" in device and not {"listener", "subscriber"} & document.keys():
             yield ("device", index, "mqtt"), "needs [listener] or [subscriber]", "add one of the two tables"
-    for table, key in (("mqtt", "topic"), ("serial", "port")):
-        yield from _shared(document, table, key)
+    yield from _shared_topics(document)
+    yield from _shared_lines(document, drivers)
 
 
 def _repeated(document: dict[str, Any], table: str, key: str) -> Iterator[tuple[Location, str, str]]:
@@ -152,16 +154,42 @@ def _repeated(document: dict[str, Any], table: str, key: str) -> Iterator[tuple[
             seen.add(value)
 
 
-def _shared(document: dict[str, Any], table: str, key: str) -> Iterator[tuple[Location, str, str]]:
-    """Two devices on one topic or one line: one of them would never be heard."""
+def _shared_topics(document: dict[str, Any]) -> Iterator[tuple[Location, str, str]]:
+    """Two devices on one topic: one of them would never be heard."""
     seen: set[str] = set()
     for index, device in enumerate(_tables(document, "device")):
-        inner = device.get(table)
-        value = inner.get(key) if isinstance(inner, dict) else None
-        if isinstance(value, str):
-            if value in seen:
-                yield ("device", index, table, key), f"another [[device]] has this {key}", "give each its own"
-            seen.add(value)
+        inner = device.get("mqtt")
+        topic = inner.get("topic") if isinstance(inner, dict) else None
+        if isinstance(topic, str):
+            if topic in seen:
+                yield ("device", index, "mqtt", "topic"), "another [[device]] has this topic", "give each its own"
+            seen.add(topic)
+
+
+def _shared_lines(document: dict[str, Any], drivers: Mapping[str, DriverEntry]) -> Iterator[tuple[Location, str, str]]:
+    """Devices on one serial line: all must wait until they are asked, and at one speed."""
+    first: dict[str, tuple[object, bool]] = {}
+    usual = SerialTable.model_fields["baud"].default
+    for index, device in enumerate(_tables(document, "device")):
+        line = device.get("serial")
+        port = line.get("port") if isinstance(line, dict) else None
+        if not isinstance(line, dict) or not isinstance(port, str):
+            continue
+        entry = drivers.get(str(device.get("driver")))
+        waits = entry is not None and entry.found is not None and entry.found.driver.transport.is_polled
+        if port not in first:
+            first[port] = line.get("baud", usual), waits
+            continue
+        baud, other_waits = first[port]
+        if not (waits and other_waits):
+            what = "another [[device]] has this port, and one of the two sends without being asked"
+            yield ("device", index, "serial", "port"), what, "give each a line of its own"
+        elif line.get("baud", usual) != baud:
+            yield (
+                ("device", index, "serial"),
+                "another [[device]] has this port at another speed",
+                "set one baud for all",
+            )
 
 
 def _tables(document: dict[str, Any], name: str) -> list[dict[str, Any]]:

@@ -11,6 +11,8 @@ from edge_agent.events import Arrival
 from edge_agent.intake.availability import Availability
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from device_drivers.contract import StreamDriver
     from edge_agent.config import SerialTable
     from edge_agent.intake import Deliver
@@ -30,6 +32,11 @@ class SerialIntake:
         self._deliver = deliver
         self._buffer = bytearray()
         self.availability = Availability(device)
+
+    @property
+    def availabilities(self) -> Sequence[Availability]:
+        """Of its one device."""
+        return (self.availability,)
 
     async def run(self) -> None:
         """Read until cancelled."""

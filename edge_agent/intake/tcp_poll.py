@@ -5,105 +5,50 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.events import Arrival
-from edge_agent.intake.availability import Availability
-from telemetry import DeviceFault
+from edge_agent.intake.polling import LONGEST_ANSWER, DeviceSilent, LineLost, Polled, StreamConnection, reason
 
 if TYPE_CHECKING:
-    from device_drivers.contract import PollDriver
+    from collections.abc import Sequence
+
     from edge_agent.config import TcpTable
-    from edge_agent.intake import Deliver
+    from edge_agent.intake.availability import Availability
     from telemetry import Clock
 
 ANSWER_TIMEOUT_S: Final = 5.0
-ROUND_TIMEOUT_S: Final = 30.0
-LONGEST_ANSWER: Final = 4096
-
-
-class DeviceSilent(DeviceFault):
-    """A device that does not answer in time, hangs up, or does not stop talking."""
-
-    code = "device_silent"
-
-
-class TcpConnection:
-    """One connection to a device; each call has its time limit."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def read_until(self, separator: bytes) -> bytes:
-        """The bytes up to and including `separator`. Raises `DeviceSilent`."""
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                return await self._reader.readuntil(separator)
-        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-            raise _silent(error) from None
-
-    async def read_exactly(self, count: int) -> bytes:
-        """That many bytes. Raises `DeviceSilent`."""
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                return await self._reader.readexactly(count)
-        except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
-            raise _silent(error) from None
-
-    async def write(self, data: bytes) -> None:
-        """Send all of `data`. Raises `DeviceSilent`."""
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                self._writer.write(data)
-                await self._writer.drain()
-        except (TimeoutError, OSError) as error:
-            raise _silent(error) from None
 
 
 class TcpPollIntake:
-    """Asks one device every cadence of the agent's time."""
+    """Asks one device whenever it is due."""
 
-    def __init__(
-        self, device: str, address: TcpTable, driver: PollDriver, every_ms: int, *, clock: Clock, deliver: Deliver
-    ) -> None:
-        self._device = device
+    def __init__(self, address: TcpTable, polled: Polled, clock: Clock) -> None:
         self._address = address
-        self._driver = driver
-        self._every_ms = every_ms
+        self._polled = polled
         self._clock = clock
-        self._deliver = deliver
-        self.availability = Availability(device)
+
+    @property
+    def availabilities(self) -> Sequence[Availability]:
+        """Of its one device."""
+        return (self._polled.availability,)
 
     async def run(self) -> None:
         """Ask until cancelled."""
         while True:
-            due_ms = (self._clock.now() // self._every_ms + 1) * self._every_ms
-            await asyncio.sleep(self._clock.until(due_ms))
+            await asyncio.sleep(self._clock.until(self._polled.next_due_ms()))
             try:
-                async with asyncio.timeout(ROUND_TIMEOUT_S):
-                    arrivals = await self._ask()
-            except (DeviceFault, TimeoutError) as error:
-                await asyncio.sleep(self.availability.down(str(error) or "no answer in time"))
-                continue
-            self.availability.up()
-            self._deliver(arrivals)
+                wait_s = await self._ask()
+            except DeviceSilent as error:
+                wait_s = self._polled.availability.down(str(error))
+            await asyncio.sleep(wait_s)
 
-    async def _ask(self) -> list[Arrival]:
+    async def _ask(self) -> float:
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 reader, writer = await asyncio.open_connection(
                     self._address.host, self._address.port, limit=LONGEST_ANSWER
                 )
         except (TimeoutError, OSError) as error:
-            raise _silent(error) from None
+            raise LineLost(reason(error)) from None
         try:
-            connection = TcpConnection(reader, writer)
-            return [
-                Arrival(frame, self._clock.now(), device=self._device) async for frame in self._driver.poll(connection)
-            ]
+            return await self._polled.ask(StreamConnection(reader, writer, ANSWER_TIMEOUT_S))
         finally:
             writer.close()
-
-
-def _silent(error: Exception) -> DeviceSilent:
-    strerror = getattr(error, "strerror", None)
-    return DeviceSilent(strerror or type(error).__name__)

@@ -1,0 +1,105 @@
+"""What all intakes that ask have in common: one round of one device, and a line with a time limit on each call."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.events import Arrival
+from edge_agent.intake.availability import Availability
+from telemetry import DeviceFault
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import TypeVar
+
+    from device_drivers.contract import Connection, PollDriver
+    from edge_agent.intake import Deliver
+    from telemetry import Clock
+
+    T = TypeVar("T")
+
+ROUND_TIMEOUT_S: Final = 30.0
+LONGEST_ANSWER: Final = 4096
+
+
+class DeviceSilent(DeviceFault):
+    """A device that does not answer in time, or does not stop talking."""
+
+    code = "device_silent"
+
+
+class LineLost(DeviceSilent):
+    """The line itself is gone: the device hung up, the adapter was pulled out."""
+
+    code = "line_lost"
+
+
+class StreamConnection:
+    """A line to a device over a pair of streams."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout_s: float) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._timeout_s = timeout_s
+
+    async def read_until(self, separator: bytes) -> bytes:
+        """The bytes up to and including `separator`. Raises `DeviceSilent`."""
+        return await self._within(self._reader.readuntil(separator))
+
+    async def read_exactly(self, count: int) -> bytes:
+        """That many bytes. Raises `DeviceSilent`."""
+        return await self._within(self._reader.readexactly(count))
+
+    async def write(self, data: bytes) -> None:
+        """Send all of `data`. Raises `DeviceSilent`."""
+        self._writer.write(data)
+        await self._within(self._writer.drain())
+
+    async def _within(self, call: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await call
+        except (TimeoutError, asyncio.LimitOverrunError) as error:
+            raise DeviceSilent(reason(error)) from None
+        except (OSError, asyncio.IncompleteReadError) as error:
+            raise LineLost(reason(error)) from None
+
+
+class Polled:
+    """One device that is asked every cadence of the agent's time."""
+
+    def __init__(self, device: str, driver: PollDriver, every_ms: int, *, clock: Clock, deliver: Deliver) -> None:
+        self._device = device
+        self._driver = driver
+        self._every_ms = every_ms
+        self._clock = clock
+        self._deliver = deliver
+        self.availability = Availability(device)
+
+    def next_due_ms(self) -> int:
+        """The next moment at which it is to be asked: always the same within its cadence."""
+        return (self._clock.now() // self._every_ms + 1) * self._every_ms
+
+    async def ask(self, connection: Connection) -> float:
+        """Ask for everything and hand it on; returns the seconds to leave the device alone. Raises `LineLost`."""
+        try:
+            async with asyncio.timeout(ROUND_TIMEOUT_S):
+                arrivals = [
+                    Arrival(frame, self._clock.now(), device=self._device)
+                    async for frame in self._driver.poll(connection)
+                ]
+        except LineLost:
+            raise
+        except (DeviceFault, TimeoutError) as error:
+            return self.availability.down(str(error) or "no answer in time")
+        except Exception as error:  # noqa: BLE001 - the boundary that keeps a vendor's mistake from the line's others
+            return self.availability.down(f"its driver fails with {type(error).__name__}")
+        self.availability.up()
+        self._deliver(arrivals)
+        return 0.0
+
+
+def reason(error: Exception) -> str:
+    """An error of the system in few words, without what was on the line."""
+    return getattr(error, "strerror", None) or type(error).__name__
