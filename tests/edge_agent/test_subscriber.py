@@ -1,0 +1,182 @@
+"""Intake from a real Mosquitto: nothing is acknowledged before the commit, and nothing the broker holds is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from typing import TYPE_CHECKING, Final
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge_agent.transactions import Kind, Transaction
+from tests.edge_agent.harness import MONDAY_9
+from tests.edge_agent.running import SENSOR, configure, running, watched
+from tests.support.mosquitto import Mosquitto
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.mosquitto
+_SUBSCRIBER: Final = """
+[subscriber]
+host = "127.0.0.1"
+port = {port}
+client_id = "bansui-edge-1"
+topics = ["zigbee2mqtt/#"]
+"""
+
+
+class Publisher:
+    """Publishes at QoS 1 and knows what the broker has taken."""
+
+    def __init__(self, port: int) -> None:
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+
+    def publish(self, *values: int, retain: bool = False, last_seen: int | None = None) -> None:
+        for value in values:
+            message = {"co2": value} | ({} if last_seen is None else {"last_seen": last_seen})
+            info = self._client.publish("zigbee2mqtt/co2", json.dumps(message), qos=1, retain=retain)
+            info.wait_for_publish(10)
+
+    def stop(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture
+def publisher(mosquitto: Mosquitto) -> Iterator[Publisher]:
+    made = Publisher(mosquitto.port)
+    yield made
+    made.stop()
+
+
+def subscribing(folder: Path, port: int) -> Path:
+    return configure(folder, _SUBSCRIBER.format(port=port), SENSOR)
+
+
+def is_subscribed(broker: Mosquitto) -> bool:
+    return "bansui-edge-1" in broker.log
+
+
+async def test_what_was_not_committed_comes_again(tmp_path: Path, mosquitto: Mosquitto, publisher: Publisher) -> None:
+    """An agent that is gone before its commit has acknowledged nothing: the broker gives it all to the next."""
+    gate = threading.Event()
+
+    def before(transaction: Transaction) -> None:
+        if transaction.kind is Kind.JOURNAL:
+            gate.wait(20)
+            raise RuntimeError("gone")
+
+    path = subscribing(tmp_path / "agent", mosquitto.port)
+    async with running(path, watched(before)) as agent:
+        await until(lambda: is_subscribed(mosquitto))
+        await until(lambda: agent.agent._subscriber is not None and agent.agent._subscriber._greeted)
+        await asyncio.to_thread(publisher.publish, *range(600, 620))
+        await until(lambda: agent.agent.core.pending > 0)
+        gate.set()
+        with pytest.raises(RuntimeError, match="gone"):
+            await asyncio.wait_for(asyncio.shield(agent.task), 10)
+    async with running(path) as agent:
+        await until(lambda: agent.balance["admitted"] == 20)
+        await agent.stop()
+        found = agent.audit()
+    assert found.faults == []
+    assert (found.balance["received"], found.balance["duplicate"]) == (20, 0)
+
+
+async def test_what_was_committed_and_not_acknowledged_counts_once(
+    tmp_path: Path, mosquitto: Mosquitto, publisher: Publisher
+) -> None:
+    """An agent that ends between commit and PUBACK gets the messages again, knows them, and counts them once."""
+    path = subscribing(tmp_path / "agent", mosquitto.port)
+    async with running(path) as agent:
+        agent.agent._acknowledge = lambda _effect: None
+        await until(lambda: agent.agent._subscriber is not None and agent.agent._subscriber._greeted)
+        await asyncio.to_thread(publisher.publish, *range(600, 620))
+        await until(lambda: agent.balance["admitted"] == 20)
+    async with running(path) as agent:
+        await until(lambda: agent.balance["duplicate"] == 20)
+        await asyncio.to_thread(publisher.publish, 700)
+        await until(lambda: agent.balance["admitted"] == 21)
+        await agent.stop()
+        assert agent.audit().faults == []
+    async with running(path) as agent:
+        await until(lambda: agent.agent._subscriber is not None and agent.agent._subscriber._greeted)
+        await asyncio.to_thread(publisher.publish, 701)
+        await until(lambda: agent.balance["admitted"] == 22)
+        assert agent.balance["duplicate"] == 20, "what was acknowledged came again"
+        await agent.stop()
+
+
+async def test_what_the_broker_kept_is_not_fresh(tmp_path: Path, mosquitto: Mosquitto, publisher: Publisher) -> None:
+    """A retained message without a time of its own is refused; with one it is what it says."""
+    await asyncio.to_thread(publisher.publish, 600, retain=True)
+    path = subscribing(tmp_path / "agent", mosquitto.port)
+    async with running(path) as agent:
+        await until(lambda: agent.balance["rejected"] == 1)
+        await asyncio.to_thread(publisher.publish, 601)
+        await until(lambda: agent.balance["admitted"] == 1)
+        await agent.stop()
+        assert agent.audit().rejected == {"retained": 1}
+    await asyncio.to_thread(publisher.publish, 602, retain=True, last_seen=MONDAY_9)
+    async with running(path) as agent:
+        await until(lambda: agent.balance["admitted"] == 2)
+        await agent.stop()
+
+
+async def test_a_broker_that_restarts(
+    tmp_path: Path, mosquitto: Mosquitto, publisher: Publisher, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Said once down and once up; the subscription stands again and messages go on."""
+    caplog.set_level("INFO", "edge_agent.intake.availability")
+    async with running(subscribing(tmp_path / "agent", mosquitto.port)) as agent:
+        await until(lambda: agent.agent._subscriber is not None and agent.agent._subscriber._greeted)
+        await asyncio.to_thread(publisher.publish, 600)
+        await until(lambda: agent.balance["admitted"] == 1)
+        await asyncio.to_thread(mosquitto.stop)
+        await until(lambda: "unavailable" in caplog.text)
+        await asyncio.to_thread(mosquitto.start)
+        await until(lambda: "is back" in caplog.text, timeout=20)
+        second = Publisher(mosquitto.port)
+        try:
+            await asyncio.to_thread(second.publish, 601)
+            await until(lambda: agent.balance["admitted"] >= 2)
+        finally:
+            second.stop()
+        await agent.stop()
+        assert agent.audit().faults == []
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+async def test_a_broker_that_is_not_there_yet(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The agent waits for it, and does not end."""
+    broker = Mosquitto(tmp_path / "mosquitto")
+    broker.stop()
+    try:
+        async with running(subscribing(tmp_path / "agent", broker.port)) as agent:
+            await until(lambda: "unavailable" in caplog.text)
+            await asyncio.to_thread(broker.start)
+            await until(lambda: agent.agent._subscriber is not None and agent.agent._subscriber._greeted, timeout=20)
+            await agent.stop()
+    finally:
+        broker.stop()
+
+
+async def test_a_wrong_password_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The broker's refusal, in its words, and nothing of the password."""
+    broker = Mosquitto(tmp_path / "mosquitto", "allow_anonymous false\n")
+    table = _SUBSCRIBER.format(port=broker.port) + 'username = "bansui"\npassword_file = "password"\n'
+    try:
+        async with running(configure(tmp_path / "agent", table, SENSOR)) as agent:
+            await until(lambda: "the broker refuses the connection" in caplog.text)
+            await agent.stop()
+    finally:
+        broker.stop()
+    assert "secret" not in caplog.text
