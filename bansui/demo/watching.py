@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -118,14 +119,13 @@ class Watcher:
 
 def _rooms(told: Sequence[dict[str, Any]]) -> dict[str, bool]:
     """Whether each room is fresh, as its page judges it: by the newest of each of its main quantities."""
-    newest: dict[tuple[str, str], dict[str, Any]] = {}
+    newest: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     for value in told:
-        key = (value["room"], value["quantity"])
-        if key not in newest or value["age_ms"] < newest[key]["age_ms"]:
-            newest[key] = value
-    rooms: dict[str, bool] = {}
-    for is_main in (True, False):
-        for (room, quantity), value in newest.items():
-            if (quantity in MAIN) == is_main and (is_main or room not in rooms):
-                rooms[room] = rooms.get(room, True) and value["freshness"] == Freshness.FRESH
+        known = newest[value["room"]].get(value["quantity"])
+        if known is None or value["age_ms"] < known["age_ms"]:
+            newest[value["room"]][value["quantity"]] = value
+    rooms = {}
+    for room, values in newest.items():
+        judged = [value for quantity, value in values.items() if quantity in MAIN] or list(values.values())
+        rooms[room] = all(value["freshness"] == Freshness.FRESH for value in judged)
     return rooms
