@@ -19,7 +19,7 @@ _BEGIN: Final = "<!-- figures: written by `make bench` -->"
 _END: Final = "<!-- end of figures -->"
 _BAR: Final = 22
 _WIDTH: Final = 760
-_STYLE: Final = 'font-family="sans-serif" font-size="13" role="img" aria-label="Messages a second, ours and peers\''"'
+_STYLE: Final = 'font-family="sans-serif" font-size="13" role="img" aria-label="Messages a second"'
 _LEFT: Final = 300
 
 
