@@ -1,0 +1,1 @@
+"""Devices that describe themselves as Home Assistant's MQTT discovery asks."""
