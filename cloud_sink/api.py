@@ -97,7 +97,7 @@ class Api:
         return [SeriesAnswer.of(summary) for summary in await self._latest(school, room)]
 
     async def latest(self, school: School, room: Room | None = None) -> list[ValueAnswer]:
-        """The last window of every channel, with its age and freshness."""
+        """The last window of every channel, with its age and freshness (see the answer's description)."""
         now_ms = self._centre.clock.now()
         return [ValueAnswer.at(summary, now_ms) for summary in await self._latest(school, room)]
 

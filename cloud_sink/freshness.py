@@ -1,4 +1,9 @@
-"""How much a number is still worth: its age, measured in its own windows; and what the air needs."""
+"""How much a number is still worth: its age, measured in its own windows; and what the air needs.
+
+A number is fresh until 2 windows and 15 minutes after its own window's end, late until 10 windows and 15 minutes,
+then stale. The 15 minutes are what a healthy agent may take to tell: it waits for late readings (2 minutes) and for
+its next batch (1 minute), and tries again when the line is bad; without them a one-minute window never were fresh.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +17,11 @@ if TYPE_CHECKING:
 
 FRESH_WINDOWS: Final = 2
 LATE_WINDOWS: Final = 10
+GRACE_MS: Final = 15 * 60 * 1000
 AIR_QUANTITY: Final = "carbon_dioxide"
 AIR_WATCH_PPM: Final = 800
 AIR_ACT_PPM: Final = 1000
-"""GB/T 17226-2017: the limit of CO2 in classrooms, 0.10 %."""
+"""The pages ask for air above it. It is the number of GB/T 17226-2017, whose daily mean `limits` judges."""
 
 
 class Freshness(enum.StrEnum):
@@ -28,8 +34,9 @@ class Freshness(enum.StrEnum):
 
 
 class Air(enum.StrEnum):
-    """What the CO2 of a room says, from calm to act."""
+    """What the CO2 of a room says, from calm to act; unknown when it is old, none where nothing measures it."""
 
+    NONE = "none"
     GOOD = "good"
     WATCH = "watch"
     ACT = "act"
@@ -40,13 +47,27 @@ _ORDER: Final = tuple(Freshness)
 
 
 def freshness(summary: Summary | None, now_ms: int) -> Freshness:
-    """Fresh below 2 windows after its end, late below 10, then stale; never when there is none."""
+    """The state of a window that is told; never when there is none."""
     if summary is None:
         return Freshness.NEVER
-    age_ms, window_ms = now_ms - summary.end_ms, summary.series.window_s * 1000
-    if age_ms < FRESH_WINDOWS * window_ms:
+    return aged(now_ms, fresh_until(summary), late_until(summary))
+
+
+def fresh_until(summary: Summary) -> int:
+    """The first moment at which a window is not fresh any more."""
+    return summary.end_ms + FRESH_WINDOWS * summary.series.window_s * 1000 + GRACE_MS
+
+
+def late_until(summary: Summary) -> int:
+    """The first moment at which a window is stale."""
+    return summary.end_ms + LATE_WINDOWS * summary.series.window_s * 1000 + GRACE_MS
+
+
+def aged(now_ms: int, fresh_until_ms: int, late_until_ms: int) -> Freshness:
+    """The state of what is fresh, then late, up to two moments."""
+    if now_ms < fresh_until_ms:
         return Freshness.FRESH
-    return Freshness.LATE if age_ms < LATE_WINDOWS * window_ms else Freshness.STALE
+    return Freshness.LATE if now_ms < late_until_ms else Freshness.STALE
 
 
 def worst(states: Iterable[Freshness]) -> Freshness:
@@ -56,7 +77,9 @@ def worst(states: Iterable[Freshness]) -> Freshness:
 
 def air(co2: Summary | None, now_ms: int) -> Air:
     """What a room's CO2 asks for; unknown when it is not fresh or late."""
-    if co2 is None or "mean" not in co2.fields or freshness(co2, now_ms) not in (Freshness.FRESH, Freshness.LATE):
+    if co2 is None:
+        return Air.NONE
+    if "mean" not in co2.fields or freshness(co2, now_ms) not in (Freshness.FRESH, Freshness.LATE):
         return Air.UNKNOWN
     if co2.fields["mean"] > AIR_ACT_PPM:
         return Air.ACT

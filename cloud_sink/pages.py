@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from cloud_sink.charts import charts
 from cloud_sink.freshness import AIR_ACT_PPM, AIR_QUANTITY
 from cloud_sink.store import Selection
-from cloud_sink.text import COOKIE, LANGUAGES, Text, negotiate
+from cloud_sink.text import COOKIE, LANGUAGES, Text, known, negotiate
 from cloud_sink.views import MAIN, AgentView, Viewer
 from cloud_sink.wording import Wording
 
@@ -137,7 +137,7 @@ class Pages:
             wording.day_span(day)
         except (ValueError, OverflowError):
             day = wording.today
-        return _Reader(request.url.path, asked if asked in LANGUAGES else None, text, wording, day)
+        return _Reader(request.url.path, known(asked), text, wording, day)
 
     async def _viewer(self, reader: _Reader, school: str | None = None) -> Viewer:
         from_ms = reader.wording.now_ms - _SINCE_MS

@@ -43,11 +43,17 @@ class Text:
         return self(f"{key}.{'one' if number == 1 else 'other'}", n=number, **values)
 
 
+def known(tag: str | None) -> str | None:
+    """The supported language that a tag means: `zh`, `zh-Hans` and `zh-CN` are all Chinese."""
+    primary = (tag or "").lower().split("-")[0]
+    return next((language for language in LANGUAGES if language[:2] == primary), None)
+
+
 def negotiate(asked: str | None, remembered: str | None, accepted: str | None) -> str:
     """The language to answer in: asked for in the address, remembered, preferred by the browser, else Chinese."""
     for choice in (asked, remembered):
-        if choice in LANGUAGES:
-            return str(choice)
+        if language := known(choice):
+            return language
     return _preferred(accepted or "") or LANGUAGES[0]
 
 
@@ -60,7 +66,7 @@ def _preferred(accepted: str) -> str | None:
             quality = float(parameters.strip().removeprefix("q=") or 1)
         except ValueError:
             continue
-        for language in LANGUAGES:
-            if tag.lower().split("-")[0] == language[:2] and quality > best_quality:
-                best, best_quality = language, quality
+        language = known(tag)
+        if language is not None and quality > best_quality:
+            best, best_quality = language, quality
     return best

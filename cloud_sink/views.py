@@ -23,7 +23,7 @@ SHAPES: Final[Mapping[Freshness, str]] = {
     Freshness.STALE: "○",
     Freshness.NEVER: "✕",
 }
-_BADNESS: Final[Mapping[Air, int]] = {Air.ACT: 3, Air.WATCH: 2, Air.UNKNOWN: 1, Air.GOOD: 0}
+_BADNESS: Final[Mapping[Air, int]] = {Air.ACT: 3, Air.WATCH: 2, Air.UNKNOWN: 1, Air.GOOD: 0, Air.NONE: 0}
 _FRESHNESS_ORDER: Final = tuple(Freshness)
 
 
@@ -171,7 +171,7 @@ class Viewer:
             freshness=state,
             word=self._text(f"state.{state}"),
             air=judged,
-            air_word=self._text("air.none" if judged is Air.UNKNOWN else f"air.{judged}"),
+            air_word="" if judged is Air.NONE else self._text(f"air.{judged}"),
             since_ms=since_ms,
             since="" if since_ms is None else self._wording.time(since_ms),
             told=told,
@@ -251,9 +251,10 @@ class Viewer:
         if act:
             named = ", ".join(room.name for room in act[:3]) + (" …" if len(act) > 3 else "")
             return self._text.count("air.need", len(act), rooms=named, time=act[0].since)
-        unknown = sum(room.air is Air.UNKNOWN for room in rooms)
-        if unknown == len(rooms):
-            return self._text("air.unknown")
+        measured = [room for room in rooms if room.air is not Air.NONE]
+        unknown = sum(room.air is Air.UNKNOWN for room in measured)
+        if unknown == len(measured):
+            return self._text("air.unknown.all") if measured else ""
         return self._text.count("air.unknown.some", unknown) if unknown else self._text("air.well")
 
     def _alarms(self, latest: Iterable[Summary], school: str, names: Mapping[str, str]) -> list[str]:

@@ -65,11 +65,11 @@ def test_latest_tells_each_value_with_window_age_and_freshness(tmp_path: Path) -
     with running_centre(tmp_path, clock) as centre:
         centre.write(summary())
         states = []
-        for windows in (0, 2, 10):
+        for windows in (0, 3, 11):
             clock.now_ms = NOON_MS + QUARTER_MS + windows * QUARTER_MS
             (value,) = get(centre, "latest", school="cn-002", room="a-301").json()
             states.append((value["freshness"], value["age_ms"]))
-        assert states == [("fresh", 0), ("late", 2 * QUARTER_MS), ("stale", 10 * QUARTER_MS)]
+        assert states == [("fresh", 0), ("late", 3 * QUARTER_MS), ("stale", 11 * QUARTER_MS)]
         assert (value["value"], value["unit"], value["field"]) == (850.0, "ppm", "mean")
         assert (value["start_ms"], value["window_s"], value["n"]) == (NOON_MS, 900, 15)
         assert get(centre, "latest", school="cn-002", room="a-302").json() == []

@@ -58,12 +58,22 @@ def test_a_span_without_steps_or_with_too_many_is_refused(to_ms: int) -> None:
 
 @pytest.mark.parametrize(
     ("windows", "state"),
-    [(0, Freshness.FRESH), (2, Freshness.LATE), (9.99, Freshness.LATE), (10, Freshness.STALE)],
+    [
+        (0, Freshness.FRESH),
+        (2.24, Freshness.FRESH),
+        (2.25, Freshness.LATE),
+        (10.24, Freshness.LATE),
+        (10.25, Freshness.STALE),
+    ],
 )
-def test_freshness_counts_from_the_end_of_the_window_in_windows(windows: float, state: Freshness) -> None:
+def test_freshness_counts_from_the_end_of_the_window_in_windows_with_a_quarter_of_an_hour_of_grace(
+    windows: float, state: Freshness
+) -> None:
     hour = summary(window_s=3600)
     assert freshness(hour, hour.end_ms + int(windows * HOUR_MS)) is state
-    assert freshness(hour, hour.end_ms + 2 * HOUR_MS - 1) is Freshness.FRESH
+    minute = summary(window_s=60)
+    assert freshness(minute, minute.end_ms + 16 * 60_000) is Freshness.FRESH
+    assert freshness(minute, minute.end_ms + 25 * 60_000) is Freshness.STALE
 
 
 def test_what_never_was_is_the_worst() -> None:
@@ -77,9 +87,9 @@ def test_air_is_judged_by_the_limit_of_the_standard(mean: int, needs: Air) -> No
     assert air(summary(fields={"mean": mean}), NOON_MS + QUARTER_MS) is needs
 
 
-def test_stale_air_is_not_judged() -> None:
-    assert air(summary(fields={"mean": 2000}), NOON_MS + 11 * QUARTER_MS) is Air.UNKNOWN
-    assert air(None, NOON_MS) is Air.UNKNOWN
+def test_stale_air_is_not_judged_and_a_room_without_a_sensor_has_none() -> None:
+    assert air(summary(fields={"mean": 2000}), NOON_MS + 12 * QUARTER_MS) is Air.UNKNOWN
+    assert air(None, NOON_MS) is Air.NONE
 
 
 def test_the_last_window_stays_when_an_older_one_comes_later_and_gives_way_to_its_revision() -> None:

@@ -57,6 +57,8 @@ def test_every_state_of_the_vocabulary_has_a_word() -> None:
         (None, "en", "zh-CN", "en"),
         ("zh-CN", "en", "en", "zh-CN"),
         ("xx", "yy", "en", "en"),
+        ("zh", "en", "en", "zh-CN"),
+        ("zh-Hans", None, "en", "zh-CN"),
     ],
 )
 def test_the_language_is_the_one_asked_for_then_remembered_then_preferred(
