@@ -20,7 +20,7 @@ _LEAD_MS: Final = 3000
 _PATIENCE_S: Final = 1.7
 """Real time that windows wait for what is late: devices find a restarted agent in it, and rooms still are fresh."""
 _HURRIED_S: Final = 100
-_PATIENCE_OF_A_HURRIED_DAY_S: Final = 6.0
+_PATIENCE_OF_A_HURRIED_DAY_S: Final = 8.0
 """In a shorter day rooms are never fresh for long, but a busy machine must not make readings too late to count."""
 _HOUR_MS: Final = 3_600_000
 
