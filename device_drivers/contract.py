@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 CONTRACT_VERSION: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One whole message of a device, not yet understood."""
 
     payload: bytes
@@ -45,8 +44,7 @@ class Measurement(NamedTuple):
     """When the device says it measured this; None when it does not say."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """What a frame held: measurements, and the names of fields that are not declared and were dropped."""
 
     measurements: tuple[Measurement, ...]

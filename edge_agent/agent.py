@@ -17,7 +17,7 @@ from broker.listener import Listener
 from broker.publications import AckToken
 from device_drivers.contract import PollDriver, StreamDriver
 from edge_agent.bindings import bind
-from edge_agent.core import Core, Timing
+from edge_agent.core import Core
 from edge_agent.events import Acknowledge, Arrived, Commit, Send, Tick
 from edge_agent.health import Health, HealthServer
 from edge_agent.intake.listener import ListenerIntake
@@ -29,6 +29,7 @@ from edge_agent.intake.tcp_poll import TcpPollIntake
 from edge_agent.reporting import Surroundings
 from edge_agent.state import State
 from edge_agent.store import Store, StoreThread
+from edge_agent.timing import Timing
 from edge_agent.uplink import Uplink
 from telemetry import EnvironmentFault
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edge_agent.events import Tally
+from edge_agent.counts import Tally
 from edge_agent.transactions import NewSummary
 from edge_agent.windows import aggregate
 from telemetry import Series, Summary, encode, encode_series

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.events import CountKey, Send
+from edge_agent.counts import CountKey
+from edge_agent.events import Send
 from edge_agent.transactions import BatchKind, Kind, SealOrder, Transaction
 from telemetry.uplink_contract import GENESIS, REPORT_PATH, WRITE_PATH, BatchId
 
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from edge_agent.core import Timing
     from edge_agent.state import State
+    from edge_agent.timing import Timing
     from edge_agent.transactions import SealedBatch
     from telemetry.uplink_contract import AgentReport
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from device_drivers.contract import Frame
     from edge_agent.transactions import SealedBatch, Transaction
     from telemetry.uplink_contract import BatchId
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """By which a message that comes a second time is known: its session and packet id at QoS 1."""
 
     session: str
@@ -21,8 +21,7 @@ class Delivery:
     duplicate: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """One frame as an intake took it in."""
 
     frame: Frame
@@ -113,28 +112,3 @@ class Send:
 
 
 Effect: TypeAlias = Commit | Acknowledge | Send
-
-
-class CountKey(NamedTuple):
-    """What a counter counts: a stage of the balance, for which device, and why."""
-
-    stage: str
-    device: str = ""
-    reason: str = ""
-
-
-Counts: TypeAlias = Mapping[CountKey, int]
-"""How much each counter rises; in readings, where a frame that gave none counts as one."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts that are being gathered."""
-
-    counts: dict[CountKey, int] = field(default_factory=dict)
-
-    def add(self, stage: str, number: int = 1, *, device: str = "", reason: str = "") -> None:
-        """Raise one counter."""
-        if number:
-            key = CountKey(stage, device, reason)
-            self.counts[key] = self.counts.get(key, 0) + number

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-    from edge_agent.events import CountKey
+    from edge_agent.counts import CountKey
     from telemetry.uplink_contract import AgentReport
 
 LONGEST_REQUEST: Final = 8192

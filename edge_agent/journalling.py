@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edge_agent.closing import summary_line
-from edge_agent.events import Tally
+from edge_agent.counts import Tally
 from edge_agent.state import stamp_of_event
 from edge_agent.transactions import NO_WINDOW, Kind, NewSummary, QuarantineEntry, Receipt, Transaction
 from edge_agent.windows import Held, Window
@@ -40,18 +40,20 @@ class _Draft:
     def take(self, arrival: Arrival) -> None:
         """Admit one frame and sort its readings."""
         admitted = self.admission.admit(arrival)
-        self.tally.add("received", admitted.received, device=admitted.device)
+        device, readings, count = admitted.device, admitted.readings, self.tally.add
+        received = admitted.received
+        count("received", received, device)
         if self._is_second_copy(arrival, admitted):
-            self.tally.add("duplicate", admitted.received, device=admitted.device)
+            count("duplicate", received, device)
             return
-        self.tally.add("dropped", admitted.dropped, device=admitted.device)
+        count("dropped", admitted.dropped, device)
         for reason, number in admitted.rejected.items():
-            self.tally.add("rejected", number, device=admitted.device, reason=reason)
-        self.tally.add("admitted", len(admitted.readings), device=admitted.device)
+            count("rejected", number, device, reason)
         if admitted.quarantine is not None:
             self.quarantine.append(admitted.quarantine)
-        if admitted.readings:
-            self._sort(admitted.readings, self.admission.bindings[admitted.device])
+        if readings:
+            count("admitted", len(readings), device)
+            self._sort(readings, self.admission.bindings[device])
 
     def _is_second_copy(self, arrival: Arrival, admitted: Admitted) -> bool:
         delivery = arrival.delivery
@@ -64,24 +66,30 @@ class _Draft:
         return delivery.duplicate and known == digest
 
     def _sort(self, readings: Iterable[Reading], binding: Binding) -> None:
-        """Readings of one frame; most share their moment, so each kind of window is looked up once."""
-        found: dict[tuple[Span, int], tuple[int, int]] = {}
+        """Readings of one frame; most share their moment, so each kind of window is looked up once a moment."""
+        rules, timetable, closed_ms = binding.rules, self.state.timetable, self.state.closed_until_ms
+        found: dict[Span, tuple[int, int]] = {}
+        moment_ms = -1
         for reading in readings:
-            rule = binding.rules[reading.quantity]
+            rule = rules[reading.quantity]
             if rule.is_withheld:
-                self.tally.add("withheld", device=reading.device, reason=str(rule.privacy_class))
-            elif rule.is_event:
+                self.tally.add("withheld", 1, binding.device, str(rule.privacy_class))
+                continue
+            if rule.is_event:
                 self._tell(reading, binding)
+                continue
+            event_ms = reading.event_ms
+            if event_ms != moment_ms:
+                found.clear()
+                moment_ms = event_ms
+            window = found.get(rule.span)
+            if window is None:
+                window = found[rule.span] = rule.window_at(event_ms, timetable)
+            if window[0] + window[1] * 1000 <= closed_ms:
+                self.tally.add("late", 1, binding.device)
             else:
-                key = (rule.span, reading.event_ms)
-                window = found.get(key)
-                if window is None:
-                    window = found[key] = rule.window_at(reading.event_ms, self.state.timetable)
-                if window[0] + window[1] * 1000 <= self.state.closed_until_ms:
-                    self.tally.add("late", device=reading.device)
-                else:
-                    self.readings.append(reading)
-                    self.windows.append(window)
+                self.readings.append(reading)
+                self.windows.append(window)
 
     def _tell(self, reading: Reading, binding: Binding) -> None:
         """A safety state is told when it changes, and the first time it is known."""

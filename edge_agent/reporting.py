@@ -10,7 +10,7 @@ from telemetry.uplink_contract import AgentReport
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from edge_agent.events import CountKey
+    from edge_agent.counts import CountKey
     from edge_agent.state import State
 
 BYTES_A_SUMMARY: Final = 200

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edge_agent.admission import Binding
-    from edge_agent.events import CountKey
+    from edge_agent.counts import CountKey
     from edge_agent.timetable import Timetable
     from edge_agent.transactions import Receipt, SealedBatch
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edge_agent.events import Counts
+    from edge_agent.counts import Counts
     from telemetry import Reading
 
 
@@ -45,8 +45,7 @@ class NewSummary:
     line: str
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """The trace of a message that will be acknowledged: by it a second copy is known."""
 
     session: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from edge_agent.events import CountKey
+from edge_agent.counts import CountKey
 from edge_agent.state import MOST_RECEIPTS
 from edge_agent.store.engine import row
 from telemetry import Reading, TimeSource

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from device_drivers.contract import Decoded, Frame, FrameRefused, Measurement
 from edge_agent.admission import Admission, Binding, ClockTolerance
-from edge_agent.core import Core, Timing
+from edge_agent.core import Core
 from edge_agent.events import (
     Acknowledge,
     Arrival,
@@ -33,6 +33,7 @@ from edge_agent.state import State
 from edge_agent.store import Store
 from edge_agent.store.audit import Audit, audit
 from edge_agent.timetable import Timetable
+from edge_agent.timing import Timing
 from edge_agent.windows import Cadence
 from telemetry import ManualClock, Placement, quantity
 from telemetry.uplink_contract import BatchId, unseal

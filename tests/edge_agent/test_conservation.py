@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from edge_agent.core import Timing
 from edge_agent.events import Arrival, Arrived, Delivery, Undelivered
+from edge_agent.timing import Timing
 from telemetry.uplink_contract import REPORT_PATH
 from tests.edge_agent.harness import DAY, HOUR, MINUTE, SECOND, Bench, delivered, forked, frame, lines_of, refused
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from device_drivers.contract import Decoded, Frame, FrameRefused
-from edge_agent.core import MOST_FRAMES, Timing
+from edge_agent.core import MOST_FRAMES
 from edge_agent.delivery import LONGEST_WAIT_S, MOST_UNACKNOWLEDGED
 from edge_agent.events import Arrival, Arrived, Committed, Delivered, Delivery, Tick, Undelivered
+from edge_agent.timing import Timing
 from edge_agent.transactions import Kind
 from telemetry.uplink_contract import REPORT_PATH, WRITE_PATH, AgentReport, BatchId, unseal
 from tests.edge_agent.harness import (

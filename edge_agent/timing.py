@@ -1,0 +1,21 @@
+"""How long the core waits for what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long the core waits for what."""
+
+    group_commit_s: float = 0.1
+    checkpoint_s: float = 60
+    checkpoint_readings: int = 500_000
+    """Readings after which a checkpoint is due whatever the time: about 16 MiB of journal."""
+    lateness_ms: int = 120_000
+    close_every_s: float = 0.2
+    batch_every_s: float = 60
+    report_every_s: float = 300
+    retry_s: float = 2
+    ledger_ms: int = 180 * 86_400_000
