@@ -1,0 +1,55 @@
+"""A serial line whose devices speak when they are asked: pseudo-terminal, questions in, answers out.
+
+MODBUS over Serial Line V1.02, section 2.4.1: one master asks, and only the device that is meant answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Final, Protocol
+
+from simulators.plantower import SerialLine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LONGEST_QUESTION: Final = 256
+
+
+class Asked(Protocol):
+    """A device that is asked over a serial line."""
+
+    id: str
+
+    def answer(self, question: bytes) -> tuple[bytes, int] | None:
+        """What it says, and how many vocabulary measurements that is; None when it is not meant."""
+        ...
+
+
+class AskedLine:
+    """One line and the devices on it. `on_answer` is told as a projector's is: before, and once it is sent."""
+
+    def __init__(self, on_answer: Callable[[str, int, bool], None]) -> None:
+        self.devices: list[Asked] = []
+        self._on_answer = on_answer
+        self._line = SerialLine()
+        self.port = self._line.port
+        asyncio.get_running_loop().add_reader(self._line.near, self._listen)
+
+    def close(self) -> None:
+        """Give the line back; harmless when it is closed already."""
+        if self._line.near >= 0:
+            asyncio.get_running_loop().remove_reader(self._line.near)
+        self._line.close()
+
+    def _listen(self) -> None:
+        question = os.read(self._line.near, _LONGEST_QUESTION)
+        for device in self.devices:
+            answer = device.answer(question)
+            if answer is not None:
+                content, readings = answer
+                self._on_answer(device.id, readings, False)
+                if self._line.write(content):
+                    self._on_answer(device.id, readings, True)
+                return
