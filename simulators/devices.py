@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 from simulators import pjlink, plantower, vr, zigbee
 from simulators.campus import Campus
+from simulators.catalogue import CATALOGUE
 from simulators.emissions import Emission, emissions
 from simulators.pjlink import Projector
 from simulators.plantower import PlantowerSensor
@@ -18,7 +20,10 @@ from simulators.zigbee import ZigbeeDevice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from random import Random
 
+    from simulators.asked_line import Asked
+    from simulators.campus import Room
     from simulators.emissions import Emitter
 
 _DRIVERS: Final = {Kind.PARTICLES: "plantower", Kind.PROJECTOR: "pjlink", Kind.VR: "vr_station"}
@@ -27,16 +32,32 @@ _TRANSPORTS: Final = {Kind.PARTICLES: "serial", Kind.PROJECTOR: "tcp"}
 
 def driver_of(model: DeviceModel) -> str:
     """The id of the driver that an agent reads the device with."""
+    if model.kind in CATALOGUE:
+        return CATALOGUE[model.kind].driver
     return _DRIVERS.get(model.kind, "zigbee2mqtt")
 
 
 def transport_of(model: DeviceModel) -> str:
     """`mqtt`, `serial` or `tcp`."""
+    if model.kind in CATALOGUE:
+        return "serial" if is_asked(model) else "mqtt"
     return _TRANSPORTS.get(model.kind, "mqtt")
+
+
+def is_asked(model: DeviceModel) -> bool:
+    """Whether it speaks over its serial line only when it is asked."""
+    return model.kind in CATALOGUE and CATALOGUE[model.kind].ask is not None
+
+
+def stamps(model: DeviceModel) -> bool:
+    """Whether its frames say when they were measured."""
+    return transport_of(model) == "mqtt" and (model.kind not in CATALOGUE or CATALOGUE[model.kind].stamps)
 
 
 def model_of(model: DeviceModel) -> str:
     """The device's model, as its label says."""
+    if model.kind in CATALOGUE:
+        return CATALOGUE[model.kind].model
     if model.kind is Kind.PROJECTOR:
         return pjlink.MODEL.format(model.pjlink_class)
     if model.kind is Kind.PARTICLES:
@@ -45,8 +66,15 @@ def model_of(model: DeviceModel) -> str:
 
 
 def client_of(model: DeviceModel) -> str:
-    """The MQTT client that publishes for the device: the bridge for Zigbee, the station itself for VR."""
+    """The MQTT client that publishes for the device: a bridge or a network server, or the device itself."""
+    if model.kind in CATALOGUE:
+        return CATALOGUE[model.kind].client or model.id
     return model.id if model.kind is Kind.VR else zigbee.CLIENT_ID
+
+
+def line_of(model: DeviceModel) -> str:
+    """The name of its serial line."""
+    return model.line or model.id
 
 
 class Devices:
@@ -57,6 +85,8 @@ class Devices:
         self.campus = Campus(scenario, seed)
         self.emitters: list[Emitter] = []
         self.projectors: list[Projector] = []
+        self.asked: dict[str, list[Asked]] = {}
+        """What is asked over serial lines, by the line's name."""
         self.passwords: dict[str, str] = {}
         """By device, for projectors, and by client, for MQTT; new for every run."""
         for model in scenario.device:
@@ -76,11 +106,22 @@ class Devices:
         if model.kind is Kind.PARTICLES:
             self.emitters.append(PlantowerSensor(model, room, rng))
             return
+        if model.kind in CATALOGUE:
+            self._add_from_catalogue(model, room, rng)
+            return
         self.passwords.setdefault(client_of(model), secrets.token_hex(8))
         if model.kind is Kind.VR:
             self.emitters.append(VrStation(model, room, rng))
         else:
             self.emitters.append(ZigbeeDevice(model, room, rng, self._alarms(model.id)))
+
+    def _add_from_catalogue(self, model: DeviceModel, room: Room, rng: Random) -> None:
+        entry = CATALOGUE[model.kind]
+        if entry.ask is not None:
+            self.asked.setdefault(line_of(model), []).append(entry.ask(model, room, rng))
+        if entry.speak is not None:
+            self.passwords.setdefault(client_of(model), secrets.token_hex(8))
+            self.emitters += entry.speak(model, room, rng, ZoneInfo(self.scenario.timezone))
 
     def _alarms(self, device: str) -> tuple[Span, ...]:
         starts = ((self.scenario.moment(alarm.at), alarm) for alarm in self.scenario.alarm if alarm.device == device)

@@ -90,6 +90,11 @@ class SerialLine:
         os.set_blocking(self._near, False)
         self.port = os.ttyname(self._far)
 
+    @property
+    def near(self) -> int:
+        """The descriptor of the devices' end; -1 when it is closed."""
+        return self._near
+
     def write(self, data: bytes) -> bool:
         """Put a frame on the line; false when the line could not take it."""
         unread = array.array("i", [0])

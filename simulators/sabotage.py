@@ -57,6 +57,6 @@ def sabotaged(publish: Publish, mode: Sabotage) -> Publish:
 def _restamped(payload: bytes) -> bytes:
     fields = json.loads(payload)
     for stamp in _STAMPS:
-        if stamp in fields:
+        if isinstance(fields, dict) and isinstance(fields.get(stamp), int):
             fields[stamp] -= _SHIFT_MS
     return json.dumps(fields, separators=(",", ":")).encode()

@@ -49,6 +49,14 @@ class Kind(enum.StrEnum):
     PARTICLES = "particles"
     PROJECTOR = "projector"
     VR = "vr"
+    TASMOTA_AIR = "tasmota_air"
+    TASMOTA_PLUG = "tasmota_plug"
+    ESPHOME = "esphome"
+    CHIRPSTACK_AM = "chirpstack_am"
+    THINGS_STACK_AM = "things_stack_am"
+    CO2_SERIAL = "co2_serial"
+    MODBUS_AIR = "modbus_air"
+    MODBUS_METER = "modbus_meter"
 
 
 _ROLES: Final = {
@@ -63,6 +71,14 @@ _ROLES: Final = {
     Kind.PARTICLES: "room_sensor",
     Kind.PROJECTOR: "display",
     Kind.VR: "vr_station",
+    Kind.TASMOTA_AIR: "room_sensor",
+    Kind.TASMOTA_PLUG: "plug",
+    Kind.ESPHOME: "room_sensor",
+    Kind.CHIRPSTACK_AM: "room_sensor",
+    Kind.THINGS_STACK_AM: "room_sensor",
+    Kind.CO2_SERIAL: "room_sensor",
+    Kind.MODBUS_AIR: "room_sensor",
+    Kind.MODBUS_METER: "room_meter",
 }
 
 
@@ -118,6 +134,10 @@ class DeviceModel(_Model):
     load: Load = Load.BOARD
     password: bool = False
     pjlink_class: int = Field(default=2, ge=1, le=2)
+    line: str = ""
+    """The serial line it shares with others of the same name; empty for one of its own."""
+    address: int = Field(default=1, ge=1, le=247)
+    """Its address on that line."""
     mqtt_version: Annotated[str, StringConstraints(pattern=r"^(5|3\.1\.1)$")] = "5"
 
     @property

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from paho.mqtt.enums import MQTTProtocolVersion
 
-from simulators.devices import Devices, client_of, driver_of, transport_of
+from simulators.asked_line import AskedLine
+from simulators.devices import Devices, client_of, driver_of, is_asked, line_of, stamps, transport_of
 from simulators.faults import FaultMalformed, Striker
 from simulators.mqtt_client import DeviceClient
 from simulators.pace import Pace
@@ -87,6 +88,7 @@ class School:
         self._striker = Striker(self._pace, self._truth, self._relay, run.agent_pid_file)
         self._missed: list[str] = []
         self._lines: dict[str, SerialLine] = {}
+        self._asked_lines: dict[str, AskedLine] = {}
         self._servers: dict[str, ProjectorServer] = {}
         self._clients: dict[str, DeviceClient] = {}
         self._client_of: dict[str, DeviceClient] = {}
@@ -101,10 +103,13 @@ class School:
         for model in self._run.scenario.device:
             transport = transport_of(model)
             self._truth.devices[model.id] = DeviceTruth(
-                driver_of(model), transport, model.cadence_s * 1000, stamps=transport == "mqtt"
+                driver_of(model), transport, model.cadence_s * 1000, stamps=stamps(model)
             )
-            if transport == "serial":
+            if transport == "serial" and not is_asked(model):
                 self._lines[model.id] = SerialLine()
+        for name, devices in self._devices.asked.items():
+            self._asked_lines[name] = AskedLine(self._answered)
+            self._asked_lines[name].devices += devices
         for projector in self._devices.projectors:
             server = ProjectorServer(
                 projector,
@@ -118,7 +123,7 @@ class School:
             await self._relay.open()
         document = wiring(
             self._devices,
-            serial_ports={name: line.port for name, line in self._lines.items()},
+            serial_ports=self._serial_ports(),
             tcp_ports={name: server.port for name, server in self._servers.items()},
             relay_port=None if self._relay is None else self._relay.port,
         )
@@ -145,6 +150,8 @@ class School:
         # what is asked after the truth is written would be missing from it
         for server in self._servers.values():
             await server.close()
+        for asked in self._asked_lines.values():
+            asked.close()
         if self._run.truth_file is not None:
             write_json(self._run.truth_file, self._truth.document())
         return self._outcome()
@@ -163,8 +170,18 @@ class School:
             await server.close()
         for line in self._lines.values():
             line.close()
+        for asked in self._asked_lines.values():
+            asked.close()
         if self._relay is not None:
             await self._relay.close()
+
+    def _serial_ports(self) -> dict[str, str]:
+        ports = {name: line.port for name, line in self._lines.items()}
+        asked = [model for model in self._run.scenario.device if is_asked(model)]
+        return ports | {model.id: self._asked_lines[line_of(model)].port for model in asked}
+
+    def _answered(self, device: str, readings: int, is_delivered: bool) -> None:
+        _answer_counter(self._truth.devices[device])(readings, is_delivered)
 
     def _connect(self) -> None:
         for model in self._run.scenario.device:

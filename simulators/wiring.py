@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from simulators import vr, zigbee
+from simulators.catalogue import CATALOGUE, topic_of
 from simulators.devices import Devices, client_of, driver_of, model_of, transport_of
 from simulators.plantower import BAUD
 
@@ -55,10 +56,13 @@ def _device(
         "cadence_s": model.cadence_s,
         "transport": transport,
         transport: address,
+        **({"options": {"address": model.address}} if model.line else {}),
     }
 
 
 def _topic(model: DeviceModel) -> str:
+    if model.kind in CATALOGUE:
+        return topic_of(model)
     base = zigbee.BASE_TOPIC if client_of(model) == zigbee.CLIENT_ID else vr.BASE_TOPIC
     return f"{base}/{model.id}"
 
@@ -68,6 +72,9 @@ def _clients(devices: Devices) -> list[dict[str, object]]:
     for model in devices.scenario.device:
         if transport_of(model) == "mqtt":
             client = client_of(model)
+            if model.kind in CATALOGUE:
+                clients[client] = [CATALOGUE[model.kind].publishes.format(id=model.id)]
+                continue
             clients[client] = [f"{zigbee.BASE_TOPIC}/#" if client == zigbee.CLIENT_ID else _topic(model)]
     return [
         {"id": client, "password": devices.passwords[client], "publish": topics} for client, topics in clients.items()
