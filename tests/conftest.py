@@ -11,7 +11,7 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.processes import Processes, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -24,6 +24,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if programs.in_ci():
                 pytest.fail(reason, pytrace=False)
             pytest.skip(reason)
+
+
+_FIGURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Say a figure that the run's summary repeats: how many kills, how many readings, how long."""
+    figures = request.config.stash.setdefault(_FIGURES, [])
+    return lambda text: figures.append(f"{request.node.nodeid}: {text}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the tests measured."""
+    for figure in terminalreporter.config.stash.get(_FIGURES, []):
+        terminalreporter.write_line(figure)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from tests.system.crashing_agent import BOUNDARIES
 from tests.system.school import School
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from edge_agent.store.audit import Audit
@@ -29,7 +30,7 @@ def assert_balanced(school: School, audit: Audit) -> None:
     assert len(stored) == len(keys) == balance["acknowledged"] == balance["summaries"]
 
 
-def test_killed_before_and_after_every_step(tmp_path: Path, processes: Processes) -> None:
+def test_killed_before_and_after_every_step(tmp_path: Path, processes: Processes, tell: Callable[[str], None]) -> None:
     """Commit, acknowledge, seal, send and mark: each is hit on both sides, and the balance closes over them all."""
     school = School(tmp_path, processes)
     for boundary in BOUNDARIES:
@@ -47,7 +48,7 @@ def test_killed_before_and_after_every_step(tmp_path: Path, processes: Processes
     assert audit.balance["duplicate"] > 0, "no message came twice: the kills after a commit proved nothing"
 
 
-def test_killed_at_random(tmp_path: Path, processes: Processes) -> None:
+def test_killed_at_random(tmp_path: Path, processes: Processes, tell: Callable[[str], None]) -> None:
     """Ten kills at random moments under load."""
     school = School(tmp_path, processes)
     rng = random.Random(SEED)
@@ -57,5 +58,5 @@ def test_killed_at_random(tmp_path: Path, processes: Processes) -> None:
         school.send_while(agent, seconds=rng.uniform(0.05, 1.2))
         agent.kill()
     audit = school.settle(school.start_agent())
-    print(f"\n{RANDOM_KILLS} kills, seed {SEED}; {school.devices.readings} readings")
     assert_balanced(school, audit)
+    tell(f"{RANDOM_KILLS} kills, seed {SEED}; {school.devices.readings} readings, lost 0, doubled 0")
