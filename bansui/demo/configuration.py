@@ -70,7 +70,8 @@ def _device(folder: Path, device: Mapping[str, Any]) -> str:
         _write_secret(folder / address["password_file"], password)
     names = ("id", "room", "role", "driver", "model", "cadence_s")
     head = _table("[[device]]", {name: device[name] for name in names})
-    return head + _table(f"[device.{device['transport']}]", address)
+    options = _table("[device.options]", device["options"]) if device.get("options") else ""
+    return head + _table(f"[device.{device['transport']}]", address) + options
 
 
 def _table(header: str, values: Mapping[str, Any]) -> str:
