@@ -264,6 +264,13 @@ class TestWindows:
         found = bench.audit()
         assert (found.balance["summarised"], found.balance["late"]) == (2, 1)
 
+    def test_windows_that_close_together_carry_into_each_other(self, bench: Bench) -> None:
+        """After a pause the later of two windows begins with what stood at the end of the earlier."""
+        for minute, kilowatt_hours in ((0, 10.0), (59, 11.0), (61, 14.0)):
+            bench.read("meter", ["energy", kilowatt_hours, "", MONDAY_9 - 3 * HOUR + minute * MINUTE])
+        bench.until_closed(5 * MINUTE)
+        assert [line.split(" ")[1].partition(",")[0] for line in bench.told()] == ["delta=1.000", "delta=3.000"]
+
     def test_people_are_withheld(self, bench: Bench) -> None:
         """P2 has no budget yet: counted by class, in no window and no journal."""
         bench.read("door", ["people_count", 31], ["people_in", 400])

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from edge_agent.timing import Timing
 from edge_agent.store import Store
+from edge_agent.timing import Timing
 from tests.edge_agent.harness import MINUTE, Bench, delivered
 from tests.faults.vfs import PowerVFS, cut
 
