@@ -35,9 +35,10 @@ class Bridge:
     """A device's MQTT client, on a thread of its own."""
 
     def __init__(self, agent: Agent) -> None:
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="bridge", clean_session=False)
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id="bridge", clean_session=False, reconnect_on_failure=False
+        )
         self._client.username_pw_set("bridge", "secret")
-        self._client.reconnect_delay_set(60)
         self._client.connect("127.0.0.1", agent.listener_port or 0)
         self._client.loop_start()
 
