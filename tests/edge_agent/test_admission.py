@@ -1,0 +1,175 @@
+"""Admission: default deny, each copy once, and no vendor's mistake past it."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from device_drivers.contract import Decoded, Frame, FrameRefused
+from edge_agent.events import Arrival, Arrived, Delivery
+from edge_agent.timing import Timing
+from tests.edge_agent.harness import (
+    DAY,
+    MINUTE,
+    MONDAY_9,
+    Bench,
+    bind,
+    frame,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CO2: Final = ["carbon_dioxide", 700]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path, timing=Timing(lateness_ms=2 * MINUTE, report_every_s=10**9))
+    yield made
+    made.stop()
+
+
+def rejected(bench: Bench) -> dict[str, int]:
+    return dict(bench.audit().rejected)
+
+
+class TestAdmission:
+    """Default deny: what comes in is known, plausible, fresh and once."""
+
+    def test_a_second_copy_is_not_counted_twice(self, bench: Bench) -> None:
+        """Same session, packet id and content with DUP: acknowledged, counted as duplicate, not admitted."""
+        for duplicate in (False, True, True):
+            bench.arrive("air", frame(CO2), delivery=Delivery("s", 7, duplicate), token=duplicate)
+            bench.settle()
+        found = bench.audit()
+        assert (found.balance["received"], found.balance["admitted"], found.balance["duplicate"]) == (3, 1, 2)
+        assert bench.acknowledged == [False, True, True]
+
+    def test_a_copy_is_known_within_one_group_and_after_a_restart(self, bench: Bench) -> None:
+        """Both copies in one transaction; and a copy that comes after a crash between commit and PUBACK."""
+        bench.arrive("air", frame(CO2), delivery=Delivery("s", 7, duplicate=False))
+        bench.arrive("air", frame(CO2), delivery=Delivery("s", 7, duplicate=True))
+        bench.settle()
+        bench.restart()
+        bench.arrive("air", frame(CO2), delivery=Delivery("s", 7, duplicate=True))
+        bench.settle()
+        assert bench.audit().balance["admitted"] == 1
+
+    @pytest.mark.parametrize(
+        ("content", "delivery"),
+        [
+            (["carbon_dioxide", 701], Delivery("s", 7, duplicate=True)),
+            (["carbon_dioxide", 700, "2"], Delivery("s", 7, duplicate=True)),
+            (["carbon_dioxide", 700, "", MONDAY_9], Delivery("s", 7, duplicate=True)),
+            (CO2, Delivery("s", 7, duplicate=False)),
+            (CO2, Delivery("s", 8, duplicate=True)),
+            (CO2, Delivery("t", 7, duplicate=True)),
+            (CO2, None),
+        ],
+    )
+    def test_what_is_no_copy_is_admitted(self, bench: Bench, content: list[object], delivery: Delivery | None) -> None:
+        """Other content, another id, another session, no DUP flag, QoS 0: a message of its own."""
+        bench.arrive("air", frame(CO2), delivery=Delivery("s", 7, duplicate=False))
+        bench.arrive("air", frame(content), delivery=delivery)
+        bench.settle()
+        assert bench.audit().balance["admitted"] == 2
+
+    def test_a_copy_is_known_when_the_clock_was_set_meanwhile(self, bench: Bench) -> None:
+        """The device's time is believed at first and no more at the second copy: still one message."""
+        content = frame(["carbon_dioxide", 700, "", MONDAY_9])
+        bench.arrive("air", content, delivery=Delivery("s", 7, duplicate=False))
+        bench.settle()
+        bench.clock.step(3 * DAY)
+        bench.arrive("air", content, delivery=Delivery("s", 7, duplicate=True))
+        bench.settle()
+        assert bench.audit().balance["duplicate"] == 1
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e308, 10**400, 299.4, 10_001])
+    def test_what_no_sensor_measures_is_out_of_range(self, bench: Bench, value: float) -> None:
+        """NaN, infinities, giants and values outside the quantity's range are counted and go no further."""
+        bench.read("air", ["carbon_dioxide", value], ["temperature", 20])
+        assert rejected(bench) == {"out_of_range": 1}
+        assert bench.audit().balance["admitted"] == 1
+
+    @pytest.mark.parametrize(
+        ("row", "reason"),
+        [
+            (["ozone", 1], "undeclared"),
+            (["name", 1], "undeclared"),
+            (["carbon_dioxide", 700, "Li Hua"], "undeclared"),
+            (["carbon_dioxide", 700, "x,y=z"], "undeclared"),
+            (["carbon_dioxide", "700"], "driver_fault"),
+            (["carbon_dioxide", None], "driver_fault"),
+            (["carbon_dioxide", 700, "", 1.5], "driver_fault"),
+            (["carbon_dioxide", 700, "", "now"], "driver_fault"),
+            ([["carbon_dioxide"], 700], "driver_fault"),
+            (["carbon_dioxide", 700, "", MONDAY_9, "more"], "driver_fault"),
+        ],
+    )
+    def test_what_breaks_the_contract_stays_here(self, bench: Bench, row: list[object], reason: str) -> None:
+        """An unknown quantity, a channel that is no code, values of other types: counted, and the rest comes in."""
+        bench.read("air", row)
+        bench.read("air", CO2)
+        assert rejected(bench) == {reason: 1}
+        assert bench.audit().balance["admitted"] == 1
+
+    def test_a_topic_without_a_device(self, bench: Bench) -> None:
+        """Counted without the topic."""
+        bench.play(Arrived([Arrival(frame(CO2), MONDAY_9)]))
+        bench.arrive("nobody", frame(CO2))
+        bench.settle()
+        assert rejected(bench) == {"unknown_device": 2}
+
+    def test_a_frame_without_a_reading(self, bench: Bench) -> None:
+        """It counts as one received, so that the balance shows it."""
+        bench.read("air")
+        assert rejected(bench) == {"no_reading": 1}
+
+    def test_what_a_broker_kept_is_not_fresh(self, bench: Bench) -> None:
+        """Retained without a time of its own: nobody knows when it was measured. With one: it is what it is."""
+        rows = ["carbon_dioxide", 700], ["temperature", 20, "", MONDAY_9]
+        bench.play(Arrived([Arrival(frame(*rows), MONDAY_9, device="air", retained=True)]))
+        bench.settle()
+        assert rejected(bench) == {"retained": 1}
+        assert bench.audit().balance["admitted"] == 1
+
+    def test_a_driver_that_raises_is_said_once(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+        """Once when it begins, once when it ends, with the kind of mistake and nothing of the frame."""
+        caplog.set_level(logging.INFO)
+        for _ in range(3):
+            bench.arrive("air", frame("raise"))
+        bench.arrive("mast", frame(["temperature", 5]))
+        bench.settle()
+        assert [record.getMessage() for record in caplog.records] == ["driver list fails on device air: RuntimeError"]
+        bench.read("air", CO2)
+        assert caplog.records[-1].getMessage() == "driver list understands device air again"
+        assert len(caplog.records) == 2
+        assert rejected(bench) == {"driver_fault": 3}
+        assert bench.audit().devices["mast"]["received"] == 1
+
+    def test_a_reason_is_a_word(self, tmp_path: Path) -> None:
+        """What a driver gives as its reason goes into a label: anything but a short word is not passed on."""
+
+        class Chatty:
+            def decode(self, frame: Frame) -> Decoded:
+                raise FrameRefused("bad card 4711!", "x")
+
+        bench = Bench(tmp_path, devices=[bind("air", ("temperature",), driver=Chatty())])
+        bench.read("air", CO2)
+        assert rejected(bench) == {"driver_fault": 1}
+        bench.stop()
+
+    def test_the_devices_clock_within_tolerance(self, bench: Bench) -> None:
+        """Believed up to two minutes ahead and a day behind; else the time of arrival counts."""
+        stamps = [MONDAY_9 + 2 * MINUTE, MONDAY_9 + 2 * MINUTE + 1, MONDAY_9 - DAY, MONDAY_9 - DAY - 1]
+        for index, stamp in enumerate(stamps):
+            bench.arrive("mast", frame(["temperature", 20, str(index), stamp]))
+        bench.settle()
+        events = [reading.carried or next(iter(reading.open.values())) for reading in bench.core.state.series.values()]
+        starts = [getattr(window, "start_ms", 0) for window in events]
+        assert starts == [MONDAY_9 + 2 * MINUTE, MONDAY_9, MONDAY_9 - DAY, MONDAY_9]

@@ -1,0 +1,228 @@
+"""Delivery: batches in order until the centre has spoken, whatever it says."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from edge_agent.delivery import LONGEST_WAIT_S, MOST_UNACKNOWLEDGED
+from edge_agent.events import Delivered, Undelivered
+from edge_agent.timing import Timing
+from telemetry.uplink_contract import REPORT_PATH, WRITE_PATH, AgentReport, BatchId, unseal
+from tests.edge_agent.harness import (
+    HOUR,
+    MINUTE,
+    SECOND,
+    Bench,
+    delivered,
+    forked,
+    frame,
+    lines_of,
+    refused,
+    undelivered,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CO2: Final = ["carbon_dioxide", 700]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path, timing=Timing(lateness_ms=2 * MINUTE, report_every_s=10**9))
+    yield made
+    made.stop()
+
+
+class TestDelivery:
+    """Batches: sealed on a cadence, offered in order, one at a time, until the centre has spoken."""
+
+    def fill(self, bench: Bench, minutes: int) -> None:
+        for _ in range(minutes):
+            bench.read("mast", ["temperature", 1])
+            bench.until_closed(MINUTE)
+
+    def test_sealed_on_a_cadence(self, bench: Bench) -> None:
+        """A batch a minute, however many windows close in between."""
+        sealed = []
+        for _ in range(20):
+            self.fill(bench, 1)
+            if bench.sends:
+                sealed.append(bench.clock.now())
+                bench.answer(delivered)
+        gaps = [after - before for before, after in itertools.pairwise(sealed)]
+        assert len(gaps) > 10
+        assert all(MINUTE <= gap < MINUTE + SECOND for gap in gaps)
+
+    def test_at_most_four_unacknowledged(self, bench: Bench) -> None:
+        """While the centre is silent, four batches are sealed and one of them is under way; the rest waits unsealed."""
+        self.fill(bench, 20)
+        assert len(bench.core.state.unacknowledged) == MOST_UNACKNOWLEDGED
+        assert [send.batch.sequence for send in bench.sends] == [1]
+        assert bench.core.state.waiting > 0
+
+    def test_the_newest_first_when_it_heals(self, bench: Bench) -> None:
+        """What is live is sealed before the backlog; the sealed batches go in order all the same."""
+        self.fill(bench, 20)
+        order, starts = [], []
+        while bench.sends:
+            send = bench.answer(delivered)
+            order.append(send.batch.sequence)
+            starts.append([int(line.rpartition(" ")[2]) for line in lines_of(send)])
+            bench.until_closed(MINUTE)
+        assert order == list(range(1, len(order) + 1))
+        assert starts[4] == sorted(starts[4], reverse=True), "newest first"
+        assert bench.core.state.waiting == 0
+
+    def test_waits_are_random_and_bounded(self, bench: Bench) -> None:
+        """Full jitter below a bound that doubles up to five minutes."""
+        self.fill(bench, 4)
+        waits = []
+        for _ in range(40):
+            bench.answer(undelivered)
+            before = bench.clock.monotonic()
+            while not bench.sends:
+                bench.pass_time(SECOND)
+                bench.settle()
+            waits.append(bench.clock.monotonic() - before)
+        for number, wait in enumerate(waits):
+            assert wait <= min(LONGEST_WAIT_S, 2 * 2**number) + 2
+        assert max(waits) > 60
+        assert len({round(wait) for wait in waits[9:]}) > 10, "the waits are not spread"
+
+    def test_the_centre_may_ask_for_a_wait(self, bench: Bench) -> None:
+        """Retry-After is kept, to the second."""
+        self.fill(bench, 4)
+        bench.answer(lambda batch: Undelivered(batch, "HTTP 503", 90))
+        bench.until_closed(80 * SECOND)
+        assert not bench.sends
+        bench.until_closed(20 * SECOND)
+        assert bench.sends
+
+    def test_a_poisoned_summary_is_found(self, bench: Bench) -> None:
+        """Refused batches are halved until the one at fault is alone: given up and counted; all others arrive."""
+        for channel in range(9):
+            bench.read("mast", ["temperature", 1, str(channel)])
+        bench.until_closed(5 * MINUTE)
+        arrived: list[str] = []
+        started = bench.clock.now()
+        while bench.sends:
+            lines = lines_of(bench.sends[0])
+            poisoned = any("channel=4," in line for line in lines)
+            bench.answer(refused if poisoned else delivered)
+            arrived += [] if poisoned else lines
+        assert bench.clock.now() - started < MINUTE, "the halves waited for a cadence"
+        found = bench.audit()
+        assert found.faults == []
+        assert (found.balance["refused"], found.balance["acknowledged"], found.balance["waiting"]) == (1, 8, 0)
+        assert len(arrived) == 8
+
+    def test_an_alarm_overtakes_the_halves(self, bench: Bench) -> None:
+        """Splitting a refused batch holds no safety event up."""
+        for channel in range(60):
+            bench.read("mast", ["temperature", 1, str(channel)])
+        bench.until_closed(5 * MINUTE)
+        batches: list[str] = []
+        while bench.sends:
+            lines = lines_of(bench.sends[0])
+            batches.append(lines[0].partition(",")[0])
+            if len(batches) == 3:
+                bench.arrive("alarm", frame(["smoke", 1]))
+                bench.pass_time(150)
+            bench.answer(refused if any("channel=44," in line for line in lines) else delivered)
+        assert len(batches) > 8
+        assert batches.index("smoke") <= 3 + MOST_UNACKNOWLEDGED
+
+    def test_a_fork_begins_a_new_epoch(self, bench: Bench) -> None:
+        """409: another copy was here. What is not acknowledged is sealed anew, numbered from 1."""
+        self.fill(bench, 10)
+        old = bench.core.state.epoch
+        bench.answer(forked)
+        bench.until_closed(MINUTE)
+        assert bench.core.state.epoch != old
+        assert bench.sends[-1].batch == BatchId(bench.core.state.epoch, 1)
+        while bench.sends:
+            bench.answer(delivered)
+            bench.until_closed(MINUTE)
+        found = bench.audit()
+        assert found.faults == []
+        assert found.balance["summaries"] == found.balance["acknowledged"]
+
+    def test_answers_about_the_past_are_ignored(self, bench: Bench) -> None:
+        """A late answer about a settled batch, an old epoch or one never sent changes nothing."""
+        self.fill(bench, 10)
+        first = bench.sends[0].batch
+        bench.answer(delivered)
+        before = bench.audit().balance
+        for kind in (delivered, refused, forked, undelivered):
+            for batch in (first, BatchId("0" * 16, 2), BatchId(first.epoch, 99), BatchId(first.epoch, 3)):
+                bench.play(kind(batch))
+                assert not bench.commits
+        assert bench.audit().balance == before
+        assert bench.core.delivery.failures == 0
+
+    def test_two_answers_are_one(self, bench: Bench) -> None:
+        """Whatever comes second about one batch, while the first is on its way to the disk, is too late."""
+        self.fill(bench, 4)
+        send = bench.sends.pop(0)
+        bench.play(Delivered(send.batch))
+        for kind in (refused, forked, delivered, undelivered):
+            bench.play(kind(send.batch))
+        bench.settle()
+        assert bench.audit().faults == []
+        assert bench.core.state.epoch == send.batch.epoch
+
+    def test_a_restart_sends_the_same_bytes(self, bench: Bench) -> None:
+        """Nobody knows whether they arrived: the same identity, the same bytes."""
+        self.fill(bench, 10)
+        before = bench.sends[0]
+        bench.restart()
+        bench.pass_time(0)
+        assert bench.sends[0] == before
+
+
+class TestReports:
+    """The agent's own report goes the same way as all else."""
+
+    def test_a_report_is_a_batch(self, tmp_path: Path) -> None:
+        """Sealed, numbered and chained with the rest; delivered, it leaves the balance as it is."""
+        bench = Bench(tmp_path)
+        bench.read("air", CO2)
+        bench.until_closed(5 * MINUTE)
+        send = bench.sends[0]
+        while send.path == WRITE_PATH:
+            bench.answer(delivered)
+            send = bench.sends[0]
+        assert send.path == REPORT_PATH
+        report = AgentReport.from_dict(json.loads(unseal(send.body)))
+        assert (report.received, report.open) == (1, 1)
+        bench.answer(delivered)
+        found = bench.audit()
+        assert found.faults == []
+        assert not bench.core.state.unacknowledged
+        bench.stop()
+
+    def test_a_report_that_is_refused_is_gone(self, tmp_path: Path) -> None:
+        """Nothing of it waits again, and nothing is hurried by it."""
+        bench = Bench(tmp_path)
+        bench.until_closed(5 * MINUTE)
+        assert bench.sends[0].path == REPORT_PATH
+        bench.answer(refused)
+        assert bench.audit().faults == []
+        assert not bench.core.state.unacknowledged
+        assert not bench.core.state.splitting
+        bench.stop()
+
+    def test_the_buffer_is_shown_in_minutes(self, bench: Bench) -> None:
+        """How long the oldest summary waits, and how long the disk will do at this rate."""
+        bench.read("mast", *[["temperature", 1, str(channel)] for channel in range(120)])
+        bench.until_closed(HOUR)
+        report = bench.core.report()
+        assert report.stored_minutes == 60
+        assert report.waiting == 120
+        assert report.room_minutes == pytest.approx((1 << 30) / 200 / 2, rel=0.01)
