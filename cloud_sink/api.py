@@ -6,8 +6,9 @@ import json
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, HTTPException, Query
-from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 
+from cloud_sink.csv_text import csv_of
 from cloud_sink.models import (
     BalanceAnswer,
     DeviceAnswer,
@@ -58,6 +59,7 @@ class Api:
             ("/health", self.health),
         ):
             router.add_api_route(path, endpoint)
+        router.add_api_route("/csv", self.csv, response_class=PlainTextResponse)
         router.add_api_route("/export", self.export, response_class=PlainTextResponse)
         router.add_api_route("/live", self.live, response_class=StreamingResponse)
         return router
@@ -120,6 +122,22 @@ class Api:
         span = {"from_ms": from_ms, "to_ms": to_ms, "step_s": step}
         return RangeAnswer(school=school, room=room, quantity=entry.id, unit=entry.symbol, lines=lines, **span)
 
+    async def csv(
+        self,
+        *,
+        school: School,
+        room: Room,
+        quantity_id: Annotated[str, Query(alias="quantity")],
+        from_ms: From,
+        to_ms: Annotated[To, Query(alias="to")],
+    ) -> Response:
+        """The windows of a quantity of a room as they were delivered, in the school's time, for a spreadsheet."""
+        entry = quantity(quantity_id)
+        await self._check_school(school)
+        summaries = await self._centre.store.range(Selection(school, room, entry.id), from_ms, to_ms)
+        headers = {"Content-Disposition": f'attachment; filename="{school}-{room}-{entry.id}.csv"'}
+        return Response(csv_of(summaries, self._centre.timezone), media_type="text/csv", headers=headers)
+
     async def export(self, school: School, from_ms: From, to_ms: Annotated[To, Query(alias="to")]) -> PlainTextResponse:
         """The stored summaries that start in [from, to), highest revision alone, as line protocol."""
         await self._check_school(school)
@@ -163,7 +181,7 @@ class Api:
 
     async def _latest(self, school: str, room: str | None) -> list[Summary]:
         await self._check_school(school)
-        latest = self._centre.latest
+        latest = self._centre.memory.latest
         return latest.of_school(school) if room is None else latest.of_room(school, room)
 
     async def _check_school(self, school: str) -> None:

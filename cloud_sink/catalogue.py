@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import ForeignKey, LargeBinary, String, delete, event, select
 from sqlalchemy.dialects.sqlite import insert
@@ -11,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -64,6 +66,17 @@ class AgentRow(_Base):
     token_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
 
 
+Row = TypeVar("Row", RoomRow, DeviceRow)
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    schools: Mapping[str, SchoolRow]
+    rooms: Mapping[str, Sequence[RoomRow]]
+    devices: Mapping[str, Sequence[DeviceRow]]
+    agents: Sequence[AgentRow]
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A device where an agent's summaries say it is."""
@@ -87,6 +100,8 @@ class Catalogue:
         self._engine = engine
         self._session = async_sessionmaker(engine, expire_on_commit=False)
         self._known: set[Seen] = set()
+        self._names: _Names | None = None
+        self._lock = asyncio.Lock()
 
     @classmethod
     async def open(cls, path: Path, loaded: LoadedConfig) -> Catalogue:
@@ -105,32 +120,30 @@ class Catalogue:
 
     async def schools(self) -> list[SchoolRow]:
         """Every school, by code."""
-        async with self._session() as session:
-            return list(await session.scalars(select(SchoolRow).order_by(SchoolRow.code)))
+        return list((await self._read()).schools.values())
 
     async def rooms(self, school: str | None = None) -> list[RoomRow]:
         """The rooms of one school, or of all, by building and code."""
-        query = select(RoomRow).order_by(RoomRow.school, RoomRow.building, RoomRow.code)
-        async with self._session() as session:
-            return list(await session.scalars(query if school is None else query.where(RoomRow.school == school)))
+        rooms = (await self._read()).rooms
+        return [room for told in rooms.values() for room in told] if school is None else list(rooms.get(school, ()))
 
     async def devices(self, school: str | None = None) -> list[DeviceRow]:
         """The devices of one school, or of all, by id."""
-        query = select(DeviceRow).order_by(DeviceRow.school, DeviceRow.id)
-        async with self._session() as session:
-            return list(await session.scalars(query if school is None else query.where(DeviceRow.school == school)))
+        devices = (await self._read()).devices
+        told = devices.values() if school is None else [devices.get(school, [])]
+        return [device for some in told for device in some]
 
     async def agents(self) -> list[AgentRow]:
         """Every agent that may write."""
-        async with self._session() as session:
-            return list(await session.scalars(select(AgentRow).order_by(AgentRow.id)))
+        return list((await self._read()).agents)
 
     async def register(self, seen: Iterable[Seen]) -> None:
         """Take up rooms and devices not known yet, and a device's new room; known ones cost nothing."""
         new = set(seen) - self._known
         if not new:
             return
-        async with self._session.begin() as session:
+        async with self._lock, self._session.begin() as session:
+            self._names = None
             for item in new:
                 names = {"name_zh": item.room, "name_en": item.room}
                 room = insert(RoomRow).values(school=item.school, code=item.room, building=item.building, **names)
@@ -141,6 +154,25 @@ class Catalogue:
                 )
         moved = {(item.school, item.device) for item in new}
         self._known = {item for item in self._known if (item.school, item.device) not in moved} | new
+
+    async def _read(self) -> _Names:
+        """Every name, read again only after a change: a page asks for all of them."""
+        async with self._lock:
+            if self._names is None:
+                async with self._session() as session:
+                    rooms = await session.scalars(
+                        select(RoomRow).order_by(RoomRow.school, RoomRow.building, RoomRow.code)
+                    )
+                    devices = await session.scalars(select(DeviceRow).order_by(DeviceRow.school, DeviceRow.id))
+                    schools = await session.scalars(select(SchoolRow).order_by(SchoolRow.code))
+                    agents = await session.scalars(select(AgentRow).order_by(AgentRow.id))
+                    self._names = _Names(
+                        {school.code: school for school in schools},
+                        _by_school(rooms),
+                        _by_school(devices),
+                        list(agents),
+                    )
+            return self._names
 
     async def _seed(self, loaded: LoadedConfig) -> None:
         config = loaded.config
@@ -154,6 +186,10 @@ class Catalogue:
             for agent in config.agent:
                 token_hash = loaded.token_hashes[agent.id]
                 session.add(AgentRow(id=agent.id, school=agent.school, token_hash=token_hash))
+
+
+def _by_school(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    return {school: list(told) for school, told in groupby(rows, key=lambda row: row.school)}
 
 
 def _set_pragmas(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

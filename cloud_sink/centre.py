@@ -11,17 +11,18 @@ from cloud_sink.admission import Admission
 from cloud_sink.catalogue import Catalogue
 from cloud_sink.decoding import Decoding
 from cloud_sink.inbox import Inbox
-from cloud_sink.latest import LatestValues
 from cloud_sink.live import Live
+from cloud_sink.memory import Memory
 from cloud_sink.projector import Projector
 from cloud_sink.store_duckdb import DuckDbStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from zoneinfo import ZoneInfo
 
     from cloud_sink.config import District, LoadedConfig
     from cloud_sink.store import Store
+    from cloud_sink.timetable import Timetable
     from telemetry import Clock
     from telemetry.uplink_contract import AgentReport
 
@@ -46,6 +47,8 @@ class Centre:
 
     clock: Clock
     timezone: ZoneInfo
+    timetables: Mapping[str, Timetable]
+    """By school, where it has one."""
     district: District
     access: Access
     admission: Admission
@@ -53,7 +56,7 @@ class Centre:
     decoding: Decoding
     inbox: Inbox
     store: Store
-    latest: LatestValues
+    memory: Memory
     live: Live
     projector: Projector
 
@@ -73,7 +76,7 @@ class Centre:
                     summaries_received=tally.lines if tally else 0,
                     summaries_stored=count.distinct if count else 0,
                     applied=tally.applied if tally else None,
-                    report=self.latest.reports.get(agent.id),
+                    report=self.memory.latest.reports.get(agent.id),
                 )
             )
         return balances
@@ -91,9 +94,9 @@ async def open_centre(loaded: LoadedConfig, clock: Clock) -> AsyncIterator[Centr
         stack.push_async_callback(store.close)
         decoding = Decoding()
         stack.callback(decoding.close)
-        latest, live = LatestValues(), Live()
+        memory, live = Memory(), Live()
         projector = Projector(
-            inbox=inbox, store=store, catalogue=catalogue, decoding=decoding, latest=latest, live=live
+            inbox=inbox, store=store, catalogue=catalogue, decoding=decoding, memory=memory, live=live, clock=clock
         )
         await projector.start()
         owners = {(device.school, device.id): device.agent for device in await catalogue.devices()}
@@ -107,7 +110,8 @@ async def open_centre(loaded: LoadedConfig, clock: Clock) -> AsyncIterator[Centr
             decoding=decoding,
             inbox=inbox,
             store=store,
-            latest=latest,
+            memory=memory,
+            timetables=loaded.timetables,
             live=live,
             projector=projector,
         )

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from cloud_sink.timetable import Timetable
 from telemetry import ConfigurationError
 from telemetry.places import CODE
 from telemetry.toml_file import locate, syntax_error_line
@@ -71,11 +72,12 @@ class Centre(_Table):
 
 
 class School(_Table):
-    """A school, as pages name it."""
+    """A school, as pages name it, and the timetable by which they tell occupied time."""
 
     code: Code
     name_zh: Name
     name_en: Name
+    timetable: Timetable | None = None
 
 
 class Agent(_Table):
@@ -130,6 +132,7 @@ class LoadedConfig:
         self.state = folder / config.centre.state
         self.timezone = ZoneInfo(config.centre.timezone)
         self.token_hashes = token_hashes
+        self.timetables = {s.code: s.timetable for s in config.school if s.timetable is not None}
 
 
 def hash_token(token: str) -> bytes:
@@ -226,6 +229,7 @@ def _allowed(path: tuple[str | int, ...]) -> list[str]:
         ("centre",): Centre,
         ("centre", "district"): District,
         ("school",): School,
+        ("school", "timetable"): Timetable,
         ("agent",): Agent,
         ("room",): Room,
     }

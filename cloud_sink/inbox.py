@@ -106,6 +106,7 @@ class StoredBatch:
     agent: str
     kind: Kind
     body: bytes
+    received_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,11 @@ class Inbox:
     async def pending(self, after: int, most: int) -> list[StoredBatch]:
         """The next batches after a position, in the order of arrival."""
         return await self._in_thread(lambda: self._select_pending(after, most))
+
+    async def heard(self, from_ms: int) -> list[tuple[str, int]]:
+        """Agent and time of every batch that came at `from_ms` or later, in the order of arrival."""
+        query = "SELECT agent, received_ms FROM mark WHERE received_ms >= ? ORDER BY position"
+        return await self._in_thread(lambda: list(self._connection.execute(query, (from_ms,))))
 
     async def waiting_after(self, position: int) -> int:
         """How many batches stand after a position."""
@@ -262,11 +268,11 @@ class Inbox:
         return Receipt(epoch, 0, GENESIS)
 
     def _select_pending(self, after: int, most: int) -> list[StoredBatch]:
-        query = """SELECT position, agent, kind, bytes FROM mark JOIN body USING (position)
+        query = """SELECT position, agent, kind, bytes, received_ms FROM mark JOIN body USING (position)
                    WHERE position > ? ORDER BY position LIMIT ?"""
         return [
-            StoredBatch(position, agent, Kind(kind), body)
-            for position, agent, kind, body in self._connection.execute(query, (after, most))
+            StoredBatch(position, agent, Kind(kind), body, received_ms)
+            for position, agent, kind, body, received_ms in self._connection.execute(query, (after, most))
         ]
 
     def _count_after(self, position: int) -> int:

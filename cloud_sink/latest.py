@@ -2,46 +2,132 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from cloud_sink.freshness import AIR_QUANTITY, Air, Freshness, aged, air, fresh_until, late_until
+from telemetry import Summarise, quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from telemetry import Summary
     from telemetry.uplink_contract import AgentReport
 
-Key = tuple[str, str, str, str]
-"""Room, device, quantity, channel."""
+MAIN: Final = (AIR_QUANTITY, "temperature", "humidity", "pm25", "pm10", "sound_pressure", "illuminance")
+"""The quantities a room is judged and drawn by, in the order of the pages."""
+
+Key = tuple[str, str, str]
+"""Device, quantity, channel."""
+
+
+class RoomNow:
+    """The last windows of one room, and until when they are fresh and late."""
+
+    def __init__(self) -> None:
+        self._series: dict[Key, Summary] = {}
+        self._main: dict[str, Summary] | None = None
+        self._alarms: list[Summary] = []
+        self._fresh_until_ms = self._late_until_ms = 0
+
+    @property
+    def windows(self) -> Collection[Summary]:
+        """The window that ends last of each device, quantity and channel."""
+        return self._series.values()
+
+    @property
+    def main(self) -> Mapping[str, Summary]:
+        """Each main quantity's window: of several devices the one whose window ends last, then the highest."""
+        if self._main is None:
+            self._main = self._judge()
+        return self._main
+
+    @property
+    def alarms(self) -> Sequence[Summary]:
+        """Its safety events that no all-clear has ended."""
+        return self._alarms
+
+    def freshness(self, now_ms: int) -> Freshness:
+        """The worst of its main quantities, or of the others where it has none of these."""
+        if not self._series:
+            return Freshness.NEVER
+        if self._main is None:
+            self._main = self._judge()
+        return aged(now_ms, self._fresh_until_ms, self._late_until_ms)
+
+    def air(self, now_ms: int) -> Air:
+        """What its CO2 asks for."""
+        return air(self.main.get(AIR_QUANTITY), now_ms)
+
+    def take(self, summary: Summary) -> bool:
+        """Keep a window that is not older than the one held; false when it is."""
+        series = summary.series
+        key = (series.device, series.quantity, series.channel)
+        held = self._series.get(key)
+        if held is not None and _age_key(held) > _age_key(summary):
+            return False
+        self._series[key] = summary
+        self._main = None
+        if quantity(series.quantity).summarise is Summarise.EVENT:
+            self._alarms = [told for told in self._series.values() if _is_alarm(told)]
+        return True
+
+    def _judge(self) -> dict[str, Summary]:
+        main = newest(self._series.values())
+        judged = main.values() or self._series.values()
+        self._fresh_until_ms = min(map(fresh_until, judged), default=0)
+        self._late_until_ms = min(map(late_until, judged), default=0)
+        return main
 
 
 class LatestValues:
-    """By school, the window that ends last of each device, quantity and channel."""
+    """By school and room, the last windows; by agent, the last report."""
 
     def __init__(self) -> None:
-        self._schools: dict[str, dict[Key, Summary]] = {}
+        self._schools: dict[str, dict[str, RoomNow]] = {}
         self.reports: dict[str, AgentReport] = {}
 
     def take(self, summaries: Iterable[Summary]) -> list[Summary]:
         """Keep those that are newer than what is there; return them."""
         return [summary for summary in summaries if self._take(summary)]
 
+    def rooms(self, school: str) -> Mapping[str, RoomNow]:
+        """The rooms of a school that have told anything, by code."""
+        return self._schools.get(school, {})
+
     def of_school(self, school: str) -> list[Summary]:
         """The last windows of one school."""
-        return list(self._schools.get(school, {}).values())
+        return [summary for room in self.rooms(school).values() for summary in room.windows]
 
     def of_room(self, school: str, room: str) -> list[Summary]:
         """The last windows of one room."""
-        return [summary for summary in self._schools.get(school, {}).values() if summary.series.room == room]
+        held = self.rooms(school).get(room)
+        return [] if held is None else list(held.windows)
 
     def _take(self, summary: Summary) -> bool:
         series = summary.series
-        school = self._schools.setdefault(series.school, {})
-        key = (series.room, series.device, series.quantity, series.channel)
-        held = school.get(key)
-        if held is not None and _age_key(held) > _age_key(summary):
-            return False
-        school[key] = summary
-        return True
+        rooms = self._schools.setdefault(series.school, {})
+        room = rooms.get(series.room)
+        if room is None:
+            room = rooms[series.room] = RoomNow()
+        return room.take(summary)
+
+
+def newest(windows: Iterable[Summary]) -> dict[str, Summary]:
+    """Of each main quantity the window that ends last, and of those the highest, in the pages' order."""
+    told: dict[str, Summary] = {}
+    for summary in windows:
+        name = summary.series.quantity
+        if name in MAIN and (name not in told or _rank(summary) > _rank(told[name])):
+            told[name] = summary
+    return {name: told[name] for name in MAIN if name in told}
+
+
+def _is_alarm(summary: Summary) -> bool:
+    return quantity(summary.series.quantity).summarise is Summarise.EVENT and bool(summary.fields.get("last"))
+
+
+def _rank(summary: Summary) -> tuple[int, int, str]:
+    return summary.end_ms, summary.fields.get("mean", 0), summary.series.device
 
 
 def _age_key(summary: Summary) -> tuple[int, int, int]:

@@ -86,7 +86,8 @@ class SeriesAnswer(BaseModel):
 class ValueAnswer(SeriesAnswer):
     """The last window of a series. `field` says what `value` is; `age_ms` counts from the window's end.
 
-    `freshness` is fresh until 2 windows and 15 minutes after that end, late until 10 windows and 15 minutes, then stale.
+    `freshness` is fresh until 2 windows and 15 minutes after that end, late until 10 windows and 15 minutes; then it
+    is stale.
     """
 
     field: str | None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,33 +11,33 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from cloud_sink.charts import charts
-from cloud_sink.freshness import AIR_ACT_PPM, AIR_QUANTITY
+from cloud_sink.agent_views import agent_view
+from cloud_sink.charts import Frame, charts, limit_words
+from cloud_sink.device_views import device_views
+from cloud_sink.district import figures, school_line
+from cloud_sink.freshness import AIR_QUANTITY, Air, Freshness
+from cloud_sink.hearing import KEPT_MS
+from cloud_sink.latest import MAIN, RoomNow
+from cloud_sink.limits import LIMITS
+from cloud_sink.reader import WEEK, Reader, read
+from cloud_sink.school_views import LIMIT_LEVEL, buildings, episodes
 from cloud_sink.store import Selection
-from cloud_sink.text import COOKIE, LANGUAGES, Text, known, negotiate
-from cloud_sink.views import MAIN, AgentView, Viewer
-from cloud_sink.wording import Wording
+from cloud_sink.text import COOKIE, LANGUAGES
+from cloud_sink.views import Viewer
+from telemetry import quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Sequence
 
-    from cloud_sink.catalogue import RoomRow, SchoolRow
+    from cloud_sink.agent_views import AgentView
+    from cloud_sink.catalogue import DeviceRow, SchoolRow
     from cloud_sink.centre import Centre
+    from cloud_sink.charts import Chart
+    from cloud_sink.timetable import Span
+    from cloud_sink.wording import Wording
 
 STATIC: Final = Path(__file__).parent / "static"
-_SINCE_MS: Final = 24 * 3600 * 1000
 _A_YEAR_S: Final = 365 * 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """What a request says of its reader."""
-
-    path: str
-    asked: str | None
-    text: Text
-    wording: Wording
-    day: date
 
 
 class Pages:
@@ -60,116 +59,153 @@ class Pages:
 
     async def overview(self, request: Request) -> HTMLResponse:
         """Are the schools well, and which are not?"""
-        reader = self._reader(request)
-        centre, viewer = self._centre, await self._viewer(reader)
+        reader, viewer = self._reader(request)
+        catalogue = self._centre.catalogue
         agents = await self._agents(viewer)
-        rooms: dict[str, list[RoomRow]] = {}
-        for room in await centre.catalogue.rooms():
-            rooms.setdefault(room.school, []).append(room)
         schools = [
-            viewer.school(row, rooms.get(row.code, []), centre.latest.of_school(row.code), agents.get(row.code, []))
-            for row in await centre.catalogue.schools()
+            school_line(viewer, row, await catalogue.rooms(row.code), agents[row.code])
+            for row in await catalogue.schools()
         ]
-        schools.sort(key=lambda school: school.badness)
-        alarms = [alarm for school in schools for alarm in school.alarms]
-        return self._page(
-            "overview.html", reader, headline=viewer.headline(schools), schools=schools, alarms=alarms, live=""
+        schools.sort(key=lambda school: school.order)
+        headline = viewer.headline(
+            sum(school.rooms for school in schools),
+            sum(school.fresh for school in schools),
+            [room for school in schools for room in school.act],
+            (sum(school.unknown for school in schools), sum(school.judged for school in schools)),
         )
+        alarms = [alarm for school in schools for alarm in school.alarms]
+        shown = figures(viewer, schools)
+        return self._page("overview.html", reader, headline=headline, figures=shown, schools=schools, alarms=alarms)
 
     async def school(self, request: Request, school_code: str) -> HTMLResponse:
         """Are the rooms of this school well, and which are not?"""
-        reader = self._reader(request)
-        centre, viewer = self._centre, await self._viewer(reader, school_code)
+        reader, viewer = self._reader(request)
         row = await self._school_row(school_code)
         if row is None:
             return self._not_found(reader)
-        rooms = await centre.catalogue.rooms(row.code)
-        agents = (await self._agents(viewer)).get(row.code, [])
-        view = viewer.school(row, rooms, centre.latest.of_school(row.code), agents)
-        span = reader.wording.day_span(reader.day)
-        summaries = await centre.store.range(Selection(row.code, quantity=AIR_QUANTITY), *span)
+        room_rows = await self._centre.catalogue.rooms(row.code)
+        rooms = viewer.rooms(row.code, room_rows)
+        selection = Selection(row.code, quantity=AIR_QUANTITY)
+        co2 = await self._centre.store.range(selection, *reader.wording.day_span(reader.day))
+        told, more = episodes(viewer, rooms, co2)
+        measured = [room for room in rooms if room.air is not Air.NONE]
         return self._page(
             "school.html",
             reader,
-            headline=viewer.headline([view]),
-            school=view,
-            cells=viewer.cells,
-            labels=[viewer.cell(name, None).label for name in MAIN],
-            alarms=view.alarms,
-            charts=charts(summaries, span, reader.wording, by_room=True),
+            headline=viewer.headline(
+                len(rooms),
+                sum(room.freshness is Freshness.FRESH for room in rooms),
+                [room for room in rooms if room.air is Air.ACT],
+                (sum(room.air is Air.UNKNOWN for room in measured), len(measured)),
+            ),
+            school=row.code,
+            school_name=viewer.name(row),
+            rooms=rooms,
+            buildings=buildings(viewer, rooms, co2),
+            limit_level=LIMIT_LEVEL,
+            limit=limit_words(LIMITS[AIR_QUANTITY], reader.wording),
+            episodes=told,
+            more_episodes=more,
+            cell=viewer.cell,
+            main=[name for name in MAIN if any(name in room.main for room in rooms)],
+            labels={name: quantity(name).label(reader.text.short) for name in MAIN},
+            alarms=viewer.alarms(row, room_rows),
+            agents=(await self._agents(viewer))[row.code],
             live=row.code,
         )
 
     async def room(self, request: Request, school_code: str, room_code: str) -> HTMLResponse:
         """What is the matter in this room, and what was it today?"""
-        reader = self._reader(request)
-        centre, viewer = self._centre, await self._viewer(reader, school_code)
+        reader, viewer = self._reader(request)
+        centre = self._centre
         row = await self._school_row(school_code)
         rooms = [] if row is None else await centre.catalogue.rooms(row.code)
         room = next((room for room in rooms if room.code == room_code), None)
         if row is None or room is None:
             return self._not_found(reader)
-        latest = centre.latest.of_room(row.code, room.code)
-        school = viewer.school(row, [room], latest, [])
-        view = school.rooms[0]
-        span = reader.wording.day_span(reader.day)
-        summaries = await centre.store.range(Selection(row.code, room.code), *span)
-        shown = [summary for summary in summaries if summary.series.quantity in MAIN]
+        now = centre.memory.latest.rooms(row.code).get(room.code) or RoomNow()
+        view = viewer.room(room, now)
+        devices = [device for device in await centre.catalogue.devices(row.code) if device.room == room.code]
+        windows = await centre.store.range(Selection(row.code, room.code), *reader.span)
+        frame = Frame(
+            span=reader.span,
+            step_s=reader.step_s,
+            lessons=self._lessons(reader, row.code),
+            is_one_day=reader.days == 1,
+            was_offline=self._was_offline(devices),
+        )
+        drawn = charts([window for window in windows if window.series.quantity in MAIN], frame, reader.wording)
         return self._page(
             "room.html",
             reader,
             headline=viewer.room_line(view),
-            school=school,
+            school=row.code,
+            school_name=viewer.name(row),
             room=view,
-            cells=viewer.cells,
-            others=viewer.others(latest),
-            alarms=school.alarms,
-            charts=charts(shown, span, reader.wording),
+            cells=viewer.cells(view),
+            others=viewer.others(now.windows),
+            devices=device_views(viewer, devices, now.windows),
+            alarms=viewer.alarms(row, [room]) if now.alarms else [],
+            lessons=self._lesson_words(reader, row.code, frame),
+            charts=drawn,
+            limits=_limits(drawn, reader.wording),
             live=row.code,
         )
 
-    def _reader(self, request: Request) -> _Reader:
-        asked = request.query_params.get("lang")
-        text = Text(negotiate(asked, request.cookies.get(COOKIE), request.headers.get("Accept-Language")))
-        wording = Wording(text, self._centre.timezone, self._centre.clock.now())
-        try:
-            day = date.fromisoformat(request.query_params.get("day", ""))
-            wording.day_span(day)
-        except (ValueError, OverflowError):
-            day = wording.today
-        return _Reader(request.url.path, known(asked), text, wording, day)
-
-    async def _viewer(self, reader: _Reader, school: str | None = None) -> Viewer:
-        from_ms = reader.wording.now_ms - _SINCE_MS
-        since = await self._centre.store.above_since(school, AIR_QUANTITY, AIR_ACT_PPM, from_ms)
-        return Viewer(reader.wording, since)
+    def _reader(self, request: Request) -> tuple[Reader, Viewer]:
+        reader = read(request, self._centre.timezone, self._centre.clock.now())
+        return reader, Viewer(reader.wording, self._centre.memory)
 
     async def _agents(self, viewer: Viewer) -> dict[str, list[AgentView]]:
-        reports, agents = self._centre.latest.reports, defaultdict(list)
+        agents = defaultdict(list)
         for agent in await self._centre.catalogue.agents():
-            agents[agent.school].append(viewer.agent(agent.id, reports.get(agent.id)))
+            agents[agent.school].append(agent_view(agent.id, viewer.wording, viewer.memory))
         return agents
 
     async def _school_row(self, code: str) -> SchoolRow | None:
         return next((row for row in await self._centre.catalogue.schools() if row.code == code), None)
 
-    def _not_found(self, reader: _Reader) -> HTMLResponse:
-        return self._page("not_found.html", reader, status=404, headline=reader.text("notfound"), alarms=[], live="")
+    def _lessons(self, reader: Reader, school: str) -> list[Span]:
+        timetable = self._centre.timetables.get(school)
+        if timetable is None:
+            return []
+        days = (reader.day - timedelta(days=back) for back in range(reader.days))
+        return sorted(span for day in days for span in timetable.lessons(day, self._centre.timezone))
 
-    def _page(self, template: str, reader: _Reader, *, status: int = 200, **values: object) -> HTMLResponse:
+    def _lesson_words(self, reader: Reader, school: str, frame: Frame) -> str:
+        text, wording = reader.text, reader.wording
+        if school not in self._centre.timetables:
+            return text("lessons.unknown")
+        if reader.days > 1:
+            return text("lessons.week")
+        spans = [f"{wording.clock(begin)}\N{EN DASH}{wording.clock(end)}" for begin, end in frame.lessons]
+        return text("lessons.day", spans=text("list.comma").join(spans)) if spans else text("lessons.none")
+
+    def _was_offline(self, devices: Sequence[DeviceRow]) -> Callable[[int], bool]:
+        """Whether every agent of the devices was silent at a moment; of long ago nothing is known."""
+        agents, hearing = {device.agent for device in devices}, self._centre.memory.hearing
+        oldest_ms = self._centre.clock.now() - KEPT_MS
+        return lambda time_ms: (
+            bool(agents) and time_ms >= oldest_ms and all(hearing.was_offline(agent, time_ms) for agent in agents)
+        )
+
+    def _not_found(self, reader: Reader) -> HTMLResponse:
+        return self._page("not_found.html", reader, status=404, headline=reader.text("notfound"), alarms=[])
+
+    def _page(
+        self, template: str, reader: Reader, *, status: int = 200, live: str = "", **values: object
+    ) -> HTMLResponse:
         district, wording = self._centre.district, reader.wording
-        days: Mapping[str, date] = {"previous": _shift(reader.day, -1), "next": _shift(reader.day, 1)}
         html = self._templates.get_template(template).render(
             t=reader.text,
+            reader=reader,
             languages=LANGUAGES,
-            path=reader.path,
+            week=WEEK,
+            a_day=timedelta(days=1),
             district=district.name_zh if reader.text.short == "zh" else district.name_en,
             as_of=wording.time(wording.now_ms),
-            timezone=wording.timezone.key,
-            today=wording.today,
-            day=reader.day,
-            days=days,
             has_vendor=(STATIC / "vendor" / "uPlot.esm.js").is_file(),
+            live=live,
             **values,
         )
         response = HTMLResponse(html, status, {"Cache-Control": "no-store", "Vary": "Accept-Language, Cookie"})
@@ -178,8 +214,11 @@ class Pages:
         return response
 
 
-def _shift(day: date, days: int) -> date:
-    try:
-        return day + timedelta(days=days)
-    except OverflowError:
-        return day
+def _limits(drawn: Sequence[Chart], wording: Wording) -> list[tuple[str, str, str, str]]:
+    """Quantity, limit, title and source of every limit the charts show."""
+    shown = [(chart, LIMITS[chart.id]) for chart in drawn if chart.id in LIMITS]
+    is_chinese = wording.text.short == "zh"
+    return [
+        (chart.title, limit_words(limit, wording), limit.title_zh if is_chinese else limit.title_en, limit.source)
+        for chart, limit in shown
+    ]

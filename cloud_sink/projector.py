@@ -6,16 +6,20 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from cloud_sink.catalogue import Seen
+from cloud_sink.freshness import AIR_ACT_PPM, AIR_QUANTITY
+from cloud_sink.hearing import KEPT_MS
 from cloud_sink.inbox import Kind
+from cloud_sink.latest import MAIN
 from cloud_sink.store import Projected
 
 if TYPE_CHECKING:
     from cloud_sink.catalogue import Catalogue
     from cloud_sink.decoding import Decoding
     from cloud_sink.inbox import Inbox, StoredBatch
-    from cloud_sink.latest import LatestValues
     from cloud_sink.live import Live
+    from cloud_sink.memory import Memory
     from cloud_sink.store import Store
+    from telemetry import Clock
 
 MOST_BATCHES: Final = 32
 PRUNE_EVERY_S: Final = 600.0
@@ -25,21 +29,35 @@ class Projector:
     """Follows the inbox; its place is the store's own position, so a kill repeats nothing and loses nothing."""
 
     def __init__(
-        self, *, inbox: Inbox, store: Store, catalogue: Catalogue, decoding: Decoding, latest: LatestValues, live: Live
+        self,
+        *,
+        inbox: Inbox,
+        store: Store,
+        catalogue: Catalogue,
+        decoding: Decoding,
+        memory: Memory,
+        live: Live,
+        clock: Clock,
     ) -> None:
         self._inbox = inbox
         self._store = store
         self._catalogue = catalogue
         self._decoding = decoding
-        self._latest = latest
+        self._memory = memory
         self._live = live
+        self._clock = clock
         self.position = 0
 
     async def start(self) -> None:
-        """Read where the store stands and project what it does not have yet."""
+        """Read where the store stands, remember its last day, and project what it does not have yet."""
+        memory, from_ms = self._memory, self._clock.now() - KEPT_MS
         self.position = await self._store.position()
-        self._latest.take(await self._store.latest())
-        self._latest.reports.update(await self._store.reports())
+        memory.latest.take(await self._store.latest())
+        memory.latest.reports.update(await self._store.reports())
+        for school, room, device, channel, start_ms, mean in await self._store.means(AIR_QUANTITY, from_ms):
+            memory.episodes.note((school, room, device, channel), start_ms, mean)
+        memory.tallies.count(await self._store.spans(MAIN, (AIR_QUANTITY, AIR_ACT_PPM), from_ms))
+        memory.hearing.take(await self._inbox.heard(from_ms))
         while await self._step():
             pass
 
@@ -69,8 +87,8 @@ class Projector:
         await self._catalogue.register(seen)
         await self._store.append(batches[-1].position, projected)
         self.position = batches[-1].position
-        self._latest.reports.update({batch.agent: batch.report for batch in projected if batch.report is not None})
-        self._live.publish(self._latest.take(summary for batch in projected for summary in batch.summaries))
+        self._memory.hearing.take((batch.agent, batch.received_ms) for batch in batches)
+        self._live.publish(self._memory.take(projected))
         return True
 
     async def _read(self, batch: StoredBatch) -> Projected:

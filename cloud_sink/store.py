@@ -62,12 +62,16 @@ class Store(Protocol):
         """The window that ends last, of every device, channel and quantity."""
         ...
 
-    async def above_since(
-        self, school: str | None, quantity: str, ticks: int, from_ms: int
-    ) -> Mapping[tuple[str, str, str, str], int]:
-        """Since when the mean of each (school, room, device, channel) has been over `ticks` without a break.
+    async def means(self, quantity: str, from_ms: int) -> Sequence[tuple[str, str, str, str, int, int]]:
+        """School, room, device, channel, start and mean of every window that starts at `from_ms` or later."""
+        ...
 
-        Of one school, or of all; windows that start before `from_ms` are not looked at.
+    async def spans(
+        self, quantities: Sequence[str], judged: tuple[str, int], from_ms: int
+    ) -> Sequence[tuple[str, str, int, int, bool]]:
+        """Of each room, the windows of any of the quantities, coarsened to the quarter hours they start in.
+
+        School, room, start, longest length in seconds, and whether the mean of the judged quantity was above its level.
         """
         ...
 

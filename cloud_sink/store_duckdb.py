@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import duckdb
 import pyarrow as pa
@@ -86,19 +86,27 @@ class DuckDbStore:
         """As the port says."""
         return await self._summaries("SELECT * FROM newest ORDER BY school, building, room, device, quantity, channel")
 
-    async def above_since(
-        self, school: str | None, quantity: str, ticks: int, from_ms: int
-    ) -> Mapping[tuple[str, str, str, str], int]:
+    async def means(self, quantity: str, from_ms: int) -> Sequence[tuple[str, str, str, str, int, int]]:
         """As the port says."""
-        query = """WITH calm AS (
-                       SELECT *, max(CASE WHEN mean <= ? THEN start_ms END)
-                           OVER (PARTITION BY school, room, device, channel) AS calm_ms
-                       FROM told
-                       WHERE quantity = ? AND start_ms >= ? AND (school = ? OR ? IS NULL) AND mean IS NOT NULL)
-                   SELECT school, room, device, channel, min(start_ms) FROM calm
-                   WHERE calm_ms IS NULL OR start_ms > calm_ms GROUP BY ALL"""
-        rows = await self._in_thread(lambda: self._select(query, ticks, quantity, from_ms, school, school))
-        return {tuple(key): since for *key, since in rows}
+        query = """SELECT school, room, device, channel, start_ms, mean FROM told
+                   WHERE quantity = ? AND start_ms >= ? AND mean IS NOT NULL"""
+        return cast(
+            "Sequence[tuple[str, str, str, str, int, int]]",
+            await self._in_thread(lambda: self._select(query, quantity, from_ms)),
+        )
+
+    async def spans(
+        self, quantities: Sequence[str], judged: tuple[str, int], from_ms: int
+    ) -> Sequence[tuple[str, str, int, int, bool]]:
+        """As the port says."""
+        query = """SELECT school, room, start_ms // 900000 * 900000 AS quarter_ms, max(window_s),
+                          coalesce(bool_or(quantity = ? AND mean > ?), false)
+                   FROM told WHERE start_ms >= ? AND list_contains(?, quantity)
+                   GROUP BY school, room, quarter_ms"""
+        return cast(
+            "Sequence[tuple[str, str, int, int, bool]]",
+            await self._in_thread(lambda: self._select(query, *judged, from_ms, list(quantities))),
+        )
 
     async def export(self, school: str, from_ms: int, to_ms: int) -> list[Summary]:
         """As the port says."""
@@ -133,7 +141,7 @@ class DuckDbStore:
     async def _summaries(self, query: str, *arguments: str | int | None) -> list[Summary]:
         return await self._in_thread(lambda: [_to_summary(row) for row in self._select(query, *arguments)])
 
-    def _select(self, query: str, *arguments: str | int | None) -> list[tuple[Any, ...]]:
+    def _select(self, query: str, *arguments: str | int | list[str] | None) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = self._connection.execute(query, arguments).fetchall()
         return rows
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 THIN: Final = "\N{THIN SPACE}"
 MINUS: Final = "\N{MINUS SIGN}"
+_YEAR_MINUTES: Final = 366 * 24 * 60
 
 
 class Wording:
@@ -64,11 +65,36 @@ class Wording:
         """A number of ticks with the quantity's decimals and unit."""
         entry = quantity(quantity_id)
         whole, dot, part = entry.to_text(abs(ticks)).partition(".")
-        number = f"{int(whole):,}".replace(",", THIN) + dot + part
+        number = self.grouped(int(whole)) + dot + part
         return f"{MINUS if ticks < 0 else ''}{number}{THIN if entry.symbol else ''}{entry.symbol}"
 
+    def grouped(self, number: int) -> str:
+        """A whole number with a thin space between its thousands."""
+        return f"{number:,}".replace(",", THIN)
+
+    def seconds(self, milliseconds: int) -> str:
+        """An offset in seconds, with its sign."""
+        sign = MINUS if milliseconds < 0 else "+"
+        return self.text("seconds", s=f"{sign}{abs(milliseconds) / 1000:.2f}")
+
+    def clock(self, time_ms: int) -> str:
+        """Hours and minutes alone."""
+        return f"{self.local(time_ms):%H:%M}"
+
+    def span(self, from_ms: int, to_ms: int) -> str:
+        """From one moment to another; with dates when it is not within today, or ends with today."""
+        start, end = self.local(from_ms), self.local(to_ms - 1)
+        last = self.time(to_ms) if start.date() != end.date() else self.clock(to_ms)
+        return f"{self.time(from_ms)}\N{EN DASH}{last}"
+
+    def dated(self, time_ms: int) -> str:
+        """Date, hours and minutes."""
+        return f"{self.local(time_ms):%m-%d %H:%M}"
+
     def duration(self, minutes: int) -> str:
-        """A time span, as coarse as it is long."""
+        """A time span, as coarse as it is long; nobody counts on a buffer for more than a year."""
+        if minutes > _YEAR_MINUTES:
+            return self.text("duration.year")
         if minutes >= 2 * 24 * 60:
             return self.text("duration.days", d=minutes // (24 * 60))
         if minutes >= 60:

@@ -3,9 +3,11 @@
 
 const NOT_FASTER_THAN_MS = 1000;
 const AT_LEAST_EVERY_MS = 30000;
+const ANNOUNCE_AFTER_MS = 60000;
 
 let pending = null;
 let refreshed = Date.now();
+let announced = Date.now();
 
 function parts(root) {
   return new Map([...root.querySelectorAll("[data-live]")].map((part) => [part.id, part]));
@@ -24,7 +26,18 @@ function exchange(fresh) {
       part.innerHTML = update.innerHTML;
     }
   }
+  announce();
   document.dispatchEvent(new CustomEvent("bansui:live"));
+}
+
+// A screen reader hears the headline when it has changed, once a minute at most.
+function announce() {
+  const line = document.getElementById("announcer");
+  const headline = document.getElementById("headline").textContent;
+  if (Date.now() - announced >= ANNOUNCE_AFTER_MS && line.textContent !== headline) {
+    announced = Date.now();
+    line.textContent = headline;
+  }
 }
 
 async function refresh() {

@@ -55,6 +55,16 @@ def test_contradictions_between_tables_name_the_line(tmp_path: Path) -> None:
     assert told[1].endswith("did you mean 'cn-014'?")
 
 
+def test_a_timetable_belongs_to_its_school_and_its_mistakes_name_their_line(tmp_path: Path) -> None:
+    timetable = '[school.timetable]\nhours = [["08:00", "11:45"]]\nmake_up_days = ["2025-10-11"]\n'
+    with_one = CONFIG.replace("[[agent]]", f"{timetable}[[agent]]", 1)
+    loaded = load_config(write_config(tmp_path, with_one))
+    assert list(loaded.timetables) == ["cn-014"]
+    told = mistakes(tmp_path, with_one.replace("make_up_days", "makeup_days").replace("11:45", "07:45"))
+    assert "in order" in told[0]
+    assert "did you mean 'make_up_days'?" in told[1]
+
+
 def test_a_missing_or_short_token_file_is_a_mistake(tmp_path: Path) -> None:
     path = write_config(tmp_path)
     (tmp_path / "edge-1.token").write_text("short\n", encoding="ascii")

@@ -97,14 +97,18 @@ async def test_latest_is_the_window_that_ends_last_of_each_channel(store: DuckDb
     assert await store.latest() == [hour, other]
 
 
-async def test_since_when_a_level_is_passed_starts_after_the_last_calm_window(store: DuckDbStore) -> None:
-    told = [mean(value, quarter) for quarter, value in enumerate((1200, 900, 1010, 1300))]
-    calm = [mean(value, quarter, device="co2-b") for quarter, value in enumerate((1200, 1000))]
-    await store.append(1, [Projected("edge-1", told + calm)])
-    for school in (None, "cn-002"):
-        since = await store.above_since(school, "carbon_dioxide", 1000, NOON_MS)
-        assert since == {("cn-002", "a-301", "co2-a-301", ""): NOON_MS + 2 * QUARTER_MS}
-    assert await store.above_since("cn-014", "carbon_dioxide", 1000, NOON_MS) == {}
+async def test_the_last_day_is_read_back_in_two_queries(store: DuckDbStore) -> None:
+    """What the pages remember is rebuilt at a start from means, and from spans coarsened to quarter hours."""
+    minute = summary("temperature", NOON_MS + 60_000, {"mean": 2000}, window_s=60, device="t")
+    await store.append(1, [Projected("edge-1", [mean(900), mean(1200, 1), mean(1100, 1, revision=1), minute])])
+    found = await store.means("carbon_dioxide", NOON_MS + 1)
+    assert found == [("cn-002", "a-301", "co2-a-301", "", NOON_MS + QUARTER_MS, 1100)]
+    spans = await store.spans(("carbon_dioxide", "temperature"), ("carbon_dioxide", 1000), NOON_MS)
+    assert sorted(spans) == [
+        ("cn-002", "a-301", NOON_MS, 900, False),
+        ("cn-002", "a-301", NOON_MS + QUARTER_MS, 900, True),
+    ]
+    assert await store.spans(("humidity",), ("carbon_dioxide", 1000), NOON_MS) == []
 
 
 async def test_the_last_report_of_each_agent_is_kept(store: DuckDbStore) -> None:

@@ -13,7 +13,7 @@ FOLDER = Path(cloud_sink.__file__).parent
 SOURCE = "".join(
     path.read_text(encoding="utf-8") for pattern in ("*.py", "templates/*.html") for path in FOLDER.glob(pattern)
 )
-COMPOSED = ("state.", "air.", "value.", "rooms.fresh.", "air.need.", "air.unknown.some.")
+COMPOSED = ("state.", "air.", "value.", "agent.", "limit.", "over.", "rooms.fresh.", "chart.gaps.")
 """Keys that the code puts together from a state or a count."""
 
 

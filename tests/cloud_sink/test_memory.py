@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+from cloud_sink.episodes import KEPT_MS, Episodes, runs
+from cloud_sink.freshness import Freshness
+from cloud_sink.hearing import Hearing
+from cloud_sink.tallies import Tallies
+from telemetry import ManualClock
+from tests.cloud_sink.support import NOON_MS, QUARTER_MS, running_centre, summary
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MINUTE_MS = 60_000
+CHANNEL = ("cn-002", "a-301", "co2-a-301", "")
+
+
+def test_a_run_of_bad_air_begins_after_the_last_calm_window_in_whatever_order_they_come() -> None:
+    told = [(0, 1200), (1, 900), (2, 1010), (3, 1300)]
+    for order in permutations(told):
+        episodes = Episodes()
+        for quarter, mean in order:
+            episodes.note(CHANNEL, NOON_MS + quarter * QUARTER_MS, mean)
+        assert episodes.since(CHANNEL, NOON_MS + QUARTER_MS) == NOON_MS + 2 * QUARTER_MS
+        assert episodes.since(CHANNEL, NOON_MS + KEPT_MS + 3 * QUARTER_MS) is None
+        episodes.note(CHANNEL, NOON_MS + 4 * QUARTER_MS, 1000)
+        assert episodes.since(CHANNEL, NOON_MS) is None
+    assert Episodes().since(CHANNEL, NOON_MS) is None
+
+
+def test_the_bad_air_of_a_day_is_told_in_spans_the_longest_first() -> None:
+    windows = [
+        summary(start_ms=NOON_MS + quarter * QUARTER_MS, fields={"mean": mean}, room=room, device=f"co2-{room}")
+        for room, quarter, mean in [
+            ("a-1", 0, 1100),
+            ("a-2", 0, 1200),
+            ("a-2", 1, 1400),
+            ("a-2", 3, 1050),
+            ("a-3", 0, 900),
+        ]
+    ]
+    told = [
+        (e.room, (e.from_ms - NOON_MS) // QUARTER_MS, (e.to_ms - NOON_MS) // QUARTER_MS, e.peak) for e in runs(windows)
+    ]
+    assert told == [("a-2", 0, 2, 1400), ("a-1", 0, 1, 1100), ("a-2", 3, 4, 1050)]
+
+
+def test_an_agent_is_late_and_then_offline_by_its_own_pace() -> None:
+    hearing = Hearing()
+    assert hearing.freshness("edge-1", NOON_MS) is Freshness.NEVER
+    hearing.take(("edge-1", NOON_MS + n * 20 * MINUTE_MS) for n in range(4))
+    last = NOON_MS + 60 * MINUTE_MS
+    states = [hearing.freshness("edge-1", last + minutes * MINUTE_MS) for minutes in (39, 40, 119, 120)]
+    assert states == [Freshness.FRESH, Freshness.LATE, Freshness.LATE, Freshness.STALE]
+    hearing.take([("edge-2", NOON_MS)])
+    states = [hearing.freshness("edge-2", NOON_MS + minutes * MINUTE_MS) for minutes in (9, 10, 29, 30)]
+    assert states == [Freshness.FRESH, Freshness.LATE, Freshness.LATE, Freshness.STALE]
+
+
+def test_a_silence_that_is_over_is_remembered_as_one() -> None:
+    hearing = Hearing()
+    hearing.take(("edge-1", NOON_MS + minutes * MINUTE_MS) for minutes in (0, 5, 10, 15, 75, 80))
+    offline = [
+        hearing.was_offline("edge-1", NOON_MS + minutes * MINUTE_MS) for minutes in (-1, 7, 16, 74, 76, 109, 110)
+    ]
+    assert offline == [True, False, True, True, False, False, True]
+
+
+def test_rooms_are_counted_in_each_quarter_hour_and_what_comes_late_fills_it() -> None:
+    tallies = Tallies()
+    tallies.take([summary(), summary(fields={"mean": 1200}, room="a-302", device="co2-a-302")])
+    later = NOON_MS + 6 * QUARTER_MS
+    tallies.take([summary(start_ms=later - QUARTER_MS)])
+    # A quarter's window is fresh for three more quarters after its end.
+    assert tallies.history(NOON_MS, later) == ([2, 2, 2, 2, 0, 1], [1, 0, 0, 0, 0, 0])
+    tallies.take([summary(start_ms=NOON_MS + 3 * QUARTER_MS, fields={"mean": 1200})])
+    assert tallies.history(NOON_MS, later) == ([2, 2, 2, 2, 1, 1], [1, 0, 0, 1, 0, 0])
+    tallies.take([summary("energy", later, {"delta": 1}, device="meter")])
+    assert len(tallies.history(NOON_MS, later + 9 * QUARTER_MS)[0]) == 6, "what no window has reached is not told"
+
+
+def test_what_the_pages_remember_survives_a_restart(tmp_path: Path) -> None:
+    clock = ManualClock(NOON_MS + 3 * QUARTER_MS)
+    shown = []
+    with running_centre(tmp_path, clock) as centre:
+        centre.write(*(summary(start_ms=NOON_MS + n * QUARTER_MS, fields={"mean": 1200}) for n in range(3)))
+        shown.append(centre.client.get("/", params={"lang": "en"}).text)
+    with running_centre(tmp_path, clock) as centre:
+        shown.append(centre.client.get("/", params={"lang": "en"}).text)
+    assert "A-301 needs air since 12:00." in shown[0]
+    assert shown[0] == shown[1]
