@@ -58,12 +58,12 @@ def run(
 @app.command()
 def validate(config: Config, as_json: AsJson = False) -> None:
     """Check the configuration, drivers and secrets included; all mistakes at once, each with its line."""
-    from edge_agent.bindings import bind
+    from edge_agent.bindings import prepare
     from edge_agent.config_file import ConfigurationMistakes, load
 
     try:
         loaded = load(config)
-        bind(loaded)
+        prepare(loaded)
     except ConfigurationMistakes as error:
         if not as_json:
             raise

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
-from broker.clients import load_clients
 from broker.listener import Listener
 from broker.publications import AckToken
 from device_drivers.contract import PollDriver, StreamDriver
-from edge_agent.bindings import bind
+from edge_agent.bindings import prepare
 from edge_agent.core import Core
 from edge_agent.events import Acknowledge, Arrived, Commit, Send, Tick
 from edge_agent.health import Health, HealthServer
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     import httpx
 
     from edge_agent.admission import Binding
-    from edge_agent.config import SerialTable
+    from edge_agent.config import SerialTable, SubscriberTable
     from edge_agent.config_file import LoadedConfiguration
     from edge_agent.events import Arrival, Effect, Event
     from edge_agent.intake import DeviceIntake
@@ -77,10 +76,10 @@ class Agent:
         tables = loaded.tables
         self._tables = tables
         self._clock = clock
-        self._admission = bind(loaded)
-        token = loaded.read_secret(tables.uplink.token_file, "uplink.token_file")
-        self._listener_clients = load_clients(tables.listener.client, loaded.folder) if tables.listener else None
-        self._subscriber = _subscriber(loaded, clock, self._deliver)
+        prepared = prepare(loaded)
+        self._admission = prepared.admission
+        self._listener_clients = prepared.clients
+        self._subscriber = _subscriber(tables.subscriber, prepared.broker_password, clock, self._deliver)
         self._store = seams.wrap_store(Store(state_folder(loaded), new_epoch=new_epoch))
         state = State.rebuild(self._store.load(), tables.timetable.compile(tables.zone), self._admission.bindings)
         self.core = Core(
@@ -95,7 +94,7 @@ class Agent:
         )
         self._uplink = Uplink(
             tables.uplink.url,
-            token,
+            prepared.token,
             district=tables.agent.district,
             school=tables.agent.school,
             report=self._handle,
@@ -151,7 +150,7 @@ class Agent:
 
     async def _start_listener(self, remembered: set[str]) -> None:
         table = self._tables.listener
-        if table is None or self._listener_clients is None:
+        if table is None:
             return
         handler = ListenerIntake(self._clock, self._deliver)
         self._listener = Listener(
@@ -278,12 +277,10 @@ def _timing(loaded: LoadedConfiguration) -> Timing:
 
 
 def _subscriber(
-    loaded: LoadedConfiguration, clock: Clock, deliver: Callable[[Sequence[Arrival]], None]
+    table: SubscriberTable | None, password: str, clock: Clock, deliver: Callable[[Sequence[Arrival]], None]
 ) -> SubscriberIntake | None:
-    table = loaded.tables.subscriber
     if table is None:
         return None
-    password = loaded.read_secret(table.password_file, "subscriber.password_file") if table.password_file else ""
     address = BrokerAddress(
         host=table.host,
         port=table.port,

@@ -1,18 +1,22 @@
-"""Binds each configured device to its driver, its place and the rules of its quantities."""
+"""What a configuration comes to: each device bound to driver, place and rules; every secret read."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from broker.clients import load_client, load_clients
 from device_drivers.contract import PollDriver, Settings, StreamDriver
 from device_drivers.registry import discover
 from edge_agent.admission import Admission, Binding, ClockTolerance
+from edge_agent.config_file import Findings
 from edge_agent.privacy.classes import classify
 from edge_agent.privacy.rules import Rule
 from edge_agent.windows import Cadence
 from telemetry import ConfigurationError, quantity
 
 if TYPE_CHECKING:
+    from broker.credentials import Credentials
     from device_drivers.registry import DriverEntry
     from edge_agent.config import DeviceTable, RoomTable
     from edge_agent.config_file import LoadedConfiguration
@@ -26,33 +30,66 @@ class WrongTransport(ConfigurationError):
     code = "wrong_transport"
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a configuration comes to: everything that can be had without a connection."""
+
+    admission: Admission
+    token: str
+    clients: Credentials
+    """Who may connect to the listener."""
+    broker_password: str
+
+
+def prepare(loaded: LoadedConfiguration) -> Prepared:
+    """Make every driver and read every secret. Raises `ConfigurationMistakes` with all that is wrong."""
+    tables = loaded.tables
+    findings = Findings(loaded)
+    admission = _bind(loaded, findings)
+    token = broker_password = ""
+    with findings.at("uplink", "token_file"):
+        token = loaded.read_secret(tables.uplink.token_file)
+    logins = tables.listener.client if tables.listener is not None else ()
+    for index, login in enumerate(logins):
+        with findings.at("listener", "client", index):
+            load_client(login, loaded.folder)
+    if tables.subscriber is not None and tables.subscriber.password_file:
+        with findings.at("subscriber", "password_file"):
+            broker_password = loaded.read_secret(tables.subscriber.password_file)
+    findings.conclude()
+    return Prepared(admission, token, load_clients(logins, loaded.folder), broker_password)
+
+
 def bind(loaded: LoadedConfiguration) -> Admission:
-    """Make every device's driver. Raises `ConfigurationError` naming the device."""
+    """Make every device's driver, without the agent's own secrets. Raises `ConfigurationMistakes`."""
+    findings = Findings(loaded)
+    admission = _bind(loaded, findings)
+    findings.conclude()
+    return admission
+
+
+def _bind(loaded: LoadedConfiguration, findings: Findings) -> Admission:
     tables = loaded.tables
     rooms = {room.code: room for room in tables.room}
     drivers = discover()
     tolerance = ClockTolerance(tables.windows.clock_ahead_s * 1000, tables.windows.clock_behind_s * 1000)
-    bindings = [
-        (_binding(device, rooms[device.room], drivers[device.driver], loaded), device.mqtt.topic if device.mqtt else "")
-        for device in tables.device
-    ]
+    bindings: list[tuple[Binding, str]] = []
+    for index, device in enumerate(tables.device):
+        with findings.at("device", index):
+            binding = _binding(device, rooms[device.room], drivers[device.driver], loaded)
+            bindings.append((binding, device.mqtt.topic if device.mqtt else ""))
     return Admission(bindings, tolerance)
 
 
 def _binding(device: DeviceTable, room: RoomTable, entry: DriverEntry, loaded: LoadedConfiguration) -> Binding:
     secrets = {}
     if device.tcp is not None and device.tcp.password_file:
-        key = f"device {device.id}: tcp.password_file"
-        secrets["password"] = loaded.read_secret(device.tcp.password_file, key)
-    try:
-        driver = entry.create(Settings(model=device.model, options=device.options, secrets=secrets))
-    except ConfigurationError as error:
-        error.where = f"device {device.id}"
-        raise
+        secrets["password"] = loaded.read_secret(device.tcp.password_file)
+    driver = entry.create(Settings(model=device.model, options=device.options, secrets=secrets))
     if device.serial is not None and not isinstance(driver, (StreamDriver, PollDriver)):
-        raise WrongTransport(f"driver {entry.id} reads no serial line", where=f"device {device.id}")
+        raise WrongTransport(f"driver {entry.id} reads no serial line")
     if device.tcp is not None and not isinstance(driver, PollDriver):
-        raise WrongTransport(f"driver {entry.id} asks nothing over TCP", where=f"device {device.id}")
+        raise WrongTransport(f"driver {entry.id} asks nothing over TCP")
     stale_after_s = device.stale_after_s or CADENCES_A_VALUE_STANDS * device.cadence_s
     return Binding(
         device=device.id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import tomllib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from telemetry import ConfigurationError
 from telemetry.toml_file import locate, syntax_error_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from device_drivers.registry import DriverEntry
@@ -61,23 +62,51 @@ class LoadedConfiguration:
     """A configuration that is whole, and where it came from."""
 
     tables: Configuration
-    folder: Path
+    path: Path
     digest: bytes
     """SHA-256 of the file, by which the centre sees that it changed."""
+    line_of: Callable[[Location], int]
 
-    def read_secret(self, name: str, key: str) -> str:
-        """The first line of a secret's file, relative to the configuration's folder."""
+    @property
+    def folder(self) -> Path:
+        """What the file's own paths are relative to."""
+        return self.path.resolve().parent
+
+    def read_secret(self, name: str) -> str:
+        """The first line of a secret's file. Raises `ConfigurationError`."""
         path = self.folder / name
         fix = f"write the secret into {path}, mode 600"
         try:
             secret = path.read_text(encoding="ascii").partition("\n")[0].strip()
         except OSError as error:
-            raise ConfigurationError(f"{key}: {path} cannot be read: {error.strerror}", fix=fix) from None
+            raise ConfigurationError(f"{path} cannot be read: {error.strerror}", fix=fix) from None
         except UnicodeDecodeError:
-            raise ConfigurationError(f"{key}: {path} is not ASCII text", fix=fix) from None
+            raise ConfigurationError(f"{path} is not ASCII text", fix=fix) from None
         if not secret:
-            raise ConfigurationError(f"{key}: the first line of {path} is empty", fix=fix)
+            raise ConfigurationError(f"the first line of {path} is empty", fix=fix)
         return secret
+
+
+class Findings:
+    """Gathers what is wrong with a configuration beyond its text: drivers that cannot be made, secrets not there."""
+
+    def __init__(self, loaded: LoadedConfiguration) -> None:
+        self._loaded = loaded
+        self._mistakes: list[Mistake] = []
+
+    @contextmanager
+    def at(self, *location: str | int) -> Iterator[None]:
+        """Note a `ConfigurationError` of the block as a mistake at this place, and go on behind it."""
+        try:
+            yield
+        except ConfigurationError as error:
+            line = self._loaded.line_of(location)
+            self._mistakes.append(Mistake(line, _dotted(location), "", error.what, error.fix))
+
+    def conclude(self) -> None:
+        """Raise `ConfigurationMistakes` with all of them, if there are any."""
+        if self._mistakes:
+            raise ConfigurationMistakes(self._loaded.path, self._mistakes)
 
 
 def load(path: Path) -> LoadedConfiguration:
@@ -107,7 +136,7 @@ def load(path: Path) -> LoadedConfiguration:
         mistakes.append(Mistake(line_of(location), _dotted(location), found, what, fix))
     if tables is None or mistakes:
         raise ConfigurationMistakes(path, mistakes)
-    return LoadedConfiguration(tables, path.resolve().parent, hashlib.sha256(data).digest())
+    return LoadedConfiguration(tables, path, hashlib.sha256(data).digest(), line_of)
 
 
 def _mistake(location: Location, item: dict[str, Any], line: int) -> Mistake:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from edge_agent.agent import Agent
-from edge_agent.bindings import bind
+from edge_agent.bindings import bind, prepare
 from edge_agent.config_file import ConfigurationMistakes, load
 from telemetry import ConfigurationError, SystemClock
 from tests.documents import ROOT
@@ -221,7 +221,7 @@ def test_a_secret_that_is_none(path: Path, content: bytes | None, what: str) -> 
             "driver plantower asks nothing over TCP",
         ),
         ('driver = "zigbee2mqtt"\nserial = { port = "/dev/null" }', "driver zigbee2mqtt reads no serial"),
-        ('driver = "pjlink"\ntcp = { host = "h", port = 1, password_file = "none" }', "device x: tcp.password_file"),
+        ('driver = "pjlink"\ntcp = { host = "h", port = 1, password_file = "none" }', "none cannot be read"),
         ('driver = "pjlink"\ntcp = { host = "h", port = 1 }\noptions = { colour = "red" }', "no option 'colour'"),
     ],
 )
@@ -230,4 +230,15 @@ def test_a_driver_for_another_line(tmp_path: Path, table: str, what: str) -> Non
     device = f'[[device]]\nid = "x"\nroom = "a-301"\nrole = "display"\n{table}\n'
     with pytest.raises(ConfigurationError, match=what) as caught:
         bind(load(configure(tmp_path, device)))
-    assert "device x" in str(caught.value)
+    assert "agent.toml:21: device[1]: " in str(caught.value)
+
+
+def test_drivers_and_secrets_are_told_together(tmp_path: Path) -> None:
+    """A driver that cannot be made and every secret that is not there: all at once, each with its line."""
+    device = '[[device]]\nid = "x"\nroom = "a-301"\nrole = "display"\ndriver = "plantower"\n'
+    path = configure(tmp_path, device + 'serial = { port = "/dev/null" }\n')
+    (tmp_path / "uplink.token").unlink(missing_ok=True)
+    (tmp_path / "token").unlink(missing_ok=True)
+    with pytest.raises(ConfigurationMistakes) as caught:
+        prepare(load(path))
+    assert [mistake.key for mistake in caught.value.mistakes] == ["uplink.token_file", "device[1]"]
