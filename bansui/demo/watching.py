@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from cloud_sink.freshness import AIR_QUANTITY, Freshness
-from cloud_sink.views import MAIN
+from cloud_sink.latest import MAIN
 from telemetry import EnvironmentFault, decode_all
 
 if TYPE_CHECKING:
