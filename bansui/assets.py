@@ -9,15 +9,32 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from telemetry import BansuiError, EnvironmentFault
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 ROOT: Final = Path(__file__).parent.parent
 VENDOR: Final = ROOT / "cloud_sink" / "static" / "vendor"
-_FILES: Final = {"dist/uPlot.esm.js": "uPlot.esm.js", "dist/uPlot.min.css": "uPlot.min.css", "LICENSE": "uPlot.LICENSE"}
 _FETCH_WITHIN_S: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A package of the lock file, and what of it is kept under which name."""
+
+    package: str
+    files: Mapping[str, str]
+
+
+UPLOT: Final = Library(
+    "uplot",
+    {"dist/uPlot.esm.js": "uPlot.esm.js", "dist/uPlot.min.css": "uPlot.min.css", "LICENSE": "uPlot.LICENSE"},
+)
 
 
 class AssetsMissing(EnvironmentFault):
@@ -26,42 +43,42 @@ class AssetsMissing(EnvironmentFault):
     code = "assets_missing"
 
 
-def fetch(root: Path = ROOT, vendor: Path = VENDOR) -> bool:
+def fetch(root: Path = ROOT, vendor: Path = VENDOR, library: Library = UPLOT) -> bool:
     """Bring `vendor` to what the lock file says; false when it was there already. Raises `AssetsMissing`."""
-    stamp, wanted = vendor / "fetched.json", _integrity(root)
-    if _is_there(stamp, wanted):
+    stamp, wanted = vendor / "fetched.json", _integrity(root, library)
+    if _is_there(stamp, wanted, library):
         return False
     with tempfile.TemporaryDirectory(prefix="bansui-assets-") as scratch:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(root / name, scratch)
         _run([*_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"], Path(scratch))
         vendor.mkdir(parents=True, exist_ok=True)
-        for source, target in _FILES.items():
-            shutil.copy(Path(scratch) / "node_modules" / "uplot" / source, vendor / target)
-    stamp.write_text(json.dumps({"integrity": wanted, "sha256": _digests(vendor)}), encoding="ascii")
+        for source, target in library.files.items():
+            shutil.copy(Path(scratch) / "node_modules" / library.package / source, vendor / target)
+    stamp.write_text(json.dumps({"integrity": wanted, "sha256": _digests(vendor, library)}), encoding="ascii")
     return True
 
 
-def _integrity(root: Path) -> str:
+def _integrity(root: Path, library: Library) -> str:
     try:
         lock = json.loads((root / "package-lock.json").read_text(encoding="utf-8"))
-        return str(lock["packages"]["node_modules/uplot"]["integrity"])
+        return str(lock["packages"][f"node_modules/{library.package}"]["integrity"])
     except (OSError, ValueError, KeyError) as error:
         raise AssetsMissing(
             f"the lock file cannot be read: {error}", where=str(root), fix="run this in a checkout of the project"
         ) from None
 
 
-def _is_there(stamp: Path, wanted: str) -> bool:
+def _is_there(stamp: Path, wanted: str, library: Library) -> bool:
     try:
         held = json.loads(stamp.read_text(encoding="ascii"))
-        return bool(held == {"integrity": wanted, "sha256": _digests(stamp.parent)})
+        return bool(held == {"integrity": wanted, "sha256": _digests(stamp.parent, library)})
     except (OSError, ValueError):
         return False
 
 
-def _digests(vendor: Path) -> dict[str, str]:
-    return {name: hashlib.sha256((vendor / name).read_bytes()).hexdigest() for name in _FILES.values()}
+def _digests(vendor: Path, library: Library) -> dict[str, str]:
+    return {name: hashlib.sha256((vendor / name).read_bytes()).hexdigest() for name in library.files.values()}
 
 
 def _npm() -> list[str]:

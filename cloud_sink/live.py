@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from telemetry import Summary
 
@@ -71,11 +71,15 @@ class Live:
         finally:
             self._watchers.discard(watcher)
 
-    def publish(self, summaries: Sequence[Summary]) -> None:
-        """Tell every watcher what is new in its school; one that is too far behind is let go."""
+    def publish(self, summaries: Sequence[Summary], touched: Collection[str] = ()) -> None:
+        """Tell every watcher what is new in its school; one that is too far behind is let go.
+
+        A school that was `touched` by older windows alone, as after an outage, is told of with nothing new in it.
+        """
         for watcher in list(self._watchers):
             wanted = [s for s in summaries if watcher.school in (None, s.series.school)]
-            if wanted and not watcher.offer(wanted):
+            is_touched = bool(touched) if watcher.school is None else watcher.school in touched
+            if (wanted or is_touched) and not watcher.offer(wanted):
                 self._watchers.discard(watcher)
                 watcher.end()
 

@@ -88,7 +88,8 @@ class Projector:
         await self._store.append(batches[-1].position, projected)
         self.position = batches[-1].position
         self._memory.hearing.take((batch.agent, batch.received_ms) for batch in batches)
-        self._live.publish(self._memory.take(projected))
+        touched = {summary.series.school for batch in projected for summary in batch.summaries}
+        self._live.publish(self._memory.take(projected), touched)
         return True
 
     async def _read(self, batch: StoredBatch) -> Projected:

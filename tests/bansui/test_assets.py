@@ -19,12 +19,13 @@ echo ran >> {log}
 """
 
 
-def test_the_lock_names_one_library_by_its_hash_and_no_registry() -> None:
+def test_the_lock_names_each_library_by_its_hash_and_no_registry() -> None:
     text = (ROOT / "package-lock.json").read_text(encoding="utf-8")
     packages = json.loads(text)["packages"]
-    assert packages.keys() == {"", "node_modules/uplot"}
-    assert packages["node_modules/uplot"]["integrity"].startswith("sha512-")
+    assert packages.keys() == {"", "node_modules/uplot", "node_modules/axe-core"}
+    assert all(packages[name]["integrity"].startswith("sha512-") for name in packages if name)
     assert packages["node_modules/uplot"]["version"] == packages[""]["dependencies"]["uplot"]
+    assert packages["node_modules/axe-core"]["dev"], "what only tests need is not for the pages"
     assert "resolved" not in text
     assert "http" not in text
 

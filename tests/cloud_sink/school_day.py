@@ -1,4 +1,4 @@
-"""A school day as an agent tells it, for browser tests and screenshots: twelve rooms, two lessons' worth of trouble."""
+"""A school's morning as an agent tells it, for browser tests and screenshots: lessons, a silent sensor, a leak."""
 
 from __future__ import annotations
 
@@ -24,15 +24,6 @@ make_up_days = ["2025-10-12"]
 """
 _LESSONS: Final = (range(-16, -9), range(-8, 0))
 _SILENT: Final = "b-303"
-
-
-def school_day(*, with_outage: bool = True) -> Iterator[Summary]:
-    """Everything from 06:45 to noon; the outage's hour is left out of it unless it has healed."""
-    for quarter in range(FROM_QUARTER, 0):
-        if with_outage and quarter in OUTAGE:
-            continue
-        yield from quarter_of(quarter)
-    yield from _health()
 
 
 def quarter_of(quarter: int) -> Iterator[Summary]:
@@ -87,7 +78,8 @@ def _levels(index: int, quarter: int) -> dict[str, int]:
     return levels
 
 
-def _health() -> Iterator[Summary]:
+def health() -> Iterator[Summary]:
+    """What devices say of themselves, and a leak that nobody has ended."""
     last = NOON_MS - QUARTER_MS
     yield summary("energy", last, {"delta": 1234}, room="a-101", device="meter-a-101", channel="l1")
     yield summary("battery", last, {"mean": 87}, room="a-101", device="co2-a-101")

@@ -14,6 +14,15 @@ async def test_a_watcher_gets_its_school_alone() -> None:
         assert await all_of_them.next(1) == told
 
 
+async def test_a_school_that_only_older_windows_came_of_is_told_of_too() -> None:
+    live = Live()
+    with live.watch("cn-014") as touched, live.watch("cn-002") as other:
+        live.publish([], {"cn-014"})
+        live.publish([summary()])
+        assert await touched.next(60) == []
+        assert await other.next(1) == [summary()], "it was not told of before"
+
+
 async def test_a_watcher_that_falls_behind_is_let_go_and_its_queue_stays_bounded() -> None:
     live = Live()
     with live.watch(None) as slow:
