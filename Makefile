@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs bench clean
+.PHONY: help setup demo test check docs screenshots bench clean
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
@@ -15,6 +15,7 @@ help:
 	@echo 'make test    every test; ARGS="tests/telemetry -k clock"'
 	@echo 'make check   format, lint, types, import arrows, generated documentation'
 	@echo 'make docs    write the generated parts of docs/'
+	@echo 'make screenshots  take docs/screenshots again, of the pages as they are'
 	@echo 'make bench   measure, printed as ratios against a peer in the same run'
 	@echo 'make clean   remove what setup built, and every cache'
 
@@ -46,6 +47,10 @@ check: setup
 
 docs: setup
 	@$(BIN)/python -m tests.documents --write
+
+screenshots: setup
+	@$(BIN)/python -m tests.prerequisites
+	@$(BIN)/python -m tests.screenshots
 
 bench: setup
 	@$(BIN)/python -m bench $(ARGS)

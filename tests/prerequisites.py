@@ -16,14 +16,22 @@ from tests.support.programs import in_ci, missing
 
 def main() -> int:
     """Install what may be installed; tell of the rest."""
-    absent = missing()
-    if absent:
-        _install(sorted({program.package for program in absent}))
+    packages = {program.package for program in missing()} | _fonts()
+    if packages:
+        _install(sorted(packages))
     absent = missing()
     for program in absent:
         print(f"left out: tests marked {program.marker!r}, for want of {program.names[0]}")
         print(f"  fix: sudo apt-get install {program.package}")
     return 1 if absent and in_ci() else 0
+
+
+def _fonts() -> set[str]:
+    """The package with Chinese letters, where a browser would draw boxes instead."""
+    if shutil.which("fc-list") is None:
+        return {"fonts-noto-cjk"}
+    found = subprocess.run(["fc-list", ":lang=zh", "family"], capture_output=True, text=True, check=False)
+    return set() if found.stdout.strip() else {"fonts-noto-cjk"}
 
 
 def _install(packages: list[str]) -> None:
