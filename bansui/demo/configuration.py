@@ -27,6 +27,7 @@ def write_centre(folder: Path, plan: Plan) -> Path:
         _table("[centre]", {"port": plan.port, "state": "centre-state", "timezone": scenario.timezone}),
         _table("[centre.district]", {"code": scenario.district, **_DISTRICT_NAMES}),
         _table("[[school]]", {"code": scenario.school, **_SCHOOL_NAMES}),
+        _table("[school.timetable]", scenario.timetable.model_dump(mode="json")),
         _table("[[agent]]", {"id": AGENT, "school": scenario.school, "token_file": _CREDENTIAL}),
     ]
     return _write(folder / "centre.toml", tables)
