@@ -140,7 +140,8 @@ class _Drawing:
         return found
 
     def _reason(self, from_ms: int, to_ms: int) -> str:
-        is_offline = self._frame.was_offline((from_ms + to_ms) // 2)
+        quarter = (to_ms - from_ms) // 4
+        is_offline = self._frame.was_offline(from_ms + quarter) and self._frame.was_offline(to_ms - quarter)
         return self._text("gap.offline" if is_offline else "gap.nothing")
 
     def _sentence(self) -> str:
