@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from telemetry import ManualClock, decode_all
-from tests.cloud_sink.support import NOON_MS, QUARTER_MS, Running, running_centre, sealed, summary
+from tests.cloud_sink.support import NOON_MS, QUARTER_MS, Running, running_centre, summary
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -22,6 +22,14 @@ SPAN: dict[str, str | int] = {"school": "cn-002", "from": NOON_MS, "to": NOON_MS
 @pytest.fixture
 def centre(tmp_path: Path) -> Iterator[Running]:
     with running_centre(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A centre of which questions alone are asked."""
+    with running_centre(tmp_path_factory.mktemp("asked")) as running:
+        running.write(summary())
         yield running
 
 
@@ -106,15 +114,24 @@ def test_an_export_is_line_protocol_of_the_highest_revisions(centre: Running) ->
         ("nothing", 404, "Not Found"),
     ],
 )
-def test_a_question_that_cannot_be_meant_is_told_so(centre: Running, path: str, status: int, said: str) -> None:
-    answer = centre.client.get(f"/api/v1/{path}")
+def test_a_question_that_cannot_be_meant_is_told_so(asked: Running, path: str, status: int, said: str) -> None:
+    answer = asked.client.get(f"/api/v1/{path}")
     assert answer.status_code == status
     assert said in answer.json()["message"]
 
 
-def test_the_api_describes_itself(centre: Running) -> None:
-    document = get(centre, "openapi.json").json()
-    paths = {"places", "series", "range", "latest", "health", "export", "balance", "live", "agent-report"}
+def test_a_spreadsheet_gets_the_windows_as_they_were_delivered_in_the_schools_time(asked: Running) -> None:
+    answer = get(asked, "csv", room="a-301", quantity="carbon_dioxide", **SPAN)
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    assert 'filename="cn-002-a-301-carbon_dioxide.csv"' in answer.headers["Content-Disposition"]
+    head, row = answer.text.splitlines()
+    assert head == "start,window_s,device,channel,quantity,field,value,unit,n,expected"
+    assert row == "2025-10-12T12:00:00+08:00,900,co2-a-301,,carbon_dioxide,mean,850,ppm,15,15"
+
+
+def test_the_api_describes_itself(asked: Running) -> None:
+    document = get(asked, "openapi.json").json()
+    paths = {"places", "series", "range", "latest", "health", "export", "csv", "balance", "live", "agent-report"}
     assert {f"/api/v1/{path}" for path in paths} <= document["paths"].keys()
     assert "/api/v2/write" in document["paths"]
     assert "window_s" in document["components"]["schemas"]["ValueAnswer"]["properties"]
@@ -153,10 +170,9 @@ def test_a_watcher_does_not_hold_up_the_end_of_the_centre(tmp_path: Path) -> Non
         assert list(lines) == [""]
 
 
-def test_every_answer_has_the_security_headers(centre: Running) -> None:
-    centre.post(sealed(summary()))
+def test_every_answer_has_the_security_headers(asked: Running) -> None:
     for path in ("/", "/api/v1/health", "/static/style.css", "/nowhere", "/school/x"):
-        headers = centre.client.get(path).headers
+        headers = asked.client.get(path).headers
         policy = headers["Content-Security-Policy"]
         assert "default-src 'self'" in policy
         assert "unsafe" not in policy
