@@ -11,8 +11,6 @@ import enum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from telemetry import Summary
 
 FRESH_WINDOWS: Final = 2
@@ -43,9 +41,6 @@ class Air(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
-_ORDER: Final = tuple(Freshness)
-
-
 def freshness(summary: Summary | None, now_ms: int) -> Freshness:
     """The state of a window that is told; never when there is none."""
     if summary is None:
@@ -68,11 +63,6 @@ def aged(now_ms: int, fresh_until_ms: int, late_until_ms: int) -> Freshness:
     if now_ms < fresh_until_ms:
         return Freshness.FRESH
     return Freshness.LATE if now_ms < late_until_ms else Freshness.STALE
-
-
-def worst(states: Iterable[Freshness]) -> Freshness:
-    """The worst of several; never when there are none."""
-    return max(states, key=_ORDER.index, default=Freshness.NEVER)
 
 
 def air(co2: Summary | None, now_ms: int) -> Air:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from cloud_sink.freshness import Air, Freshness, air, freshness, worst
-from cloud_sink.latest import LatestValues
+from cloud_sink.freshness import Air, Freshness, air, freshness
+from cloud_sink.latest import LatestValues, RoomNow
 from cloud_sink.ranges import RangeTooLong, grid_lines
 from tests.cloud_sink.support import NOON_MS, QUARTER_MS, summary
 
@@ -76,10 +76,16 @@ def test_freshness_counts_from_the_end_of_the_window_in_windows_with_a_quarter_o
     assert freshness(minute, minute.end_ms + 25 * 60_000) is Freshness.STALE
 
 
-def test_what_never_was_is_the_worst() -> None:
+def test_what_never_was_is_never_fresh_and_a_room_is_as_its_oldest_main_quantity() -> None:
     assert freshness(None, NOON_MS) is Freshness.NEVER
-    assert worst([Freshness.FRESH, Freshness.STALE, Freshness.LATE]) is Freshness.STALE
-    assert worst([]) is Freshness.NEVER
+    room = RoomNow()
+    assert room.freshness(NOON_MS) is Freshness.NEVER
+    room.take(summary("battery", fields={"mean": 80}))
+    assert room.freshness(NOON_MS + 20 * QUARTER_MS) is Freshness.STALE
+    room.take(summary("temperature", NOON_MS + 19 * QUARTER_MS, {"mean": 2000}))
+    assert room.freshness(NOON_MS + 20 * QUARTER_MS) is Freshness.FRESH, "a main quantity counts, others do not"
+    room.take(summary("humidity", NOON_MS + 14 * QUARTER_MS, {"mean": 500}))
+    assert room.freshness(NOON_MS + 20 * QUARTER_MS) is Freshness.LATE
 
 
 @pytest.mark.parametrize(("mean", "needs"), [(800, Air.GOOD), (850, Air.WATCH), (1000, Air.WATCH), (1050, Air.ACT)])
