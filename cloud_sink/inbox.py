@@ -7,6 +7,7 @@ acknowledged; the store follows it, and forgets nothing that stands here.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import fcntl
 import hashlib
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Final, TextIO, TypeVar
 import apsw
 
 from telemetry import ContractViolation, DeliveryFault, EnvironmentFault
-from telemetry.uplink_contract import GENESIS, BatchId, chain
+from telemetry.uplink_contract import GENESIS, BatchId, link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,6 +57,9 @@ CREATE TABLE IF NOT EXISTS epoch (
     PRIMARY KEY (agent, epoch)
 ) STRICT;
 """
+_DROP_BODIES: Final = """
+DELETE FROM body WHERE position IN (SELECT position FROM mark WHERE position <= ? AND received_ms < ?)
+"""
 
 
 class Kind(enum.StrEnum):
@@ -63,6 +67,8 @@ class Kind(enum.StrEnum):
 
     SUMMARIES = "summaries"
     REPORT = "report"
+    REFUSED = "refused"
+    """Outside the contract: its mark and hash stand in the chain, its bytes are nowhere."""
 
 
 class ForkedBatch(ContractViolation):
@@ -167,6 +173,14 @@ class Inbox:
             self._flush = asyncio.create_task(self._flush_waiting(), name="inbox.flush")
         return await future
 
+    async def refuse(self, agent: str, batch_id: BatchId, body: bytes) -> None:
+        """Mark a batch that was refused as a whole, so that those behind it stand without a gap.
+
+        One that is known already keeps the mark it has. Raises `InboxFull`, `InboxFault`.
+        """
+        with contextlib.suppress(ForkedBatch):
+            await self.commit(Batch(agent, batch_id, Kind.REFUSED, body, 0))
+
     async def pending(self, after: int, most: int) -> list[StoredBatch]:
         """The next batches after a position, in the order of arrival."""
         return await self._in_thread(lambda: self._select_pending(after, most))
@@ -230,11 +244,13 @@ class Inbox:
         agent, epoch, sequence = batch.agent, batch.id.epoch, batch.id.sequence
         digest = hashlib.sha256(batch.body).digest()
         receipt = self._receipt(agent, epoch)
-        known = self._value(
-            "SELECT sha256 FROM mark WHERE agent = ? AND epoch = ? AND sequence = ?", agent, epoch, sequence
-        )
-        if known is not None:
-            return receipt if known == digest else ForkedBatch(f"batch {batch.id} is known with other bytes", receipt)
+        query = "SELECT sha256, kind, position FROM mark WHERE agent = ? AND epoch = ? AND sequence = ?"
+        for known, kind, position in self._connection.execute(query, (agent, epoch, sequence)):
+            if known != digest:
+                return ForkedBatch(f"batch {batch.id} is known with other bytes", receipt)
+            if kind != Kind.REFUSED or batch.kind is Kind.REFUSED:
+                return receipt
+            self._connection.execute("DELETE FROM mark WHERE position = ?", (position,))  # refused once, good now
         if sequence > receipt.applied + OPEN_WINDOW:
             what = f"batch {batch.id} is more than {OPEN_WINDOW} ahead of {receipt.applied}, the last without a gap"
             return ForkedBatch(what, receipt)
@@ -243,17 +259,17 @@ class Inbox:
             (agent, epoch, sequence, batch.kind.value, batch.lines, digest, self._now()),
         )
         position = self._connection.last_insert_rowid()
-        self._connection.execute("INSERT INTO body VALUES (?, ?)", (position, batch.body))
+        if batch.kind is not Kind.REFUSED:
+            self._connection.execute("INSERT INTO body VALUES (?, ?)", (position, batch.body))
         return self._advance(agent, receipt, position)
 
     def _advance(self, agent: str, receipt: Receipt, position: int) -> Receipt:
         applied, head = receipt.applied, receipt.head
-        query = """SELECT sequence, bytes FROM mark JOIN body USING (position)
-                   WHERE agent = ? AND epoch = ? AND sequence > ? ORDER BY sequence"""
-        for sequence, body in self._connection.execute(query, (agent, receipt.epoch, applied)):
+        query = "SELECT sequence, sha256 FROM mark WHERE agent = ? AND epoch = ? AND sequence > ? ORDER BY sequence"
+        for sequence, digest in self._connection.execute(query, (agent, receipt.epoch, applied)):
             if sequence != applied + 1:
                 break
-            applied, head = sequence, chain(head, body)
+            applied, head = sequence, link(head, digest)
         self._connection.execute(
             """INSERT INTO epoch VALUES (?1, ?2, ?3, ?4, ?5)
                ON CONFLICT (agent, epoch) DO UPDATE SET applied = ?3, head = ?4, touched = ?5""",
@@ -276,7 +292,7 @@ class Inbox:
         ]
 
     def _count_after(self, position: int) -> int:
-        return len(self._connection.execute("SELECT position FROM mark WHERE position > ?", (position,)).fetchall())
+        return len(self._connection.execute("SELECT position FROM body WHERE position > ?", (position,)).fetchall())
 
     def _select_tallies(self) -> list[Tally]:
         query = """SELECT agent, sum(kind = 'summaries'), sum(kind = 'report'), sum(lines),
@@ -287,18 +303,8 @@ class Inbox:
 
     def _prune(self, projected: int) -> int:
         with self._connection:
-            # A batch ahead of a gap keeps its bytes: the ledger's head needs them when the gap is filled.
-            self._connection.execute(
-                """DELETE FROM body WHERE position IN (
-                       SELECT position FROM mark JOIN epoch USING (agent, epoch)
-                       WHERE position <= ? AND received_ms < ? AND sequence <= applied)""",
-                (projected, self._now() - KEPT_MS),
-            )
+            self._connection.execute(_DROP_BODIES, (projected, self._now() - KEPT_MS))
         return self._connection.changes()
-
-    def _value(self, query: str, *arguments: str | int) -> apsw.SQLiteValue:
-        row = self._connection.execute(query, arguments).fetchone()
-        return None if row is None else row[0]
 
 
 def check_sqlite() -> None:

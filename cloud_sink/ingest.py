@@ -6,6 +6,7 @@ Requests and errors have InfluxDB v2's shape ("Write data with the InfluxDB API"
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -30,7 +31,7 @@ from telemetry.uplink_contract import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from cloud_sink.access import Writer
     from cloud_sink.centre import Centre
@@ -81,14 +82,16 @@ class Ingest:
 
         async def take(writer: Writer, batch_id: BatchId) -> Response:
             body = await _read_body(request)
-            await self._centre.decoding.report(body)
+            async with self._marking(writer, batch_id, body):
+                await self._centre.decoding.report(body)
             return _stored(await self._centre.inbox.commit(Batch(writer.agent, batch_id, Kind.REPORT, body, 0)))
 
         return await self._guarded(request, take)
 
     async def _write(self, writer: Writer, batch_id: BatchId, body: bytes) -> Response:
-        summaries = await self._centre.decoding.summaries(body)
-        claimed = self._centre.admission.admit(writer.agent, writer.school, summaries)
+        async with self._marking(writer, batch_id, body):
+            summaries = await self._centre.decoding.summaries(body)
+            claimed = self._centre.admission.admit(writer.agent, writer.school, summaries)
         batch = Batch(writer.agent, batch_id, Kind.SUMMARIES, body, len(summaries))
         try:
             receipt = await self._centre.inbox.commit(batch)
@@ -96,6 +99,17 @@ class Ingest:
             self._centre.admission.release(claimed)
             raise
         return _stored(receipt)
+
+    @contextlib.asynccontextmanager
+    async def _marking(self, writer: Writer, batch_id: BatchId, body: bytes) -> AsyncIterator[None]:
+        """Mark the batch as refused, durably, before the agent hears that it is."""
+        try:
+            yield
+        except NotThisSchool:
+            raise  # the agent keeps the batch until somebody mends the token
+        except ContractViolation:
+            await self._centre.inbox.refuse(writer.agent, batch_id, body)
+            raise
 
     async def _guarded(self, request: Request, take: Callable[[Writer, BatchId], Awaitable[Response]]) -> Response:
         writer = self._centre.access.writer(request.headers.get("Authorization"))

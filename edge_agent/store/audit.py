@@ -12,7 +12,7 @@ from edge_agent.reporting import totals
 from edge_agent.state import State
 from edge_agent.store import engine
 from edge_agent.store.recovery import read_recovered
-from telemetry.uplink_contract import GENESIS, chain
+from telemetry.uplink_contract import GENESIS, chain, link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,7 +124,7 @@ def _broken_links(connection: apsw.Connection) -> list[str]:
             faults.append(f"batch {epoch}-{expected} is missing")
         if body is not None and hashlib.sha256(body).digest() != digest:
             faults.append(f"the bytes of batch {epoch}-{sequence} have changed")
-        linked = hashlib.sha256(head + digest).digest() if body is None else chain(head, body)
+        linked = link(head, digest) if body is None else chain(head, body)
         if linked != row_head and sequence == expected:
             faults.append(f"batch {epoch}-{sequence} does not follow the one before it")
         expected, head = sequence + 1, row_head

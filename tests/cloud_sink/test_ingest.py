@@ -107,6 +107,21 @@ def test_a_refused_batch_does_not_claim_its_devices(centre: Running) -> None:
     assert centre.post(sealed(config_line), agent="edge-2").status_code == 204
 
 
+def test_batches_behind_refused_ones_are_taken(centre: Running) -> None:
+    """An agent that was refused five times in a row is not told that it forked; both sides' heads agree."""
+    head = GENESIS
+    for sequence in range(1, 6):
+        body = sealed(summary(start_ms=NOON_MS + sequence))
+        refused(centre.post(body, key=f"{EPOCH}-{sequence}"), 422, "unprocessable entity")
+        head = chain(head, body)
+    last = sealed(summary())
+    taken = centre.post(last, key=f"{EPOCH}-6")
+    assert taken.status_code == 204
+    assert (taken.headers[APPLIED_HEADER], taken.headers[HEAD_HEADER]) == (f"{EPOCH}-6", chain(head, last).hex())
+    centre.settle()
+    assert centre.export().count("\n") == 1
+
+
 def test_batches_out_of_order_are_taken_and_applied_up_to_the_gap(centre: Running) -> None:
     bodies = [sealed(summary(start_ms=NOON_MS + index * QUARTER_MS)) for index in range(6)]
     marks = [centre.post(bodies[n - 1], n).headers[APPLIED_HEADER] for n in (2, 4, 1, 3)]
@@ -242,7 +257,7 @@ def test_a_device_of_another_agent_is_unprocessable(tmp_path: Path) -> None:
         theirs = centre.post(sealed(summary(start_ms=NOON_MS - QUARTER_MS)), agent="edge-2", bucket="cn-002")
         assert "another agent" in str(refused(theirs, 422, "unprocessable entity")["message"])
         own = summary(device="co2-b")
-        assert centre.post(sealed(own), agent="edge-2", bucket="cn-002").status_code == 204
+        assert centre.post(sealed(own), agent="edge-2", bucket="cn-002", key=f"{EPOCH}-2").status_code == 204
 
 
 def test_too_many_lines_are_unprocessable(refusing: Running) -> None:
