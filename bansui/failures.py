@@ -18,9 +18,11 @@ EXIT_ENVIRONMENT: Final = 3
 EXIT_INTERRUPTED: Final = 130
 
 _FRAME: Final = {
-    "en": {"error": "error", "where": "where", "why": "why", "fix": "fix"},
-    "zh": {"error": "错误", "where": "位置", "why": "原因", "fix": "处理"},
+    "en": {"error": "error", "where": "where", "why": "why", "fix": "fix", "more": "more"},
+    "zh": {"error": "错误", "meaning": "含义", "where": "位置", "why": "原因", "fix": "处理", "more": "详见"},
 }
+_SAYS_NOTHING_MORE: Final = frozenset(("configuration", "environment", "device", "delivery", "contract", "usage"))
+"""Codes too general for a look at `bansui explain` to be worth it."""
 
 
 class UsageError(ConfigurationError):
@@ -50,13 +52,26 @@ def show(errors: Sequence[BansuiError], *, as_json: bool) -> None:
         print(json.dumps({"errors": [error.as_dict() for error in errors]}, ensure_ascii=False), file=sys.stderr)
         return
     frame = _FRAME[language()]
+    meanings = _meanings() if "meaning" in frame else {}
     bold, plain = ("\x1b[1;31m", "\x1b[0m") if _has_colour() else ("", "")
     for error in errors:
         print(f"{bold}{frame['error']}{plain}: {error.what}", file=sys.stderr)
+        if error.code in meanings:
+            print(f"  {frame['meaning']}: {meanings[error.code]}", file=sys.stderr)
         for part in ("where", "why", "fix"):
             text = getattr(error, part)
             if text:
                 print(f"  {frame[part]}: {text}", file=sys.stderr)
+        if error.code not in _SAYS_NOTHING_MORE:
+            print(f"  {frame['more']}: bansui explain {error.code}", file=sys.stderr)
+
+
+def _meanings() -> dict[str, str]:
+    """What each code means, in the reader's language: the sentences of errors themselves are English."""
+    from bansui.explanations import explanations  # noqa: PLC0415 - read when something failed, not at each start
+
+    named = (entry for entry in explanations() if entry.kind == "error" and entry.code not in _SAYS_NOTHING_MORE)
+    return {entry.code: entry.what[language()] for entry in named}
 
 
 def language() -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from device_drivers.contract import FrameRefused
+from edge_agent.privacy.rules import SHORTEST_S, Rule
 from edge_agent.transactions import QuarantineEntry
 from telemetry import Reading, TimeSource
 from telemetry.places import CHANNEL
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from device_drivers.contract import Driver, Measurement
     from edge_agent.events import Arrival
-    from edge_agent.privacy.rules import Rule
     from edge_agent.windows import Cadence
 
 _log = logging.getLogger(__name__)
@@ -51,6 +51,12 @@ class Binding:
     driver: Driver
     cadence: Cadence
     rules: Mapping[str, Rule]
+
+    @property
+    def summaries_an_hour(self) -> float:
+        """How many summaries the device gives at most, each declared quantity on one channel."""
+        told = [rule for rule in self.rules.values() if not (rule.is_withheld or rule.is_event)]
+        return sum(3600 / SHORTEST_S[rule.span] for rule in told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 import httpx
 
 from edge_agent.events import Delivered, Forked, Refused, Undelivered
 from telemetry import ContractViolation
-from telemetry.uplink_contract import APPLIED_HEADER, IDEMPOTENCY_HEADER, WRITE_PATH, BatchId
+from telemetry.uplink_contract import APPLIED_HEADER, IDEMPOTENCY_HEADER, REPORT_PATH, WRITE_PATH, BatchId
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,6 +99,34 @@ class Uplink:
         elif not reason and self._down:
             _log.info("the centre answers again")
         self._down = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What one look at the centre told."""
+
+    failure: str = ""
+    """Why it did not answer; empty when it did."""
+    knows_token: bool = False
+    offset_s: float | None = None
+    """How far this machine's clock is ahead of the centre's, to the second of its Date header."""
+
+
+def probe(url: str, token: str, *, timeout_s: float) -> Probe:
+    """Knock without delivering: a request with no batch in it is refused, by 401 where the token is unknown."""
+    headers = {"Authorization": f"Token {token}", "User-Agent": "bansui"}
+    try:
+        response = httpx.post(f"{url}{REPORT_PATH}", headers=headers, timeout=timeout_s, trust_env=False)
+    except httpx.TransportError as error:
+        return Probe(failure=str(error) or type(error).__name__)
+    if response.status_code not in (httpx.codes.BAD_REQUEST, httpx.codes.UNAUTHORIZED):
+        return Probe(failure=f"what answers there is no centre: HTTP {response.status_code}")
+    stamp = response.headers.get("Date", "")
+    try:
+        offset_s = time.time() - parsedate_to_datetime(stamp).timestamp()
+    except ValueError:
+        offset_s = None
+    return Probe(knows_token=response.status_code == httpx.codes.BAD_REQUEST, offset_s=offset_s)
 
 
 def outcome(batch: BatchId, response: httpx.Response) -> Event:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from bansui import cli, failures
+from bansui import cli
+from bansui.explanations import Explanation, explanations
 from telemetry import Quantity, quantities
-from tests.errors import branch_of, every_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,15 +77,38 @@ def _quantity(entry: Quantity) -> str:
 
 
 def _errors() -> str:
-    lines = ["| code | branch | exit code | meaning |", "|---|---|---|---|"]
-    for error in every_error():
-        code = failures.exit_code([error.__new__(error)])
-        meaning = _cell((error.__doc__ or "").partition("\n")[0])
-        lines.append(f"| `{error.code}` | {branch_of(error).__name__} | {code} | {meaning} |")
-    return "\n".join([*dict.fromkeys(lines), ""])
+    lines = ["| code | exit code | meaning, and what to do | 含义与处理 |", "|---|---|---|---|"]
+    lines += [_explained(entry, f"{entry.exit_code} | ") for entry in explanations() if entry.kind == "error"]
+    return "\n".join([*lines, ""])
 
 
-_PARTS: Final[dict[str, Callable[[], str]]] = {"cli": _cli, "errors": _errors, "vocabulary": _vocabulary}
+def _reasons() -> str:
+    lines = ["| reason | meaning, and what to do | 含义与处理 |", "|---|---|---|"]
+    lines += [_explained(entry) for entry in explanations() if entry.kind == "reason"]
+    return "\n".join([*lines, ""])
+
+
+def _balance() -> str:
+    lines = ["| word | meaning, and what to do | 含义与处理 |", "|---|---|---|"]
+    lines += [_explained(entry) for entry in explanations() if entry.kind == "stage"]
+    return "\n".join([*lines, ""])
+
+
+def _explained(entry: Explanation, column: str = "") -> str:
+    english, chinese = (
+        _cell(separator.join(part[language] for part in (entry.what, entry.why, entry.fix)))
+        for language, separator in (("en", " "), ("zh", ""))
+    )
+    return f"| `{entry.code}` | {column}{english} | {chinese} |"
+
+
+_PARTS: Final[dict[str, Callable[[], str]]] = {
+    "balance": _balance,
+    "cli": _cli,
+    "errors": _errors,
+    "reasons": _reasons,
+    "vocabulary": _vocabulary,
+}
 
 
 def renew(text: str) -> str:

@@ -42,6 +42,8 @@ class Span(enum.IntEnum):
 
 
 _LENGTH_S: Final[Mapping[Span, int]] = {Span.MINUTE: MINUTE_S, Span.QUARTER: QUARTER_S, Span.HOUR: HOUR_S}
+SHORTEST_S: Final[Mapping[Span, int]] = {**_LENGTH_S, Span.TIMETABLE: QUARTER_S, Span.DAY: DAY_S}
+"""The shortest window that each span may cut."""
 _SPANS: Final[Mapping[PrivacyClass, Span]] = {
     PrivacyClass.E: Span.MINUTE,
     PrivacyClass.P1: Span.TIMETABLE,

@@ -1,0 +1,197 @@
+"""What `bansui doctor` looks at: each check says how it stands, and the command that mends it."""
+
+from __future__ import annotations
+
+import enum
+import os
+import shutil
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import apsw
+
+import bansui
+import broker
+import telemetry
+from edge_agent.reporting import BYTES_A_SUMMARY
+from edge_agent.store.engine import LOCK_NAME, StoreBusy, lock
+from edge_agent.uplink import probe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edge_agent.bindings import Prepared
+    from edge_agent.config_file import LoadedConfiguration
+
+PROMISED_HOURS: Final = 72
+"""How long an agent without its centre keeps everything: design, buffer."""
+LARGEST_OFFSET_S: Final = 2.0
+_ROUND_TRIP_S: Final = 3.0
+_OLDEST_SQLITE: Final = (3, 51, 3)
+
+
+class Verdict(enum.StrEnum):
+    """How a check stands."""
+
+    GOOD = "good"
+    DOUBTFUL = "doubtful"
+    BAD = "bad"
+
+    @property
+    def mark(self) -> str:
+        """The sign before the line; the word stands in `--json`."""
+        return _MARKS[self]
+
+
+_MARKS: Final = {Verdict.GOOD: "✓", Verdict.DOUBTFUL: "!", Verdict.BAD: "✗"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor's."""
+
+    check: str
+    verdict: Verdict
+    what: str
+    fix: str = ""
+
+
+def examine(loaded: LoadedConfiguration, prepared: Prepared) -> Iterator[Finding]:
+    """Everything there is to check of an agent whose configuration is valid, one finding after another."""
+    yield Finding("configuration", Verdict.GOOD, f"{len(loaded.tables.device)} devices, every driver and secret there")
+    yield _packages()
+    yield _sqlite()
+    folder = loaded.folder / loaded.tables.agent.state
+    running = _agent_runs(folder)
+    yield _disk(folder, prepared)
+    yield from _serial_lines(loaded)
+    yield from _ports(loaded, running=running)
+    yield from _broker(loaded)
+    yield from _centre(loaded, prepared.token)
+    yield _time_service()
+
+
+def _packages() -> Finding:
+    """PyPI has other packages named `broker` and `telemetry`."""
+    home = Path(bansui.__file__).parents[1]
+    foreign = [room.__name__ for room in (broker, telemetry) if Path(str(room.__file__)).parents[1] != home]
+    if foreign:
+        fix = "use an environment of its own: python3 -m venv .venv && .venv/bin/pip install 'bansui[agent]'"
+        return Finding("packages", Verdict.BAD, f"{', '.join(foreign)} came from another distribution", fix)
+    return Finding("packages", Verdict.GOOD, "every room came with this Bansui")
+
+
+def _sqlite() -> Finding:
+    version = apsw.sqlite_lib_version()
+    if tuple(map(int, version.split("."))) < _OLDEST_SQLITE:
+        return Finding("sqlite", Verdict.BAD, f"SQLite {version} can corrupt the store", "pip install 'apsw>=3.51.3'")
+    return Finding("sqlite", Verdict.GOOD, f"SQLite {version}")
+
+
+def _agent_runs(folder: Path) -> bool:
+    if not (folder / LOCK_NAME).exists():
+        return False
+    try:
+        os.close(lock(folder))
+    except StoreBusy:
+        return True
+    return False
+
+
+def _disk(folder: Path, prepared: Prepared) -> Finding:
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(existing, os.W_OK):
+        return Finding("disk", Verdict.BAD, f"{existing} cannot be written", f"chown {_user()} {existing}")
+    free = shutil.disk_usage(existing).free
+    an_hour = sum(binding.summaries_an_hour for binding in prepared.admission.bindings.values())
+    hours = free / (BYTES_A_SUMMARY * max(an_hour, 1))
+    what = f"{free >> 20} MiB free: room for {min(hours, 24 * 3660):.0f} h at least without the centre"
+    if hours < PROMISED_HOURS:
+        return Finding("disk", Verdict.BAD, what, f"make room on the disk of {existing}: `du -xh {existing} | sort -h`")
+    return Finding("disk", Verdict.GOOD, what)
+
+
+def _serial_lines(loaded: LoadedConfiguration) -> Iterator[Finding]:
+    for port in sorted({device.serial.port for device in loaded.tables.device if device.serial is not None}):
+        if not Path(port).exists():
+            fix = "plug the adapter in; `ls -l /dev/serial/by-id` shows it"
+            yield Finding("serial", Verdict.BAD, f"{port} is not there", fix)
+        elif not os.access(port, os.R_OK | os.W_OK):
+            fix = f"usermod -aG {Path(port).group()} {_user()}, then log in again"
+            yield Finding("serial", Verdict.BAD, f"{port} is not ours to open", fix)
+        else:
+            yield Finding("serial", Verdict.GOOD, f"{port} is there and ours to open")
+
+
+def _ports(loaded: LoadedConfiguration, *, running: bool) -> Iterator[Finding]:
+    listener = loaded.tables.listener
+    wanted = [("health.port", "127.0.0.1", loaded.tables.health.port)]
+    if listener is not None:
+        wanted.append(("listener.port", listener.host, listener.port))
+    for key, host, port in wanted:
+        if running:
+            yield Finding("ports", Verdict.GOOD, f"{key} {port}: the agent is running")
+            continue
+        try:
+            with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+                yield Finding("ports", Verdict.GOOD, f"{key} {port} is free")
+        except OSError as error:
+            what = f"{key} {port} cannot be opened: {error.strerror}"
+            yield Finding("ports", Verdict.BAD, what, f"ss -ltnp 'sport = :{port}' says who has it")
+
+
+def _broker(loaded: LoadedConfiguration) -> Iterator[Finding]:
+    table = loaded.tables.subscriber
+    if table is None:
+        return
+    try:
+        socket.create_connection((table.host, table.port), _ROUND_TRIP_S).close()
+    except OSError as error:
+        what = f"the school's broker {table.host}:{table.port} does not answer: {error.strerror or error}"
+        yield Finding("broker", Verdict.BAD, what, f"start it, or open the way: `nc -vz {table.host} {table.port}`")
+    else:
+        yield Finding("broker", Verdict.GOOD, f"{table.host}:{table.port} answers; its password is not tried")
+
+
+def _centre(loaded: LoadedConfiguration, token: str) -> Iterator[Finding]:
+    url = loaded.tables.uplink.url
+    seen = probe(url, token, timeout_s=_ROUND_TRIP_S)
+    if seen.failure:
+        fix = f"curl -sv {url}/api/v1/health shows where it ends; batches wait meanwhile"
+        yield Finding("centre", Verdict.BAD, f"{url} is out of reach: {seen.failure}", fix)
+        return
+    if seen.knows_token:
+        yield Finding("centre", Verdict.GOOD, f"{url} answers and knows the token")
+    else:
+        fix = f"ask the district for this agent's token, and write it into {loaded.tables.uplink.token_file}"
+        yield Finding("centre", Verdict.BAD, f"{url} does not know the token", fix)
+    if seen.offset_s is None:
+        return
+    what = f"this clock is {seen.offset_s:+.1f} s off the centre's"
+    if abs(seen.offset_s) > LARGEST_OFFSET_S:
+        yield Finding("clock", Verdict.BAD, what, "timedatectl set-ntp true")
+    else:
+        yield Finding("clock", Verdict.GOOD, what)
+
+
+def _time_service() -> Finding:
+    try:
+        told = subprocess.run(
+            ["timedatectl", "show", "--property=NTPSynchronized", "--value"],
+            capture_output=True,
+            text=True,
+            timeout=_ROUND_TRIP_S,
+            check=True,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return Finding("time service", Verdict.DOUBTFUL, "timedatectl does not tell", "see that the box keeps its time")
+    if told != "yes":
+        return Finding("time service", Verdict.DOUBTFUL, "the clock is not synchronised", "timedatectl set-ntp true")
+    return Finding("time service", Verdict.GOOD, "the clock is synchronised")
+
+
+def _user() -> str:
+    return os.environ.get("USER", "bansui")

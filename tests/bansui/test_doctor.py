@@ -1,0 +1,92 @@
+"""`bansui doctor`: each thing an agent needs, well and not well, and the command that mends it."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.processes import free_port, run_bansui
+from tests.system.school import School
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.processes import Processes
+
+SERIAL = """
+[[device]]
+id = "pm-1"
+room = "a-301"
+role = "room_sensor"
+driver = "plantower"
+model = "PMS5003"
+serial = { port = "/dev/no-such-line" }
+[subscriber]
+host = "127.0.0.1"
+port = 1
+client_id = "bansui"
+topics = ["zigbee2mqtt/#"]
+"""
+
+
+@pytest.fixture
+def school(tmp_path: Path, processes: Processes) -> School:
+    made = School(tmp_path, processes)
+    made.devices.stop()
+    return made
+
+
+def examined(school: School) -> tuple[int, dict[str, list[tuple[str, str, str]]]]:
+    """The exit code, and what was found, by check."""
+    done = run_bansui("doctor", "--config", str(school.config), "--json")
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for finding in json.loads(done.stdout):
+        found.setdefault(finding["check"], []).append((finding["verdict"], finding["what"], finding["fix"]))
+    return done.returncode, found
+
+
+def test_a_school_that_is_well(school: School) -> None:
+    """A centre that knows the token, free ports, room on the disk: nothing is bad, and the exit code is 0."""
+    code, found = examined(school)
+    assert code == 0, found
+    assert "knows the token" in found["centre"][0][1]
+    assert [finding[0] for finding in found["ports"]] == ["good", "good"]
+    assert found["disk"][0][0] == found["sqlite"][0][0] == found["packages"][0][0] == found["clock"][0][0] == "good"
+
+
+def test_what_is_not_well_is_told_with_what_mends_it(school: School) -> None:
+    """A wrong token, a taken port, a serial line and a broker that are not there: each bad, each with a command."""
+    school.config.write_text(school.config.read_text() + SERIAL)
+    (school.folder / "token").write_text("another")
+    listener = int(school.config.read_text().partition("[listener]")[2].partition("port = ")[2].split()[0])
+    with socket.create_server(("127.0.0.1", listener)):
+        code, found = examined(school)
+    assert code == 1
+    bad = {check: [finding for finding in findings if finding[0] == "bad"] for check, findings in found.items()}
+    assert "does not know the token" in bad["centre"][0][1]
+    assert f"listener.port {listener} cannot be opened" in bad["ports"][0][1]
+    assert "ss -ltnp" in bad["ports"][0][2]
+    assert "/dev/no-such-line is not there" in bad["serial"][0][1]
+    assert "127.0.0.1:1 does not answer" in bad["broker"][0][1]
+
+
+def test_a_centre_that_is_away(school: School) -> None:
+    """Out of reach is said as such, with a way to see more."""
+    text = school.config.read_text()
+    school.config.write_text(text.replace(school.centre_url, f"http://127.0.0.1:{free_port()}"))
+    code, found = examined(school)
+    assert code == 1
+    assert "is out of reach" in found["centre"][0][1]
+    assert "curl" in found["centre"][0][2]
+
+
+def test_a_mistake_in_the_file_comes_first(tmp_path: Path) -> None:
+    """Nothing is examined of a configuration that cannot stand; exit code 2."""
+    file = tmp_path / "agent.toml"
+    file.write_text("[agent]\nid = 5\n")
+    done = run_bansui("doctor", "--config", str(file))
+    assert done.returncode == 2
+    assert "agent.toml:2: agent.id" in done.stderr
