@@ -11,6 +11,9 @@ from bansui import failures
 from bansui.json_option import AsJson
 
 if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Sequence
+
     from bansui.timetables.lessons import Lesson, Week
     from bansui.timetables.table import Table
 
@@ -44,7 +47,10 @@ def import_timetable(
     holidays: Annotated[
         Path | None, typer.Option(help="CSV with columns date, kind (holiday or make_up); see configs/.")
     ] = None,
-    into: Annotated[Path | None, typer.Option(help="Replace [timetable] in this agent.toml; else print it.")] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(help="Replace [timetable] in this agent.toml; else print it. Holidays stay, if none are given."),
+    ] = None,
     any_day: Annotated[
         bool, typer.Option("--any-day", help="Where weekdays differ, hours of any day, not those common to all.")
     ] = False,
@@ -55,9 +61,10 @@ def import_timetable(
     as_json: AsJson = False,
 ) -> None:
     """Read a lesson timetable; names of teachers, classes and subjects in it are never kept or printed."""
+    from bansui.files import replace_file
     from bansui.timetables.csv_file import read_holidays
     from bansui.timetables.lessons import Week
-    from bansui.timetables.table import Table
+    from bansui.timetables.table import Table, replace_in
 
     lessons = _lessons(file, timezone)
     week = Week.of(lessons, break_minutes)
@@ -66,10 +73,10 @@ def import_timetable(
         raise failures.UsageError(
             "the weekdays have no hour in common", where=str(file), fix="take the hours of any day: --any-day"
         )
-    off, made_up = read_holidays(holidays) if holidays is not None else ([], [])
+    off, made_up = read_holidays(holidays) if holidays is not None else _holidays_of(into)
     table = Table(list(week.days), hours, off, made_up)
     if into is not None:
-        _write(into, table)
+        replace_file(into, replace_in(into.read_text(encoding="utf-8"), table))
     if as_json:
         print(json.dumps(table.as_dict()))
     else:
@@ -86,15 +93,14 @@ def _lessons(file: Path, timezone: str) -> "list[Lesson]":
     return csv_file.read_lessons(file)
 
 
-def _write(into: Path, table: "Table") -> None:
-    """Replace the table in the file, if the file is a whole configuration then as before."""
-    from bansui.files import replace_file
-    from bansui.timetables.table import replace_in
+def _holidays_of(into: Path | None) -> "tuple[Sequence[dt.date], Sequence[dt.date]]":
+    """Those that stand in the file already; a file that is no whole configuration is not touched."""
     from edge_agent.config_file import load
 
-    load(into)
-    before = into.read_text(encoding="utf-8")
-    replace_file(into, replace_in(before, table))
+    if into is None:
+        return [], []
+    timetable = load(into).tables.timetable
+    return timetable.holidays, timetable.make_up_days
 
 
 def _tell(table: "Table", week: "Week", lessons: int, into: Path | None, *, any_day: bool) -> None:

@@ -209,7 +209,7 @@ class Configuration(Table):
     windows: WindowsTable = WindowsTable()
     store: StoreTable = StoreTable()
     room: tuple[RoomTable, ...]
-    device: tuple[DeviceTable, ...]
+    device: tuple[DeviceTable, ...] = ()
 
     @property
     def zone(self) -> zoneinfo.ZoneInfo:

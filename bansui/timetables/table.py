@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bansui.timetables.lessons import Span
 
-_HEADER: Final = re.compile(r"^\s*\[\[?\s*([A-Za-z0-9_.\"-]+)\s*\]", re.MULTILINE)
+_HEADER: Final = re.compile(r"^[ \t]*\[\[?[ \t]*([A-Za-z0-9_.\"-]+)[ \t]*\]", re.MULTILINE)
 _DATES_A_LINE: Final = 6
 
 
