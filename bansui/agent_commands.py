@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bansui.clock_option import ClockOption
+from bansui.json_option import AsJson, JsonLines
 from telemetry import parse_clock
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The on-site agent.", no_args_is_help=True)
 
 Config = Annotated[Path, typer.Option("--config", help="The agent's TOML file.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command()
@@ -31,6 +31,7 @@ def run(
     config: Config,
     clock: ClockOption = "",
     pid_file: Annotated[Path | None, typer.Option(help="Write the process id here once it is ready.")] = None,
+    as_json: JsonLines = False,
 ) -> None:
     """Run the agent until it is told to end (SIGTERM or Ctrl-C)."""
     from edge_agent.agent import Agent
@@ -42,7 +43,9 @@ def run(
 
     def ready() -> None:
         devices = "" if agent.listener_port is None else f"devices connect to port {agent.listener_port}; "
-        print(f"agent ready: {devices}health on http://127.0.0.1:{agent.health.port}/healthz", flush=True)
+        health = f"http://127.0.0.1:{agent.health.port}/healthz"
+        told = {"event": "ready", "listener_port": agent.listener_port, "health": health}
+        print(json.dumps(told) if as_json else f"agent ready: {devices}health on {health}", flush=True)
         if pid_file is not None:
             pid_file.write_text(str(os.getpid()))
 

@@ -1,5 +1,6 @@
 """`bansui broker`: a broker for trials, Mosquitto's files, and password hashes for configuration files."""
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bansui.failures import UsageError
+from bansui.json_option import AsJson, JsonLines
 
 if TYPE_CHECKING:
     from broker.credentials import Credentials
@@ -23,6 +25,7 @@ def run(
     clients: ClientsFile = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65_535)] = 1883,
+    as_json: JsonLines = False,
 ) -> None:
     """Run amqtt with the same credentials and ACL as the agent's listener. For trials, not for a school."""
     import asyncio
@@ -33,6 +36,10 @@ def run(
 
     def ready() -> None:
         count = len(credentials.clients)
+        if as_json:
+            told = {"event": "ready", "host": host, "port": port, "clients": count, "caveat": CAVEAT}
+            print(json.dumps(told), flush=True)
+            return
         print(f"amqtt listens on {host}:{port} for {count} client{'' if count == 1 else 's'}; Ctrl-C ends it.")
         print(CAVEAT, flush=True)
 
@@ -44,17 +51,21 @@ def mosquitto(
     folder: Annotated[Path, typer.Option(help="Folder to write into.", file_okay=False)],
     config: AgentFile = None,
     clients: ClientsFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write the same credentials and ACL as files for Mosquitto."""
     from broker.mosquitto import write_settings
 
     settings = write_settings(_load(config, clients), folder.resolve())
+    if as_json:
+        print(json.dumps({"folder": str(settings.parent), "settings": str(settings)}))
+        return
     print(f"written; put this line into mosquitto.conf: include_dir {settings.parent}")
     print(f"and let Mosquitto's user read them, and nobody else: chown -R mosquitto: {settings.parent}")
 
 
 @app.command()
-def hash_password() -> None:
+def hash_password(as_json: AsJson = False) -> None:
     """Print the hash of a password for `password_hash`; asks for it, or takes the first line of stdin."""
     from broker.credentials import ScryptHash
 
@@ -64,7 +75,8 @@ def hash_password() -> None:
         password = sys.stdin.readline().rstrip("\r\n")
     if not password:
         raise UsageError("the password is empty", fix="type one, or pipe it: `bansui broker hash-password < FILE`")
-    print(ScryptHash.of(password.encode()))
+    hashed = str(ScryptHash.of(password.encode()))
+    print(json.dumps({"password_hash": hashed}) if as_json else hashed)
 
 
 def _load(config: Path | None, clients: Path | None) -> "Credentials":

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from bansui.clock_option import ClockOption
+from bansui.json_option import AsJson, JsonLines
 from telemetry import EnvironmentFault, parse_clock
 
 app = typer.Typer(help="The IoT centre.", no_args_is_help=True)
@@ -23,19 +24,24 @@ Config = Annotated[Path, typer.Option("--config", help="The centre's TOML file."
 def run(
     config: Config,
     clock: ClockOption = "",
+    as_json: JsonLines = False,
 ) -> None:
     """Run the centre until it is told to end; prints where it listens."""
     from cloud_sink.config import load_config
     from cloud_sink.server import serve
 
     loaded = load_config(config)
-    asyncio.run(serve(loaded, parse_clock(clock), lambda url: print(f"listening on {url}", flush=True)))
+
+    def announce(url: str) -> None:
+        print(json.dumps({"event": "ready", "url": url}) if as_json else f"listening on {url}", flush=True)
+
+    asyncio.run(serve(loaded, parse_clock(clock), announce))
 
 
 @app.command()
 def validate(
     config: Config,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check the configuration; every mistake with its line."""
     from cloud_sink.config import ConfigurationMistakes, load_config
@@ -57,17 +63,21 @@ def validate(
 @app.command()
 def token(
     out: Annotated[Path | None, typer.Option(help="Write the token to this file (mode 0600) instead.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a random token for an agent, and the hash the centre's file wants."""
     from cloud_sink.config import hash_token
 
     made = secrets.token_urlsafe(32)
-    if out is None:
-        print(f"token      {made}")
-    else:
+    told = {"token": made} if out is None else {"token_file": str(out)}
+    if out is not None:
         write_secret(out, f"{made}\n")
-        print(f"token_file {out}")
-    print(f"token_hash sha256:{hash_token(made).hex()}")
+    told["token_hash"] = f"sha256:{hash_token(made).hex()}"
+    if as_json:
+        print(json.dumps(told))
+        return
+    for name, value in told.items():
+        print(f"{name:<10} {value}")
 
 
 def write_secret(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from bansui.failures import EXIT_CHECK, UsageError
+from bansui.json_option import AsJson, JsonLines
 from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class NotWritable(EnvironmentFault):
 @app.command("list")
 def list_scenarios(
     scenario: Annotated[str, typer.Argument(help="Only this one: a name, or a .toml file to check.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the scenarios, or check one."""
     from simulators.scenarios import load, names
@@ -63,6 +64,7 @@ def run(
     agent_pid_file: Annotated[Path | None, typer.Option(help="File with the process id that agent-kill kills.")] = None,
     fault: Annotated[list[str] | None, typer.Option(help="uplink-outage@HH:MM+1h or agent-kill@HH:MM.")] = None,
     stay: Annotated[bool, typer.Option("--stay", help="Keep the relay open after the day, until told.")] = False,
+    as_json: JsonLines = False,
     sabotage: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Live one day of a simulated school."""
@@ -88,12 +90,12 @@ def run(
         sabotage=_sabotage(sabotage),
         stay=stay,
     )
-    outcome = asyncio.run(_live(plan))
+    outcome = asyncio.run(_live(plan, as_json=as_json))
     if not outcome.is_complete and not outcome.was_stopped:
         raise typer.Exit(EXIT_CHECK)
 
 
-async def _live(plan: "Run") -> "Outcome":
+async def _live(plan: "Run", *, as_json: bool) -> "Outcome":
     import asyncio
     import signal
 
@@ -102,9 +104,18 @@ async def _live(plan: "Run") -> "Outcome":
     def ready(school: "School", document: dict[str, Any]) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, school.stop)
-        _print_start(plan, document)
+        if as_json:
+            print(json.dumps({"event": "ready", "wiring": document}), flush=True)
+        else:
+            _print_start(plan, document)
 
-    return await run_school(plan, ready=ready, done=lambda outcome: _print_end(plan, outcome))
+    def done(outcome: "Outcome") -> None:
+        if as_json:
+            print(json.dumps({"event": "over", **_end(outcome)}), flush=True)
+        else:
+            _print_end(plan, outcome)
+
+    return await run_school(plan, ready=ready, done=done)
 
 
 def _describe(scenario: "Scenario") -> dict[str, object]:
@@ -161,6 +172,18 @@ def _sabotage(text: str) -> "Sabotage | None":
 def _check_writable(path: Path | None) -> None:
     if path is not None and not path.absolute().parent.is_dir():
         raise NotWritable(f"there is no folder {path.absolute().parent}", where=str(path), fix="make the folder first")
+
+
+def _end(outcome: "Outcome") -> dict[str, object]:
+    return {
+        "stopped": outcome.was_stopped,
+        "complete": outcome.is_complete,
+        "frames_sent": outcome.frames_sent,
+        "readings_sent": outcome.readings_sent,
+        "unconfirmed": outcome.unconfirmed,
+        "refused": outcome.refused,
+        "missed": list(outcome.missed),
+    }
 
 
 def _print_start(plan: "Run", document: dict[str, Any]) -> None:

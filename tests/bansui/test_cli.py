@@ -19,10 +19,11 @@ from telemetry import (
     DeviceFault,
     EnvironmentFault,
 )
-from tests.support.processes import run_bansui
+from tests.support.processes import BANSUI, free_port, run_bansui
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.support.processes import Processes
 
@@ -147,6 +148,27 @@ def test_the_frame_speaks_the_readers_language(locale: str, word: str) -> None:
     """The words around an error follow the locale."""
     done = run_bansui("nonsense", env={"LC_ALL": locale, "PYTHONUTF8": "1"})
     assert done.stderr.startswith(f"{word}: ")
+
+
+@pytest.mark.parametrize("args", [("centre", "token", "--json"), ("broker", "hash-password", "--json")])
+def test_results_for_programs_are_json_alone(args: tuple[str, ...]) -> None:
+    """One JSON document on stdout, nothing on stderr."""
+    done = subprocess.run([*BANSUI, *args], input="secret\n", capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)
+    assert done.stderr == ""
+
+
+def test_what_runs_says_that_it_is_ready_in_json(processes: Processes, tmp_path: Path) -> None:
+    """A supervisor reads one object a line: the broker for trials is ready, on this port."""
+    (tmp_path / "pw").write_text("x")
+    (tmp_path / "clients.toml").write_text('[[client]]\nid = "a"\npassword_file = "pw"\npublish = ["t/#"]\n')
+    port = str(free_port())
+    running = processes.bansui(
+        *("broker", "run", "--clients", str(tmp_path / "clients.toml"), "--port", port, "--json")
+    )
+    running.wait_for_output("ready")
+    told = json.loads(running.stdout)
+    assert (told["event"], told["port"], told["clients"]) == ("ready", int(port), 1)
 
 
 def test_errors_of_parallel_tasks_are_told_together(

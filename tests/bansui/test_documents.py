@@ -41,6 +41,13 @@ def test_every_command_and_option_is_documented() -> None:
             assert meaning.strip(), f"{path} {name} has no help"
 
 
+def test_every_command_answers_programs() -> None:
+    """`--json` is on each command; those that run until they are told to end print an object a line."""
+    for path, command in documents.commands():
+        [meaning] = [meaning for name, meaning in documents.parameters(command) if "--json" in name]
+        assert ("one object a line" in meaning) == path.endswith(" run"), path
+
+
 def test_every_quantity_is_documented() -> None:
     """docs/vocabulary.md has a row for each quantity, with both its names."""
     text = (ROOT / "docs/vocabulary.md").read_text()
@@ -122,3 +129,18 @@ def test_the_map_is_short_and_whole() -> None:
     assert len(text.splitlines()) <= 200
     for room in ("telemetry", "device_drivers", "simulators", "broker", "edge_agent", "cloud_sink", "bansui"):
         assert f"`{room}/`" in text
+
+
+def test_commands_in_documents_exist() -> None:
+    """Whatever a document tells a person to type is a command, with options that it has."""
+    known = {path: {name for name, _ in documents.parameters(command)} for path, command in documents.commands()}
+    seen = 0
+    for file in DOCUMENTS:
+        for called in re.findall(r"(?m)(?:^    |`)(bansui [a-z][^`\n]*)", file.read_text()):
+            path = max((path for path in known if f"{called} ".startswith(f"{path} ")), key=len, default="")
+            assert path, f"{file.name}: {called}"
+            options = " ".join(known[path])
+            for option in re.findall(r"(?<=\s)--[a-z-]+", called.partition("#")[0]):
+                assert option in options, f"{file.name}: {called}"
+            seen += 1
+    assert seen > 30

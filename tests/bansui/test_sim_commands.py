@@ -69,6 +69,24 @@ def test_runs_alone_against_mosquitto_and_sums_up(mosquitto: Mosquitto, tmp_path
     assert json.loads(truth.read_text())["schema"] == 1
 
 
+async def test_json_is_an_object_a_line(processes: Processes) -> None:
+    """For programs: where everything is reached when it is ready, and the sums when it is over."""
+    recorder = Recorder()
+    await recorder.open()
+    try:
+        args = ("sim", "run", "school-day", "--broker", f"127.0.0.1:{recorder.port}", "--speed", "600x", "--json")
+        sim = processes.bansui(*args)
+        await until(lambda: len(recorder.publishes) > 50, 20)
+        sim.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(sim.wait) == 0
+    finally:
+        await recorder.close()
+    ready, over = map(json.loads, sim.stdout.splitlines())
+    assert (ready["event"], ready["wiring"]["school"]) == ("ready", "cn-002")
+    assert (over["event"], over["stopped"]) == ("over", True)
+    assert over["frames_sent"] > 50
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_signal_ends_it_early_with_its_truth_written(
     processes: Processes, tmp_path: Path, number: signal.Signals
