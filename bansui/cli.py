@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 import bansui
-from bansui import failures
+from bansui import failures, help_words
 from telemetry import BansuiError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
 
 _SUFFIX: Final = "_commands"
 _EXTRAS: Final = {"agent": "agent", "broker": "sim", "centre": "centre", "demo": "agent,centre,sim", "sim": "sim"}
@@ -63,7 +64,7 @@ def run(args: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     as_json = "--json" in args
     try:
-        code = build()(args, prog_name="bansui", standalone_mode=False)
+        code = _command()(args, prog_name="bansui", standalone_mode=False)
     except BansuiError as error:
         return _fail([error], as_json=as_json)
     except BaseExceptionGroup as group:
@@ -78,6 +79,14 @@ def run(args: Sequence[str]) -> int:
     except typer.Abort:
         return failures.EXIT_INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def _command() -> Callable[..., object]:
+    """The command, with its help in the reader's language."""
+    command = typer.main.get_command(build())
+    if failures.language() == "zh":
+        help_words.translate(command, help_words.chinese())
+    return command
 
 
 def _mount(app: typer.Typer, name: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import typer
 
-from bansui import cli, failures
+from bansui import cli, failures, help_words
 from telemetry import (
     ConfigurationError,
     ContractViolation,
@@ -169,6 +169,21 @@ def test_what_runs_says_that_it_is_ready_in_json(processes: Processes, tmp_path:
     running.wait_for_output("ready")
     told = json.loads(running.stdout)
     assert (told["event"], told["port"], told["clients"]) == ("ready", int(port), 1)
+
+
+def test_the_help_is_whole_in_both_languages() -> None:
+    """Every command and option has its Chinese help, and no Chinese help is of something that is gone."""
+    command = typer.main.get_command(cli.build())
+    assert help_words.texts(command) == help_words.chinese().keys()
+
+
+def test_the_help_speaks_the_readers_language() -> None:
+    """What a command does, and what its options mean."""
+    chinese = run_bansui("agent", "validate", "--help", env={"LC_ALL": "zh_CN.UTF-8"}).stdout
+    assert "检查配置，含驱动和密钥" in chinese
+    assert "边缘网关的 TOML 文件。" in chinese
+    assert "校内的边缘网关。" in run_bansui("--help", env={"LC_ALL": "zh_CN.UTF-8"}).stdout
+    assert "Check the configuration" in run_bansui("agent", "validate", "--help").stdout
 
 
 def test_errors_of_parallel_tasks_are_told_together(
