@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -27,16 +28,18 @@ def write_new(path: Path, text: str, *, mode: int = 0o644) -> None:
         file.write(text)
 
 
-def replace_file(path: Path, text: str, *, mode: int | None = None) -> None:
-    """Write a file whole, in place of what is there, keeping its mode unless one is given."""
+def replace_file(path: Path, text: str) -> None:
+    """Write a file whole in place of the one there, keeping its mode and its owner. Raises `EnvironmentFault`."""
     try:
-        kept = path.stat().st_mode & 0o777 if mode is None and path.exists() else mode or 0o644
+        before = path.stat()
         descriptor, scratch = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
-            os.fchmod(file.fileno(), kept)
+            os.fchmod(descriptor, before.st_mode & 0o777)
+            with contextlib.suppress(PermissionError):  # only root may give a file away
+                os.fchown(descriptor, before.st_uid, before.st_gid)
+            os.fsync(descriptor)
         Path(scratch).replace(path)
     except OSError as error:
         raise _unwritable(path, error) from None
