@@ -187,7 +187,7 @@ def _time_service() -> Finding:
             check=True,
         ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
-        return Finding("time service", Verdict.DOUBTFUL, "timedatectl does not tell", "see that the box keeps its time")
+        return Finding("time service", Verdict.DOUBTFUL, "timedatectl does not tell", "apt-get install systemd-timesyncd")
     if told != "yes":
         return Finding("time service", Verdict.DOUBTFUL, "the clock is not synchronised", "timedatectl set-ntp true")
     return Finding("time service", Verdict.GOOD, "the clock is synchronised")
