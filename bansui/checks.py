@@ -187,7 +187,8 @@ def _time_service() -> Finding:
             check=True,
         ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
-        return Finding("time service", Verdict.DOUBTFUL, "timedatectl does not tell", "apt-get install systemd-timesyncd")
+        fix = "apt-get install systemd-timesyncd"
+        return Finding("time service", Verdict.DOUBTFUL, "timedatectl does not tell", fix)
     if told != "yes":
         return Finding("time service", Verdict.DOUBTFUL, "the clock is not synchronised", "timedatectl set-ntp true")
     return Finding("time service", Verdict.GOOD, "the clock is synchronised")
