@@ -12,12 +12,13 @@ called from two tasks at once: no driver needs a lock.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 from telemetry import DeviceFault
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
 CONTRACT_VERSION: Final = 1
 
@@ -44,11 +45,56 @@ class Measurement(NamedTuple):
     """When the device says it measured this; None when it does not say."""
 
 
-class Decoded(NamedTuple):
-    """What a frame held: measurements, and the names of fields that are not declared and were dropped."""
+class Layout:
+    """Which quantities, on which channels, the values of a row are; compared by identity, so that it is a quick key."""
 
-    measurements: tuple[Measurement, ...]
+    __slots__ = ("columns",)
+
+    def __init__(self, columns: tuple[tuple[str, str], ...]) -> None:
+        self.columns = columns
+        """Quantity and channel of each value."""
+
+    @staticmethod
+    @lru_cache(maxsize=4096)
+    def of(columns: tuple[tuple[str, str], ...]) -> Layout:
+        """The layout of these columns: the same object while it is among the last few thousand asked for."""
+        return Layout(columns)
+
+
+class Row(NamedTuple):
+    """Values measured at one moment, in the order of their layout's columns."""
+
+    layout: Layout
+    values: tuple[float, ...]
+    event_ms: int | None = None
+
+
+class Decoded(NamedTuple):
+    """What a frame held: rows of values, and the names of fields that are not declared and were dropped."""
+
+    rows: tuple[Row, ...] = ()
     dropped: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, measurements: Iterable[Measurement], dropped: tuple[str, ...] = ()) -> Decoded:
+        """Put measurements into rows, one for each moment."""
+        moments: dict[int | None, list[Measurement]] = {}
+        for measurement in measurements:
+            moments.setdefault(measurement.event_ms, []).append(measurement)
+        rows = [
+            Row(Layout.of(tuple((m.quantity, m.channel) for m in found)), tuple(m.value for m in found), event_ms)
+            for event_ms, found in moments.items()
+        ]
+        return cls(tuple(rows), dropped)
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """Every value by itself."""
+        return tuple(
+            Measurement(quantity, value, channel, row.event_ms)
+            for row in self.rows
+            for (quantity, channel), value in zip(row.layout.columns, row.values, strict=True)
+        )
 
 
 class FrameRefused(DeviceFault):

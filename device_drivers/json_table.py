@@ -10,21 +10,26 @@ import json
 import re
 import sys
 from dataclasses import dataclass
+from math import isfinite
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from device_drivers.contract import Decoded, FrameRefused, Measurement
+from device_drivers.contract import Decoded, FrameRefused, Layout, Measurement, Row
 from telemetry import Quantity, Summarise, quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from device_drivers.manifest import FieldRow
 
 LARGEST_PAYLOAD: Final = 1 << 18
 """Bytes; the largest that zigbee2mqtt publishes for one device is a few thousand."""
 
+MOST_PLANS: Final = 256
+"""Shapes of objects that a table remembers; of others it works out the plan each time."""
+_NUMBERS: Final = (int, float)
 _LITERALS: Final = {"true": True, "false": False}
 _TELLABLE: Final = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _LARGEST: Final = sys.float_info.max
@@ -67,6 +72,11 @@ class Column:
     words: Mapping[str | bool, float] | None
     unless: str
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a finite number is taken as it is."""
+        return self.words is None and self.scale == 1
+
     @classmethod
     def of(cls, row: FieldRow) -> Column:
         """Make a row ready."""
@@ -92,6 +102,7 @@ class JsonTable:
         """`envelope` are the keys that say when and in which order, and are no fields."""
         self.columns = dict(columns)
         self.envelope = frozenset(envelope)
+        self._plans: dict[tuple[tuple[str, ...], tuple[type, ...]], _Plan] = {}
 
     @classmethod
     def of(cls, rows: Iterable[FieldRow], envelope: Iterable[str] = ()) -> JsonTable:
@@ -100,21 +111,79 @@ class JsonTable:
 
     def read(self, document: Mapping[str, Any], event_ms: int | None) -> Decoded:
         """What a whole object holds; a null says that nothing was measured."""
-        measurements: list[Measurement] = []
+        values = tuple(document.values())
+        shape = (tuple(document), tuple(map(type, values)))
+        plan = self._plans.get(shape)
+        if plan is None:
+            plan = self._plan(document, values)
+            if len(self._plans) < MOST_PLANS:
+                self._plans[shape] = plan
+        numbers = plan.numbers(values)
+        if numbers is None:
+            return _read_by_one(plan, values, event_ms)
+        return Decoded((Row(plan.layout, numbers, event_ms),) if numbers else (), plan.dropped)
+
+    def _plan(self, document: Mapping[str, Any], values: tuple[Any, ...]) -> _Plan:
+        """Find the column of every key: it depends on the keys and on the kinds of their values, no more."""
+        found: list[tuple[int, str, Column]] = []
         dropped: list[str] = []
-        for key, value in document.items():
+        for index, (key, value) in enumerate(document.items()):
             if value is None or key in self.envelope:
                 continue
             column = self.columns.get(key)
             if column is None or (column.unless and document.get(column.unless) is not None):
                 dropped.append(tellable(key))
-                continue
-            number = column.number(value)
-            if number is None:
-                dropped.append(tellable(key))
             else:
-                measurements.append(Measurement(column.quantity, number, column.channel, event_ms))
-        return Decoded(tuple(measurements), tuple(dropped))
+                found.append((index, tellable(key), column))
+        is_plain = all(column.is_plain and type(values[index]) in _NUMBERS for index, _, column in found)
+        return _Plan(found, tuple(dropped), is_plain=is_plain)
+
+
+class _Plan:
+    """How objects with the same keys and kinds of values are read: worked out once."""
+
+    __slots__ = ("_is_plain", "_pick", "dropped", "found", "layout")
+
+    def __init__(self, found: list[tuple[int, str, Column]], dropped: tuple[str, ...], *, is_plain: bool) -> None:
+        self.found = found
+        """Of each value that is a column's: its place among the values, its name, its column."""
+        self.dropped = dropped
+        self.layout = Layout.of(tuple((column.quantity, column.channel) for _, _, column in found))
+        self._is_plain = is_plain
+        self._pick = _picker([index for index, _, _ in found])
+
+    def numbers(self, values: tuple[Any, ...]) -> tuple[float, ...] | None:
+        """Every value in its quantity's unit; None where one of them is no number of its quantity."""
+        if self._is_plain:
+            picked = self._pick(values)
+            try:
+                if isfinite(sum(picked)):
+                    return picked
+            except OverflowError:  # an integer that no float can hold
+                pass
+        numbers = tuple(column.number(values[index]) for index, _, column in self.found)
+        return None if None in numbers else numbers  # type: ignore[return-value] # none of them is None
+
+
+def _read_by_one(plan: _Plan, values: tuple[Any, ...], event_ms: int | None) -> Decoded:
+    """Leave out the values that are no numbers of their quantity."""
+    numbers = [(name, column, column.number(values[index])) for index, name, column in plan.found]
+    measurements = [
+        Measurement(column.quantity, number, column.channel, event_ms)
+        for _, column, number in numbers
+        if number is not None
+    ]
+    return Decoded.of(measurements, plan.dropped + tuple(name for name, _, number in numbers if number is None))
+
+
+def _picker(indices: Sequence[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """Takes the values at these places out of a tuple."""
+    if not indices:
+        return lambda _values: ()
+    if len(indices) == 1:
+        (only,) = indices
+        return lambda values: (values[only],)
+    return itemgetter(*indices)
 
 
 def _own_words(entry: Quantity) -> dict[str | bool, float] | None:

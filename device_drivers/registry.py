@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from device_drivers import manifest as manifests
-from device_drivers.contract import Decoded, Driver, PollDriver, StreamDriver
+from device_drivers.contract import Decoded, Driver, Layout, PollDriver, StreamDriver
 from device_drivers.manifest import ManifestUnusable, Transport, suggest
 from telemetry import BansuiError, ConfigurationError
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 ENTRY_POINT_GROUP: Final = "bansui.drivers"
 OURS: Final = "bansui"
+MOST_LAYOUTS: Final = 256
+"""Remembered as declared, of one device; one that sends more is looked through every time."""
 
 _HERE: Final = Path(__file__).parent
 _T = TypeVar("_T")
@@ -196,19 +198,27 @@ class _Declared:
     def __init__(self, driver: Driver, quantities: frozenset[str]) -> None:
         self._decode = driver.decode
         self._quantities = quantities
+        self._declared: set[Layout] = set()
 
     def decode(self, frame: Frame) -> Decoded:
         """Understand one frame. Raises `FrameRefused`; applies no plausibility check."""
         decoded = self._decode(frame)
-        for measurement in decoded.measurements:
-            if measurement.quantity not in self._quantities:
+        for row in decoded.rows:
+            if row.layout not in self._declared and not self._declares(row.layout):
                 return self._without_undeclared(decoded)
         return decoded
+
+    def _declares(self, layout: Layout) -> bool:
+        """Whether every column is declared; a layout is looked through once."""
+        declared = all(quantity in self._quantities for quantity, _ in layout.columns)
+        if declared and len(self._declared) < MOST_LAYOUTS:
+            self._declared.add(layout)
+        return declared
 
     def _without_undeclared(self, decoded: Decoded) -> Decoded:
         kept = tuple(m for m in decoded.measurements if m.quantity in self._quantities)
         undeclared = tuple(m.quantity for m in decoded.measurements if m.quantity not in self._quantities)
-        return Decoded(kept, decoded.dropped + undeclared)
+        return Decoded.of(kept, decoded.dropped + undeclared)
 
 
 class _DeclaredStream(_Declared):

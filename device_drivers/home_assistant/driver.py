@@ -70,7 +70,7 @@ class HomeAssistant:
             self._index()
             if reasons:
                 raise FrameRefused(reasons[0], _REASONS[reasons[0]])
-            return Decoded(())
+            return Decoded()
         if self._count - len(self._learned.get(topic, ())) + len(fresh) > MOST_ENTITIES:
             raise FrameRefused("too_many", f"more than {MOST_ENTITIES} values of one device")
         self._learned[topic] = fresh
@@ -110,7 +110,7 @@ def _read(known: list[Entity], payload: bytes) -> Decoded:
             dropped.append(entity.quantity)
         else:
             found[entity.quantity, entity.channel] = Measurement(entity.quantity, number, entity.channel)
-    return Decoded(tuple(found.values()), tuple(dropped))
+    return Decoded.of(found.values(), tuple(dropped))
 
 
 def _number(entity: Entity, value: Any) -> float | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from device_drivers.contract import Decoded, FrameRefused, Measurement
+from device_drivers.contract import Decoded, FrameRefused
 from device_drivers.json_table import parse_object
 from device_drivers.lorawan import chirpstack, things_stack
 from device_drivers.lorawan.milesight_am import MilesightAm
@@ -50,14 +50,14 @@ class Lorawan:
             return self._payload(frame.payload, self._port if frame.port is None else frame.port)
         uplink = _open(frame)
         if uplink.payload is None:
-            return Decoded(uplink.link)
+            return Decoded.of(uplink.link)
         decoded = self._payload(uplink.payload, uplink.port)
-        stamped = tuple(Measurement(m.quantity, m.value, m.channel, uplink.event_ms) for m in decoded.measurements)
-        return Decoded(stamped + uplink.link, decoded.dropped)
+        stamped = tuple(m._replace(event_ms=uplink.event_ms) for m in decoded.measurements)
+        return Decoded.of(stamped + uplink.link, decoded.dropped)
 
     def _payload(self, payload: bytes, port: int | None) -> Decoded:
         if port == _MAC_PORT or not payload:
-            return Decoded(())
+            return Decoded()
         if self._port is not None and port != self._port:
             raise FrameRefused("port", f"the sensor's measurements come on port {self._port}")
         return self._codec(payload)

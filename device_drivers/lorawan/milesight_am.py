@@ -111,7 +111,7 @@ class MilesightAm:
             measurements += found
             if not found:
                 dropped.append(header.hex())
-        return Decoded(tuple(measurements), tuple(dropped))
+        return Decoded.of(measurements, tuple(dropped))
 
 
 def _measured(values: tuple[Value, ...], words: tuple[int | bytes, ...]) -> Iterator[Measurement]:

@@ -46,7 +46,7 @@ class MhZ19:
         measurements = [Measurement("carbon_dioxide", float(carbon_dioxide))]
         if payload[4]:
             measurements.append(Measurement("device_temperature", float(payload[4] - _DEGREES_BELOW)))
-        return Decoded(tuple(measurements))
+        return Decoded.of(measurements)
 
     async def poll(self, connection: Connection) -> AsyncIterator[Frame]:
         """Ask once. Raises `DeviceFault`."""

@@ -127,4 +127,4 @@ def _measured(block: Block, registers: list[int]) -> Decoded:
             measurements.append(Measurement(register.quantity, value, register.channel))
         else:
             dropped.append(register.quantity)
-    return Decoded(tuple(measurements), tuple(dropped))
+    return Decoded.of(measurements, tuple(dropped))

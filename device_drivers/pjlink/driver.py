@@ -53,7 +53,7 @@ class PJLink:
         """Understand a greeting or a reply. Raises `FrameRefused`."""
         if frame.payload.startswith(b"PJLINK"):
             self._digest(frame.payload)
-            return Decoded(())
+            return Decoded()
         command, text = _parse_reply(frame.payload)
         asked = _REQUEST.fullmatch(frame.request)
         if frame.request and (asked is None or asked.group(1).decode("ascii").upper() != command):
@@ -63,7 +63,7 @@ class PJLink:
         if asked is not None and not asked.group(2).startswith(b"?"):
             if text.upper() != "OK":
                 raise FrameRefused("unexpected", "a setting answered with a value")
-            return Decoded(())
+            return Decoded()
         return replies.read(command, text)
 
     async def poll(self, connection: Connection) -> AsyncIterator[Frame]:

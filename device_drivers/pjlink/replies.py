@@ -150,4 +150,4 @@ def read(command: str, text: str) -> Decoded:
     reader = _READERS.get(command)
     if reader is None:
         raise FrameRefused("unexpected", "a reply to a command that PJLink does not have")
-    return Decoded(reader(text))
+    return Decoded.of(reader(text))

@@ -116,7 +116,7 @@ class Plantower:
         words = self._words.unpack(payload)
         if not any(words):
             raise FrameRefused("warming_up", "every word is zero: the fan is still coming up to speed")
-        return Decoded(tuple(Measurement(name, words[index] / divisor) for index, name, divisor in self._table))
+        return Decoded.of(Measurement(name, words[index] / divisor) for index, name, divisor in self._table)
 
     def _up_to_the_next(self, frame: bytes) -> bytes:
         inner = frame.find(self._header, 1)

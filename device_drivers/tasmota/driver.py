@@ -71,7 +71,7 @@ class Tasmota:
         number = found[0].number(word.decode("ascii")) if found and _WORD.fullmatch(word) else None
         if found is None or number is None:
             raise FrameRefused("malformed", "the payload is neither JSON nor one of Tasmota's words")
-        return Decoded((Measurement(found[0].quantity, number, found[1]),))
+        return Decoded.of((Measurement(found[0].quantity, number, found[1]),))
 
 
 def _lookup(columns: Mapping[str, Column], key: str, section: str = "") -> tuple[Column, str] | None:
@@ -104,7 +104,7 @@ class _Reader:
                 self._section(section, _channel(suffix), value)
             else:
                 self._field(name, value)
-        return Decoded(tuple(self._found.values()), tuple(self._dropped))
+        return Decoded.of(self._found.values(), tuple(self._dropped))
 
     def _section(self, section: str, channel: str, fields: Mapping[str, Any]) -> None:
         for key, value in fields.items():

@@ -69,7 +69,7 @@ class Zigbee2Mqtt:
         number = column.number(state)
         if number is None:
             raise FrameRefused("malformed", "availability is neither online nor offline")
-        return Decoded((Measurement(column.quantity, number),))
+        return Decoded.of((Measurement(column.quantity, number),))
 
     def _attribute(self, key: str, payload: bytes) -> Decoded:
         column = self._table.columns.get(key)
@@ -81,13 +81,13 @@ class Zigbee2Mqtt:
         if isinstance(value, (dict, list)):
             raise FrameRefused("malformed", "an attribute that is not one value")
         if value in (None, "") or key in self._table.envelope:
-            return Decoded(())
+            return Decoded()
         document = {key: value}
         _voltage_in_volts(document)
         number = column.number(document[key]) if column is not None else None
         if column is None or number is None:
             return Decoded((), (tellable(key),))
-        return Decoded((Measurement(column.quantity, number, column.channel),))
+        return Decoded.of((Measurement(column.quantity, number, column.channel),))
 
 
 def _word(payload: bytes) -> str:

@@ -40,7 +40,7 @@ def create(settings):
 class Driver:
     def decode(self, frame):
         value = float(frame.payload)
-        return Decoded((Measurement("carbon_dioxide", value), Measurement("people_count", 3.0)), ("noise",))
+        return Decoded.of((Measurement("carbon_dioxide", value), Measurement("people_count", 3.0)), ("noise",))
 """
 
 

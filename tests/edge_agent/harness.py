@@ -65,7 +65,7 @@ class ListDriver:
             raise FrameRefused("malformed", "told to")
         if document == "raise":
             raise RuntimeError("told to")
-        return Decoded(tuple(Measurement(*row) for row in document))
+        return Decoded.of(Measurement(*row) for row in document)
 
 
 def frame(*rows: Sequence[object] | str) -> Frame:
