@@ -7,24 +7,24 @@ refused leaves a driver, a reason and a length; never a payload, never a topic.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import marshal
-import operator
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from marshal import dumps
+from operator import index
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from zlib import crc32
 
-from device_drivers.contract import FrameRefused
+from device_drivers.contract import FrameRefused, Layout
+from edge_agent.lanes import Lane, is_channel
 from edge_agent.privacy.rules import SHORTEST_S, Rule
 from edge_agent.transactions import QuarantineEntry
-from telemetry import Reading, TimeSource
-from telemetry.places import CHANNEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from device_drivers.contract import Driver, Measurement
+    from device_drivers.contract import Decoded, Driver
     from edge_agent.events import Arrival
     from edge_agent.windows import Cadence
 
@@ -37,6 +37,10 @@ NO_READING: Final = "no_reading"
 OUT_OF_RANGE: Final = "out_of_range"
 UNDECLARED: Final = "undeclared"
 
+MOST_LANES: Final = 64
+"""Remembered of one device; one that sends more layouts has them worked out again."""
+_MARSHAL_VERSION: Final = 2
+"""The last that writes the same bytes for the same values, whoever else refers to them."""
 _REASON: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
@@ -51,6 +55,8 @@ class Binding:
     driver: Driver
     cadence: Cadence
     rules: Mapping[str, Rule]
+    lanes: dict[Layout, Lane] = field(default_factory=dict, repr=False)
+    """Of the layouts that its driver has given so far."""
 
     @property
     def summaries_an_hour(self) -> float:
@@ -66,22 +72,26 @@ class ClockTolerance:
     ahead_ms: int
     behind_ms: int
 
-    def event_time(self, stated_ms: int | None, received_ms: int) -> tuple[int, TimeSource]:
+    def event_ms(self, stated_ms: int | None, received_ms: int) -> int:
         """The device's time if its clock can be believed, else the time of arrival."""
         if stated_ms is not None and -self.behind_ms <= stated_ms - received_ms <= self.ahead_ms:
-            return stated_ms, TimeSource.DEVICE
-        return received_ms, TimeSource.ARRIVAL
+            return stated_ms
+        return received_ms
 
 
-@dataclass(slots=True)
-class Admitted:
+AdmittedRow: TypeAlias = "tuple[Lane, tuple[float, ...], int]"
+"""Values that may come in, all of them: their lane, and when they were measured."""
+
+
+class Admitted(NamedTuple):
     """What became of one frame."""
 
     device: str
-    digest: bytes
-    """What a second copy of the message gives again, whatever the clock says then; never made of the payload."""
-    readings: list[Reading] = field(default_factory=list)
-    rejected: dict[str, int] = field(default_factory=dict)
+    mark: int
+    """What a second copy of the message gives again, whatever the clock says then; 32 bits of what was decoded, never
+    of the payload."""
+    rows: Sequence[AdmittedRow] = ()
+    rejected: Mapping[str, int] = MappingProxyType({})
     dropped: int = 0
     """Fields that no driver declares: not readings, but counted."""
     quarantine: QuarantineEntry | None = None
@@ -89,11 +99,7 @@ class Admitted:
     @property
     def received(self) -> int:
         """Readings the frame held; a frame that gave none counts as one."""
-        return len(self.readings) + sum(self.rejected.values())
-
-    def reject(self, reason: str) -> None:
-        """Count one reading that may not come in."""
-        self.rejected[reason] = self.rejected.get(reason, 0) + 1
+        return sum(lane.width for lane, _, _ in self.rows) + sum(self.rejected.values())
 
 
 class Admission:
@@ -114,74 +120,87 @@ class Admission:
             elif topic:
                 self._by_topic[topic] = binding
 
-    def admit(self, arrival: Arrival) -> Admitted:
-        """Understand one frame, and sort what it holds."""
-        binding = self.bindings.get(arrival.device) if arrival.device else self._bound_to(arrival.frame.topic)
+    def admit(self, arrival: Arrival, device: str, received_ms: int) -> Admitted:
+        """Understand one frame, and sort what it holds; `device` is empty where the topic tells whose it is.
+
+        What a driver raises, or gives against its contract, stays with its device, and is said once.
+        """
+        frame = arrival.frame
+        binding = self.bindings.get(device) if device else self._by_topic.get(frame.topic) or self._within(frame.topic)
         if binding is None:
-            return self._refused("", "", UNKNOWN_DEVICE, arrival)
+            return _refused("", "", UNKNOWN_DEVICE, arrival)
         try:
-            admitted = self._understand(binding, arrival)
+            admitted = self._sort(binding.driver.decode(frame), binding, received_ms, is_retained=arrival.retained)
         except FrameRefused as refusal:
             reason = refusal.reason if _REASON.fullmatch(refusal.reason) else DRIVER_FAULT
-            return self._refused(binding.device, binding.driver_id, reason, arrival)
-        if not admitted.received:
-            admitted.rejected[NO_READING] = 1
-        return admitted
-
-    def _bound_to(self, topic: str) -> Binding | None:
-        binding = self._by_topic.get(topic)
-        if binding is None:
-            matches = [(len(prefix), bound) for prefix, bound in self._by_prefix if topic.startswith(prefix)]
-            binding = max(matches, key=lambda match: match[0])[1] if matches else None
-        return binding
-
-    def _understand(self, binding: Binding, arrival: Arrival) -> Admitted:
-        """Call the driver; what it raises, or gives against its contract, stays here, and is said once."""
-        try:
-            decoded = binding.driver.decode(arrival.frame)
-            admitted = Admitted(
-                binding.device, _digest(binding.device, decoded.measurements), [], {}, len(decoded.dropped)
-            )
-            self._sort(decoded.measurements, binding, arrival, admitted)
-        except FrameRefused:
-            raise
+            return _refused(binding.device, binding.driver_id, reason, arrival)
         except Exception as error:  # noqa: BLE001 - the boundary that keeps a vendor's mistake from the others
             if binding.device not in self._failing:
                 self._failing.add(binding.device)
                 _log.error("driver %s fails on device %s: %s", binding.driver_id, binding.device, type(error).__name__)
-            raise FrameRefused(DRIVER_FAULT, type(error).__name__) from None
-        if binding.device in self._failing:
+            return _refused(binding.device, binding.driver_id, DRIVER_FAULT, arrival)
+        if self._failing and binding.device in self._failing:
             self._failing.discard(binding.device)
             _log.info("driver %s understands device %s again", binding.driver_id, binding.device)
         return admitted
 
-    def _sort(
-        self, measurements: Iterable[Measurement], binding: Binding, arrival: Arrival, admitted: Admitted
-    ) -> None:
-        times: dict[int | None, tuple[int, TimeSource]] = {}
-        for quantity_id, value, channel, stated_ms in measurements:
-            rule = binding.rules.get(quantity_id)
-            if rule is None or (channel and not CHANNEL.fullmatch(channel)):
-                admitted.reject(UNDECLARED)
-                continue
-            entry = rule.quantity
-            if not entry.minimum <= value <= entry.maximum:  # false for NaN too
-                admitted.reject(OUT_OF_RANGE)
-                continue
-            if arrival.retained and stated_ms is None:
-                admitted.reject(RETAINED)
-                continue
-            if stated_ms not in times:
-                stated = None if stated_ms is None else operator.index(stated_ms)
-                times[stated_ms] = self._tolerance.event_time(stated, arrival.received_ms)
-            reading = Reading(binding.device, channel, quantity_id, entry.to_ticks(value), *times[stated_ms])
-            admitted.readings.append(reading)
+    def _within(self, topic: str) -> Binding | None:
+        """The device to which the topics below belong, the nearest of several."""
+        matches = [(len(prefix), bound) for prefix, bound in self._by_prefix if topic.startswith(prefix)]
+        return max(matches, key=lambda match: match[0])[1] if matches else None
 
-    def _refused(self, device: str, driver: str, reason: str, arrival: Arrival) -> Admitted:
-        entry = QuarantineEntry(driver, reason, len(arrival.frame.payload))
-        return Admitted(device, _digest(device, [(reason, entry.length)]), rejected={reason: 1}, quarantine=entry)
+    def _sort(self, decoded: Decoded, binding: Binding, received_ms: int, *, is_retained: bool) -> Admitted:
+        mark, rows = 0, []
+        rejected: dict[str, int] = {}
+        for layout, values, stated_ms in decoded.rows:
+            lane = binding.lanes.get(layout) or _new_lane(binding, layout)
+            if len(values) != lane.width:
+                raise ValueError("a row that its layout does not fit")
+            mark = crc32(dumps((values, stated_ms), _MARSHAL_VERSION), mark ^ lane.mark)
+            event_ms = received_ms
+            if stated_ms is not None:
+                event_ms = self._tolerance.event_ms(index(stated_ms), received_ms)
+            if lane.takes(values) and not (is_retained and stated_ms is None):
+                rows.append((lane, values, event_ms))
+                continue
+            narrower, kept = _sift(lane, values, rejected, is_stale=is_retained and stated_ms is None)
+            if kept:
+                rows.append((narrower, kept, event_ms))
+        if not rows and not rejected:
+            rejected[NO_READING] = 1
+        return Admitted(binding.device, mark, rows, rejected, len(decoded.dropped))
 
 
-def _digest(device: str, content: Iterable[tuple[object, ...]]) -> bytes:
-    """Version 2 of marshal writes the same bytes for the same values. Raises ValueError for what is no plain value."""
-    return hashlib.blake2b(marshal.dumps((device, [tuple(row) for row in content]), 2), digest_size=16).digest()
+def _sift(
+    lane: Lane, values: tuple[float, ...], rejected: dict[str, int], *, is_stale: bool
+) -> tuple[Lane, tuple[float, ...]]:
+    """Take out of a row what may not come in, and count it by its reason."""
+    binding = lane.binding
+    kept: list[tuple[tuple[str, str], float]] = []
+    for (quantity, channel), value in zip(lane.layout.columns, values, strict=True):
+        rule = binding.rules.get(quantity)
+        if rule is None or not is_channel(channel):
+            reason = UNDECLARED
+        elif not rule.quantity.minimum <= value <= rule.quantity.maximum:  # false for NaN too
+            reason = OUT_OF_RANGE
+        elif is_stale:
+            reason = RETAINED
+        else:
+            kept.append(((quantity, channel), value))
+            continue
+        rejected[reason] = rejected.get(reason, 0) + 1
+    columns = Layout.of(tuple(column for column, _ in kept))
+    return binding.lanes.get(columns) or _new_lane(binding, columns), tuple(value for _, value in kept)
+
+
+def _new_lane(binding: Binding, layout: Layout) -> Lane:
+    if len(binding.lanes) >= MOST_LANES:
+        binding.lanes.clear()
+    lane = binding.lanes[layout] = Lane(binding, layout)
+    return lane
+
+
+def _refused(device: str, driver: str, reason: str, arrival: Arrival) -> Admitted:
+    entry = QuarantineEntry(driver, reason, len(arrival.frame.payload))
+    mark = crc32(repr((device, reason, entry.length)).encode())
+    return Admitted(device, mark, rejected={reason: 1}, quarantine=entry)

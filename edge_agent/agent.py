@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 import apsw
 
 from broker.listener import Listener
-from broker.publications import AckToken
 from device_drivers.contract import PollDriver, StreamDriver
 from edge_agent.bindings import prepare
 from edge_agent.core import Core
 from edge_agent.events import Acknowledge, Arrived, Commit, Send, Tick
 from edge_agent.health import Health, HealthServer
-from edge_agent.intake.listener import ListenerIntake
+from edge_agent.intake.listener import ListenerIntake, ListenerToken
 from edge_agent.intake.polling import Polled
 from edge_agent.intake.serial_line import SerialIntake
 from edge_agent.intake.serial_poll import SerialPollIntake
@@ -33,7 +32,7 @@ from edge_agent.uplink import Uplink
 from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import httpx
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from edge_agent.admission import Binding
     from edge_agent.config import SerialTable, SubscriberTable
     from edge_agent.config_file import LoadedConfiguration
-    from edge_agent.events import Arrival, Effect, Event
+    from edge_agent.events import Batch, Effect, Event
     from edge_agent.intake import DeviceIntake
     from telemetry import Clock
 
@@ -146,7 +145,7 @@ class Agent:
             await self._end()
 
     def _remembered(self) -> set[str]:
-        return {session for session, _ in self.core.state.receipts}
+        return set(self.core.state.receipts)
 
     async def _start_listener(self, remembered: set[str]) -> None:
         table = self._tables.listener
@@ -188,9 +187,9 @@ class Agent:
         self._thread.stop()
         self._store.close()
 
-    def _deliver(self, arrivals: Sequence[Arrival]) -> None:
-        """Hand arrivals to the core from the loop itself: a mistake there ends the agent, not the intake."""
-        asyncio.get_running_loop().call_soon(self._handle, Arrived(arrivals))
+    def _deliver(self, batch: Batch) -> None:
+        """Hand a batch to the core from the loop itself: a mistake there ends the agent, not the intake."""
+        asyncio.get_running_loop().call_soon(self._handle, Arrived(batch))
 
     def _handle(self, event: Event) -> None:
         for effect in self.core.handle(event):
@@ -207,10 +206,12 @@ class Agent:
                 self._uplink.offer(effect)
 
     def _hand_back(self, effect: Acknowledge) -> None:
-        if self._listener is not None:
-            self._listener.acknowledge(token for token in effect.tokens if isinstance(token, AckToken))
-        if self._subscriber is not None:
-            self._subscriber.acknowledge(token for token in effect.tokens if isinstance(token, SubscriberToken))
+        for batch in effect.batches:
+            match batch.token:
+                case ListenerToken(tokens) if self._listener is not None:
+                    self._listener.acknowledge(tokens)
+                case SubscriberToken() if self._subscriber is not None:
+                    self._subscriber.acknowledge(batch)
 
     def _failed(self, error: BaseException) -> None:
         if isinstance(error, apsw.Error):
@@ -277,7 +278,7 @@ def _timing(loaded: LoadedConfiguration) -> Timing:
 
 
 def _subscriber(
-    table: SubscriberTable | None, password: str, clock: Clock, deliver: Callable[[Sequence[Arrival]], None]
+    table: SubscriberTable | None, password: str, clock: Clock, deliver: Callable[[Batch], None]
 ) -> SubscriberIntake | None:
     if table is None:
         return None
@@ -296,7 +297,7 @@ def _device_intakes(
     loaded: LoadedConfiguration,
     bindings: Mapping[str, Binding],
     clock: Clock,
-    deliver: Callable[[Sequence[Arrival]], None],
+    deliver: Callable[[Batch], None],
 ) -> list[tuple[str, DeviceIntake]]:
     """An intake for each device that does not come by MQTT, and one for each line whose devices are asked."""
     intakes: list[tuple[str, DeviceIntake]] = []

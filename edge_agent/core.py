@@ -14,7 +14,6 @@ from edge_agent.closing import Closing, close_windows
 from edge_agent.delivery import DeliveryPlan
 from edge_agent.events import (
     Acknowledge,
-    Arrival,
     Arrived,
     Commit,
     Committed,
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from edge_agent.admission import Admission
-    from edge_agent.events import Effect, Event
+    from edge_agent.events import Batch, Effect, Event
     from edge_agent.reporting import Surroundings
     from edge_agent.state import State
     from edge_agent.timing import Timing
@@ -41,7 +40,9 @@ if TYPE_CHECKING:
     from telemetry.uplink_contract import AgentReport, BatchId
 
 MOST_FRAMES: Final = 2000
-"""Frames in one journal transaction."""
+"""Frames after which a journal transaction takes no further batch."""
+ENOUGH_FRAMES: Final = 500
+"""Frames that do not wait for a group commit's time: a transaction of so many is worth a sync of the disk."""
 _VERDICTS: Final = frozenset({Kind.MARK, Kind.REFUSE, Kind.FORK})
 
 
@@ -51,7 +52,7 @@ class _Timers:
 
     checkpoint: float
     close: float
-    journal_readings: int = 0
+    journal_values: int = 0
     waiting_since: float | None = None
 
 
@@ -71,7 +72,8 @@ class Core:
     surroundings: Surroundings
     new_epoch: Callable[[], str]
     delivery: DeliveryPlan = field(init=False)
-    _pending: deque[Arrival] = field(default_factory=deque)
+    _pending: deque[Batch] = field(default_factory=deque)
+    _pending_frames: int = 0
     _verdict: Transaction | None = None
     """What the centre said of the batch under way, until it is on its way to the disk."""
     _under_way: Transaction | None = None
@@ -90,7 +92,8 @@ class Core:
     @property
     def pending(self) -> int:
         """Frames taken in that are not yet on disk."""
-        return len(self._pending) + (len(self._under_way.tokens) if self._under_way else 0)
+        under_way = self._under_way.batches if self._under_way is not None else ()
+        return self._pending_frames + sum(len(batch.arrivals) for batch in under_way)
 
     @property
     def is_idle(self) -> bool:
@@ -101,10 +104,11 @@ class Core:
         """Take in one event; return what is to be done, in order."""
         effects: list[Effect] = []
         match event:
-            case Arrived(arrivals):
-                if arrivals and self._timers.waiting_since is None:
+            case Arrived(batch):
+                if self._timers.waiting_since is None:
                     self._timers.waiting_since = self.clock.monotonic()
-                self._pending.extend(arrivals)
+                self._pending.append(batch)
+                self._pending_frames += len(batch.arrivals)
             case Committed():
                 effects += self._committed(event)
             case Tick():
@@ -154,11 +158,11 @@ class Core:
         )
 
     def _checkpoint_due(self, now: float) -> Transaction | None:
-        readings = self._timers.journal_readings
-        if now - self._timers.checkpoint < self.timing.checkpoint_s and readings < self.timing.checkpoint_readings:
+        values = self._timers.journal_values
+        if now - self._timers.checkpoint < self.timing.checkpoint_s and values < self.timing.checkpoint_values:
             return None
         self._timers.checkpoint = now
-        self._timers.journal_readings = 0
+        self._timers.journal_values = 0
         return Transaction(
             kind=Kind.CHECKPOINT,
             checkpoint=self.state.checkpoint(),
@@ -172,11 +176,15 @@ class Core:
 
     def _journal_due(self, now: float) -> Transaction | None:
         since = self._timers.waiting_since
-        if since is None or (now - since < self.timing.group_commit_s and len(self._pending) < MOST_FRAMES):
+        if since is None or (now - since < self.timing.group_commit_s and self._pending_frames < ENOUGH_FRAMES):
             return None
-        arrivals = [self._pending.popleft() for _ in range(min(len(self._pending), MOST_FRAMES))]
+        batches, frames = [], 0
+        while self._pending and frames < MOST_FRAMES:
+            batches.append(self._pending.popleft())
+            frames += len(batches[-1].arrivals)
+        self._pending_frames -= frames
         self._timers.waiting_since = now if self._pending else None
-        return journal_transaction(arrivals, self.admission, self.state, self.school)
+        return journal_transaction(batches, self.admission, self.state, self.school)
 
     def _committed(self, event: Committed) -> list[Effect]:
         transaction = event.transaction
@@ -212,13 +220,13 @@ class Core:
 
     def _journalled(self, transaction: Transaction) -> list[Effect]:
         bindings = self.admission.bindings
-        for reading, window in zip(transaction.readings, transaction.windows, strict=True):
-            self.state.apply(reading, window, bindings[reading.device].cadence)
+        for run in transaction.runs:
+            self.state.apply(run, bindings)
+            self._timers.journal_values += len(run.columns)
         self.state.note_receipts(transaction.receipts)
-        self._timers.journal_readings += len(transaction.readings)
         if transaction.summaries:
             self.delivery.hurry()
-        return [Acknowledge(transaction.tokens)] if transaction.tokens else []
+        return [Acknowledge(transaction.batches)] if transaction.batches else []
 
     def _closed(self, transaction: Transaction) -> None:
         assert self._closing is not None

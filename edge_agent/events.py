@@ -13,32 +13,36 @@ if TYPE_CHECKING:
     from telemetry.uplink_contract import BatchId
 
 
-class Delivery(NamedTuple):
-    """By which a message that comes a second time is known: its session and packet id at QoS 1."""
-
-    session: str
-    packet_id: int
-    duplicate: bool
-
-
 class Arrival(NamedTuple):
     """One frame as an intake took it in."""
 
     frame: Frame
+    packet_id: int = 0
+    """By which its sender knows it, at QoS 1; 0 when nobody waits for a word."""
+    duplicate: bool = False
+    """Whether its sender may have sent it before."""
+    retained: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Frames that came in together, by one way."""
+
+    arrivals: Sequence[Arrival]
     received_ms: int
     device: str = ""
-    """Whose it is; empty over MQTT, where the topic tells."""
-    delivery: Delivery | None = None
+    """Whose they are; empty over MQTT, where the topic tells."""
+    session: str = ""
+    """In which the packet ids are unique."""
     token: object = None
-    """What the intake wants back once the frame is on disk; None when nobody waits."""
-    retained: bool = False
+    """What the intake wants back, with the batch, once it is on disk; None when nobody waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
     """Frames came in."""
 
-    arrivals: Sequence[Arrival]
+    batch: Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +101,9 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """Hand these tokens back to the intakes: their frames are on disk."""
+    """Hand these back to the intakes: they are on disk."""
 
-    tokens: Sequence[object]
+    batches: Sequence[Batch]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,31 @@ from typing import TYPE_CHECKING
 from edge_agent.closing import summary_line
 from edge_agent.counts import Tally
 from edge_agent.state import stamp_of_event
-from edge_agent.transactions import NO_WINDOW, Kind, NewSummary, QuarantineEntry, Receipt, Transaction
+from edge_agent.transactions import NO_WINDOW, Kind, NewSummary, QuarantineEntry, Run, Transaction
 from edge_agent.windows import Held, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping, Sequence
 
-    from edge_agent.admission import Admission, Admitted, Binding
-    from edge_agent.events import Arrival
-    from edge_agent.privacy.rules import Span
+    from edge_agent.admission import Admission, Admitted
+    from edge_agent.events import Arrival, Batch
+    from edge_agent.lanes import Column, Lane
     from edge_agent.state import SeriesKey, State
-    from telemetry import Reading
+
+
+@dataclass(slots=True)
+class _OpenRun:
+    """Rows of one lane in one cell, as they come in."""
+
+    lane: Lane
+    start_ms: int
+    end_ms: int
+    """The time in which it may go on: that of its cell."""
+    windows: tuple[tuple[int, int], ...]
+    rows: int
+    event_ms: int
+    values: tuple[float, ...]
+    """Of the row measured last; of two at one moment, of the one that came last."""
 
 
 @dataclass(slots=True)
@@ -29,99 +43,120 @@ class _Draft:
     state: State
     school: str
     tally: Tally = field(default_factory=Tally)
-    readings: list[Reading] = field(default_factory=list)
-    windows: list[tuple[int, int]] = field(default_factory=list)
-    receipts: dict[tuple[str, int], Receipt] = field(default_factory=dict)
+    runs: list[_OpenRun] = field(default_factory=list)
+    running: dict[str, _OpenRun] = field(default_factory=dict)
+    """The run of each device that may go on."""
+    events: list[Run] = field(default_factory=list)
+    receipts: dict[str, dict[int, int]] = field(default_factory=dict)
     quarantine: list[QuarantineEntry] = field(default_factory=list)
     summaries: list[NewSummary] = field(default_factory=list)
     told: dict[SeriesKey, Held] = field(default_factory=dict)
     """Safety events of this very transaction."""
 
-    def take(self, arrival: Arrival) -> None:
-        """Admit one frame and sort its readings."""
-        admitted = self.admission.admit(arrival)
-        device, readings, count = admitted.device, admitted.readings, self.tally.add
-        received = admitted.received
-        count("received", received, device)
-        if self._is_second_copy(arrival, admitted):
-            count("duplicate", received, device)
-            return
+    def take(self, batch: Batch) -> None:
+        """Admit the frames of one batch and sort their rows."""
+        admit, device, received_ms = self.admission.admit, batch.device, batch.received_ms
+        known = self.state.receipts.get(batch.session, {})
+        marks, running = self.receipts.setdefault(batch.session, {}), self.running
+        for arrival in batch.arrivals:
+            admitted = admit(arrival, device, received_ms)
+            if arrival.packet_id and _is_second_copy(arrival, admitted.mark, marks, known):
+                self.tally.add("received", admitted.received, admitted.device)
+                self.tally.add("duplicate", admitted.received, admitted.device)
+                continue
+            for lane, values, event_ms in admitted.rows:
+                run = running.get(admitted.device)
+                if run is None or run.lane is not lane or not run.start_ms <= event_ms < run.end_ms:
+                    self._begin(lane, event_ms, values)
+                else:
+                    run.rows += 1
+                    if event_ms >= run.event_ms:
+                        run.event_ms, run.values = event_ms, values
+                if lane.events:
+                    self._tell(lane, event_ms, values)
+            if admitted.rejected or admitted.dropped:
+                self._reject(admitted)
+
+    def finished_runs(self) -> list[Run]:
+        """Count what the runs came to, and place their values."""
+        placed = [self._finished(run) for run in self.runs]
+        return [run for run in placed if run.columns] + self.events
+
+    def _begin(self, lane: Lane, event_ms: int, values: tuple[float, ...]) -> None:
+        start_ms, end_ms, windows = lane.cell(event_ms, self.state.timetable)
+        run = _OpenRun(lane, start_ms, end_ms, windows, 1, event_ms, values)
+        self.running[lane.binding.device] = run
+        self.runs.append(run)
+
+    def _reject(self, admitted: Admitted) -> None:
+        device, count = admitted.device, self.tally.add
         count("dropped", admitted.dropped, device)
         for reason, number in admitted.rejected.items():
+            count("received", number, device)
             count("rejected", number, device, reason)
         if admitted.quarantine is not None:
             self.quarantine.append(admitted.quarantine)
-        if readings:
-            count("admitted", len(readings), device)
-            self._sort(readings, self.admission.bindings[device])
 
-    def _is_second_copy(self, arrival: Arrival, admitted: Admitted) -> bool:
-        delivery = arrival.delivery
-        if delivery is None:
-            return False
-        key = (delivery.session, delivery.packet_id)
-        digest = admitted.digest
-        known = self.receipts[key].digest if key in self.receipts else self.state.receipts.get(key)
-        self.receipts[key] = Receipt(*key, digest)
-        return delivery.duplicate and known == digest
+    def _finished(self, run: _OpenRun) -> Run:
+        lane, rows = run.lane, run.rows
+        device, count = lane.binding.device, self.tally.add
+        count("received", rows * lane.width, device)
+        count("admitted", rows * lane.width, device)
+        for privacy_class, columns in lane.withheld.items():
+            count("withheld", rows * columns, device, privacy_class)
+        count("summarised", rows * len(lane.events), device)
+        finished = Run(device, lane.columns, rows, run.event_ms, lane.ticks(run.values), run.windows)
+        return self._without_late(finished) if run.start_ms < self.state.closed_until_ms else finished
 
-    def _sort(self, readings: Iterable[Reading], binding: Binding) -> None:
-        """Readings of one frame; most share their moment, so each kind of window is looked up once a moment."""
-        rules, timetable, closed_ms = binding.rules, self.state.timetable, self.state.closed_until_ms
-        found: dict[Span, tuple[int, int]] = {}
-        moment_ms = -1
-        for reading in readings:
-            rule = rules[reading.quantity]
-            if rule.is_withheld:
-                self.tally.add("withheld", 1, binding.device, str(rule.privacy_class))
-                continue
-            if rule.is_event:
-                self._tell(reading, binding)
-                continue
-            event_ms = reading.event_ms
-            if event_ms != moment_ms:
-                found.clear()
-                moment_ms = event_ms
-            window = found.get(rule.span)
-            if window is None:
-                window = found[rule.span] = rule.window_at(event_ms, timetable)
-            if window[0] + window[1] * 1000 <= closed_ms:
-                self.tally.add("late", 1, binding.device)
-            else:
-                self.readings.append(reading)
-                self.windows.append(window)
+    def _without_late(self, run: Run) -> Run:
+        """Count and leave out values whose window is closed."""
+        ends_ms = [start_ms + length_s * 1000 for start_ms, length_s in run.windows]
+        kept = [place for place, end_ms in enumerate(ends_ms) if end_ms > self.state.closed_until_ms]
+        self.tally.add("late", run.rows * (len(run.columns) - len(kept)), run.device)
+        return run._replace(
+            columns=tuple(run.columns[place] for place in kept),
+            ticks=[run.ticks[place] for place in kept],
+            windows=[run.windows[place] for place in kept],
+        )
 
-    def _tell(self, reading: Reading, binding: Binding) -> None:
+    def _tell(self, lane: Lane, event_ms: int, values: tuple[float, ...]) -> None:
         """A safety state is told when it changes, and the first time it is known."""
-        key = reading[:3]
+        for column in lane.events:
+            self._tell_state(lane, column, event_ms, values[column.place])
+
+    def _tell_state(self, lane: Lane, column: Column, event_ms: int, value: float) -> None:
+        binding, (_, channel, rule) = lane.binding, column
+        key, ticks = (binding.device, channel, rule.quantity.id), rule.quantity.to_ticks(value)
         told = self.told.get(key) or self.state.safety.get(key)
-        self.readings.append(reading)
-        self.windows.append(NO_WINDOW)
-        self.tally.add("summarised", device=reading.device)
-        if told is not None and told.ticks == reading.ticks:
+        self.events.append(Run(binding.device, ((channel, rule.quantity.id),), 1, event_ms, [ticks], [NO_WINDOW]))
+        if told is not None and told.ticks == ticks:
             return
-        stamp_ms = stamp_of_event(reading.event_ms, told)
-        self.told[key] = Held(stamp_ms, reading.ticks)
-        self.summaries.append(summary_line(key, binding, self.school, Window(stamp_ms, 1), {"last": reading.ticks}))
+        stamp_ms = stamp_of_event(event_ms, told)
+        self.told[key] = Held(stamp_ms, ticks)
+        self.summaries.append(summary_line(key, binding, self.school, Window(stamp_ms, 1), {"last": ticks}))
         self.tally.add("summaries")
 
 
-def journal_transaction(arrivals: Iterable[Arrival], admission: Admission, state: State, school: str) -> Transaction:
+def _is_second_copy(arrival: Arrival, mark: int, marks: dict[int, int], known: Mapping[int, int]) -> bool:
+    """Whether this message is on disk already, or in this transaction; from now on it is."""
+    packet_id = arrival.packet_id
+    before = marks.get(packet_id, known.get(packet_id)) if arrival.duplicate else None
+    marks[packet_id] = mark
+    return before == mark
+
+
+def journal_transaction(batches: Sequence[Batch], admission: Admission, state: State, school: str) -> Transaction:
     """Admit these frames. Changes no state: that follows when the transaction is on disk."""
     draft = _Draft(admission, state, school)
-    tokens = []
-    for arrival in arrivals:
-        draft.take(arrival)
-        if arrival.token is not None:
-            tokens.append(arrival.token)
+    for batch in batches:
+        draft.take(batch)
     return Transaction(
         kind=Kind.JOURNAL,
+        runs=draft.finished_runs(),
         counts=draft.tally.counts,
-        readings=draft.readings,
-        windows=draft.windows,
-        receipts=list(draft.receipts.values()),
+        receipts={session: marks for session, marks in draft.receipts.items() if marks},
         quarantine=draft.quarantine,
-        tokens=tokens,
+        batches=[batch for batch in batches if batch.token is not None],
         summaries=draft.summaries,
         timetable_days=state.live_days(),
     )

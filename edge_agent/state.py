@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from edge_agent.timetable import DAY_S, CompiledTimetable
 from edge_agent.transactions import NO_WINDOW
 from edge_agent.windows import Cadence, Held, SeriesWindows, Window
-from telemetry import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,12 +17,10 @@ if TYPE_CHECKING:
     from edge_agent.admission import Binding
     from edge_agent.counts import CountKey
     from edge_agent.timetable import Timetable
-    from edge_agent.transactions import Receipt, SealedBatch
+    from edge_agent.transactions import Run, SealedBatch
 
 SeriesKey: TypeAlias = tuple[str, str, str]
 """One channel of one quantity of one device, in a reading's order: device, channel, quantity."""
-Placed: TypeAlias = tuple[Reading, tuple[int, int]]
-"""A reading, and start and length of its window."""
 MOST_RECEIPTS: Final = 2000
 """Kept of each session: twice what a listener or a broker may have under way to us."""
 _REMOVED: Final = Cadence(60_000, 180_000)
@@ -38,10 +36,10 @@ class Recovered:
     head: bytes
     closed_until_ms: int
     checkpoint: bytes
-    journal: Sequence[Placed]
+    journal: Sequence[Run]
     """Readings committed after the checkpoint, in order."""
     counts: Mapping[CountKey, int]
-    receipts: Mapping[tuple[str, int], bytes]
+    receipts: Mapping[str, Mapping[int, int]]
     unacknowledged: Sequence[SealedBatch]
     waiting: int
     """Summaries in the outbox that are not sealed."""
@@ -59,7 +57,8 @@ class State:
     head: bytes
     closed_until_ms: int
     counts: dict[CountKey, int]
-    receipts: dict[tuple[str, int], bytes]
+    receipts: dict[str, dict[int, int]]
+    """The mark of each message that was acknowledged, by session and packet id; of a session, the newest last."""
     unacknowledged: dict[int, SealedBatch]
     waiting: int
     splitting: bool
@@ -79,50 +78,52 @@ class State:
             head=recovered.head,
             closed_until_ms=recovered.closed_until_ms,
             counts=dict(recovered.counts),
-            receipts=dict(recovered.receipts),
+            receipts={session: dict(marks) for session, marks in recovered.receipts.items()},
             unacknowledged={batch.sequence: batch for batch in recovered.unacknowledged},
             waiting=recovered.waiting,
             splitting=recovered.splitting,
             oldest_waiting_ms=recovered.oldest_waiting_ms,
             timetable=CompiledTimetable(timetable, dict(recovered.timetable_days)),
         )
+        state.trim_receipts()
         if recovered.checkpoint:
             state._restore(recovered.checkpoint, bindings)
-        for reading, window in recovered.journal:
-            state.apply(reading, window, _cadence(bindings, reading.device))
+        for run in recovered.journal:
+            state.apply(run, bindings)
         for windows in state.series.values():
             for over in windows.over(state.closed_until_ms):
                 windows.close(over)
         return state
 
-    def apply(self, reading: Reading, window: tuple[int, int], cadence: Cadence) -> None:
-        """Put one journalled reading where it belongs: into its window, or, of safety, to what was told."""
-        key = reading[:3]
-        ticks, event_ms = reading.ticks, reading.event_ms
-        if window == NO_WINDOW:
-            told = self.safety.get(key)
-            if told is None or told.ticks != ticks:
-                self.safety[key] = Held(stamp_of_event(event_ms, told), ticks)
-            return
-        windows = self.series.get(key)
-        if windows is None:
-            windows = self.series[key] = SeriesWindows()
-        windows.add(*window, Held(event_ms, ticks), cadence)
+    def apply(self, run: Run, bindings: Mapping[str, Binding]) -> None:
+        """Put journalled readings where they belong: into their windows, or, of safety, to what was told."""
+        device, columns, rows, event_ms, values, places = run
+        cadence = _cadence(bindings, device)
+        for (channel, quantity), ticks, (start_ms, length_s) in zip(columns, values, places, strict=True):
+            key = (device, channel, quantity)
+            if (start_ms, length_s) == NO_WINDOW:
+                told = self.safety.get(key)
+                if told is None or told.ticks != ticks:
+                    self.safety[key] = Held(stamp_of_event(event_ms, told), ticks)
+                continue
+            windows = self.series.get(key)
+            if windows is None:
+                windows = self.series[key] = SeriesWindows()
+            windows.add(start_ms, length_s, Held(event_ms, ticks), rows, cadence)
 
-    def note_receipts(self, receipts: Sequence[Receipt]) -> None:
+    def note_receipts(self, receipts: Mapping[str, Mapping[int, int]]) -> None:
         """Remember messages that are on disk, the newest last."""
-        for receipt in receipts:
-            key = (receipt.session, receipt.packet_id)
-            self.receipts.pop(key, None)
-            self.receipts[key] = receipt.digest
+        for session, marks in receipts.items():
+            known = self.receipts.setdefault(session, {})
+            for packet_id, mark in marks.items():
+                known.pop(packet_id, None)
+                known[packet_id] = mark
 
     def trim_receipts(self) -> None:
-        """Forget all but the newest of each session, as a checkpoint does on disk."""
-        numbers: dict[str, int] = {}
-        for key in reversed(list(self.receipts)):
-            numbers[key[0]] = numbers.get(key[0], 0) + 1
-            if numbers[key[0]] > MOST_RECEIPTS:
-                del self.receipts[key]
+        """Forget all but the newest of each session."""
+        for session, marks in self.receipts.items():
+            if len(marks) > MOST_RECEIPTS:
+                self.receipts[session] = dict(islice(marks.items(), len(marks) - MOST_RECEIPTS, None))
 
     def live_days(self) -> dict[int, int]:
         """The compiled days in which a window may still be opened."""

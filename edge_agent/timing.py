@@ -11,8 +11,8 @@ class Timing:
 
     group_commit_s: float = 0.1
     checkpoint_s: float = 60
-    checkpoint_readings: int = 500_000
-    """Readings after which a checkpoint is due whatever the time: about 16 MiB of journal."""
+    checkpoint_values: int = 500_000
+    """Journalled values after which a checkpoint is due whatever the time: 16 MiB."""
     lateness_ms: int = 120_000
     close_every_s: float = 0.2
     batch_every_s: float = 60

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edge_agent.counts import Counts
-    from telemetry import Reading
+    from edge_agent.events import Batch
 
 
 NO_WINDOW: Final = (0, 0)
-"""Where a reading belongs that is told at once."""
+"""Start and length of the window of what is told at once."""
 
 
 class Kind(enum.StrEnum):
@@ -45,12 +45,22 @@ class NewSummary:
     line: str
 
 
-class Receipt(NamedTuple):
-    """The trace of a message that will be acknowledged: by it a second copy is known."""
+class Run(NamedTuple):
+    """Rows of one device, one after the other, that share their windows and the slots in them.
 
-    session: str
-    packet_id: int
-    digest: bytes
+    A slot keeps the last value measured in it, so of a run its last row and the number of its rows say everything.
+    """
+
+    device: str
+    columns: tuple[tuple[str, str], ...]
+    """Channel and quantity of each value."""
+    rows: int
+    event_ms: int
+    """When the last row was measured."""
+    ticks: Sequence[int]
+    """Its values."""
+    windows: Sequence[tuple[int, int]]
+    """Start in milliseconds and length in seconds of the window of each: decided once, no edited rule moves it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +105,12 @@ class Transaction:
 
     kind: Kind
     counts: Counts = field(default_factory=dict)
-    readings: Sequence[Reading] = ()
+    runs: Sequence[Run] = ()
     """Admitted readings for the journal: of open windows, and of safety."""
-    windows: Sequence[tuple[int, int]] = ()
-    """Start and length of the window of each of `readings`, decided once: an edited configuration moves none."""
-    receipts: Sequence[Receipt] = ()
+    receipts: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    """The trace of messages that will be acknowledged, by session and packet id: a second copy has the same mark."""
     quarantine: Sequence[QuarantineEntry] = ()
-    tokens: Sequence[object] = ()
+    batches: Sequence[Batch] = ()
     """To be handed back to the intakes after the commit; not written."""
     summaries: Sequence[NewSummary] = ()
     closed_until_ms: int | None = None

@@ -31,6 +31,10 @@ class Cadence:
     every_ms: int
     stale_after_ms: int
 
+    def slot(self, event_ms: int, start_ms: int) -> int:
+        """Which slot of the window that starts then."""
+        return (event_ms - start_ms) // self.every_ms
+
 
 @dataclass(slots=True)
 class Window:
@@ -46,14 +50,14 @@ class Window:
         """The first millisecond after it."""
         return self.start_ms + self.length_s * 1000
 
-    def add(self, held: Held, cadence: Cadence) -> None:
-        """Count a reading, and put it into its slot."""
+    def add(self, held: Held, readings: int, cadence: Cadence) -> None:
+        """Count readings of one slot, and put the last of them there."""
         self.put(held, cadence)
-        self.readings += 1
+        self.readings += readings
 
     def put(self, held: Held, cadence: Cadence) -> None:
         """Put a value into its slot; the later measured stays, of two at one moment the later arrived."""
-        slot = (held.event_ms - self.start_ms) // cadence.every_ms
+        slot = cadence.slot(held.event_ms, self.start_ms)
         present = self.slots.get(slot)
         if present is None or held.event_ms >= present.event_ms:
             self.slots[slot] = held
@@ -87,12 +91,12 @@ class SeriesWindows:
     """By start and length: where a rule changed, windows of both lengths may be open."""
     carried: Held | None = None
 
-    def add(self, start_ms: int, length_s: int, held: Held, cadence: Cadence) -> None:
-        """Put a reading into its window, opening it if need be."""
+    def add(self, start_ms: int, length_s: int, held: Held, readings: int, cadence: Cadence) -> None:
+        """Put readings of one slot into their window, opening it if need be."""
         window = self.open.get((start_ms, length_s))
         if window is None:
             window = self.open[start_ms, length_s] = Window(start_ms, length_s)
-        window.add(held, cadence)
+        window.add(held, readings, cadence)
 
     def over(self, horizon_ms: int) -> list[Window]:
         """The windows that end at or before the horizon, oldest first; they stay open."""

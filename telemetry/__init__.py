@@ -20,7 +20,7 @@ from telemetry.line_protocol import (
 )
 from telemetry.places import MalformedPlace, Place, Placement, check_code
 from telemetry.quantities import PrivacyClass, Quantity, Summarise
-from telemetry.summaries import FIELDS, FIELDS_OF, Reading, Series, Summary, TimeSource
+from telemetry.summaries import FIELDS, FIELDS_OF, Series, Summary
 from telemetry.vocabulary import UnknownQuantity, quantities, quantity
 
 __all__ = [
@@ -41,13 +41,11 @@ __all__ = [
     "Placement",
     "PrivacyClass",
     "Quantity",
-    "Reading",
     "ScaledClock",
     "Series",
     "Summarise",
     "Summary",
     "SystemClock",
-    "TimeSource",
     "UnknownInLine",
     "UnknownQuantity",
     "check_code",

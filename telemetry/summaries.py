@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from telemetry.quantities import Summarise
 
@@ -28,24 +27,6 @@ FIELDS_OF: Final[Mapping[Summarise, frozenset[str]]] = {
 }
 """Which fields a summary of each kind of quantity may have."""
 LONGEST_WINDOW_S: Final = 86_400
-
-
-class TimeSource(enum.StrEnum):
-    """Whose clock a reading's time is from."""
-
-    DEVICE = "device"
-    ARRIVAL = "arrival"
-
-
-class Reading(NamedTuple):
-    """One value of one channel of one device at one moment, in ticks of its quantity."""
-
-    device: str
-    channel: str
-    quantity: str
-    ticks: int
-    event_ms: int
-    time_source: TimeSource = TimeSource.ARRIVAL
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
-from edge_agent.events import Arrival
+from edge_agent.events import Batch
 from edge_agent.intake.availability import Availability
 
-Deliver: TypeAlias = Callable[[Sequence[Arrival]], None]
+Deliver: TypeAlias = Callable[[Batch], None]
 """How an intake hands on what it took in; called on the loop, never blocks."""
 
 

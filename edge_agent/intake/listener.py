@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from device_drivers.contract import Frame
-from edge_agent.events import Arrival, Delivery
+from edge_agent.events import Arrival, Batch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from broker.publications import Publication
+    from broker.publications import AckToken, Publication
     from edge_agent.intake import Deliver
     from telemetry import Clock
 
 
+@dataclass(frozen=True, slots=True)
+class ListenerToken:
+    """What to hand back to the listener once a batch is on disk."""
+
+    tokens: Sequence[AckToken]
+
+
 class ListenerIntake:
-    """Turns publications into arrivals; the listener's own tokens go with them and come back after the commit.
+    """Turns what one read brought into a batch; the listener's own tokens go with it and come back after the commit.
 
     The retain flag is the device's wish to a broker that keeps messages; what comes in here is always fresh.
     """
@@ -26,15 +34,11 @@ class ListenerIntake:
         self._deliver = deliver
 
     def __call__(self, publications: Sequence[Publication]) -> None:
-        """Take over what one read brought: the listener's handler."""
-        now = self._clock.now()
-        self._deliver([_arrival(publication, now) for publication in publications])
-
-
-def _arrival(publication: Publication, now: int) -> Arrival:
-    token = publication.token
-    delivery = None
-    if token is not None:
-        delivery = Delivery(publication.session, token.packet_id, publication.duplicate)
-    frame = Frame(publication.payload, topic=publication.topic)
-    return Arrival(frame, now, delivery=delivery, token=token)
+        """Take over what one read of one connection brought: the listener's handler."""
+        arrivals = [
+            Arrival(Frame(payload, topic), token.packet_id if token else 0, duplicate)
+            for _, topic, payload, token, duplicate, _ in publications
+        ]
+        tokens = [publication.token for publication in publications if publication.token is not None]
+        token = ListenerToken(tokens) if tokens else None
+        self._deliver(Batch(arrivals, self._clock.now(), session=publications[0].session, token=token))

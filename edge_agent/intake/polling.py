@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.events import Arrival
+from edge_agent.events import Arrival, Batch
 from edge_agent.intake.availability import Availability
 from telemetry import DeviceFault
 
@@ -85,10 +85,7 @@ class Polled:
         """Ask for everything and hand it on; returns the seconds to leave the device alone. Raises `LineLost`."""
         try:
             async with asyncio.timeout(ROUND_TIMEOUT_S):
-                arrivals = [
-                    Arrival(frame, self._clock.now(), device=self._device)
-                    async for frame in self._driver.poll(connection)
-                ]
+                arrivals = [Arrival(frame) async for frame in self._driver.poll(connection)]
         except LineLost:
             raise
         except (DeviceFault, TimeoutError) as error:
@@ -96,7 +93,7 @@ class Polled:
         except Exception as error:  # noqa: BLE001 - the boundary that keeps a vendor's mistake from the line's others
             return self.availability.down(f"its driver fails with {type(error).__name__}")
         self.availability.up()
-        self._deliver(arrivals)
+        self._deliver(Batch(arrivals, self._clock.now(), self._device))
         return 0.0
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import serial
 
-from edge_agent.events import Arrival
+from edge_agent.events import Arrival, Batch
 from edge_agent.intake.availability import Availability
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class SerialIntake:
         now = self._clock.now()
         frames = self._driver.split(self._buffer)
         if frames:
-            self._deliver([Arrival(frame, now, device=self._device) for frame in frames])
+            self._deliver(Batch([Arrival(frame) for frame in frames], now, self._device))
 
 
 def _short(error: Exception) -> str:

@@ -16,11 +16,11 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from device_drivers.contract import Frame
-from edge_agent.events import Arrival, Delivery
+from edge_agent.events import Arrival, Batch
 from edge_agent.intake.availability import Availability
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from edge_agent.intake import Deliver
     from telemetry import Clock
@@ -34,10 +34,9 @@ LARGEST_PACKET: Final = 65_536
 
 @dataclass(frozen=True, slots=True)
 class SubscriberToken:
-    """A message to acknowledge: which connection it came by, and its packet id there."""
+    """By which connection a batch came."""
 
     generation: int
-    packet_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +68,13 @@ class SubscriberIntake:
         """Whether the broker accepted this connection; one that has no MQTT 5 may just hang up on it."""
         self._refusal = ""
 
-    def acknowledge(self, tokens: Iterable[SubscriberToken]) -> None:
+    def acknowledge(self, batch: Batch) -> None:
         """Send the PUBACKs of what is on disk; those of an earlier connection are dropped, the broker sends again."""
-        for token in tokens:
-            if self._client is not None and token.generation == self._generation:
-                self._client.ack(token.packet_id, 1)
+        if self._client is None or batch.token != SubscriberToken(self._generation):
+            return
+        for arrival in batch.arrivals:
+            if arrival.packet_id:
+                self._client.ack(arrival.packet_id, 1)
 
     async def run(self) -> None:
         """Connect, and connect again, until cancelled."""
@@ -146,7 +147,8 @@ class SubscriberIntake:
             self._lost.set()
         if self._inbox:
             arrivals, self._inbox = self._inbox, []
-            self._deliver(arrivals)
+            session = f"broker/{self._address.client_id}"
+            self._deliver(Batch(arrivals, self._clock.now(), session=session, token=SubscriberToken(self._generation)))
 
     def _on_connect(self, client: mqtt.Client, _userdata: object, _flags: object, reason: Any, _props: object) -> None:
         if reason.is_failure:
@@ -158,13 +160,9 @@ class SubscriberIntake:
         client.subscribe([(topic, 1) for topic in self._address.topics])
 
     def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
-        delivery = token = None
-        if message.qos:
-            delivery = Delivery(f"broker/{self._address.client_id}", message.mid, bool(message.dup))
-            token = SubscriberToken(self._generation, message.mid)
         frame = Frame(bytes(message.payload), topic=message.topic)
-        arrival = Arrival(frame, self._clock.now(), delivery=delivery, token=token, retained=bool(message.retain))
-        self._inbox.append(arrival)
+        packet_id = message.mid if message.qos else 0
+        self._inbox.append(Arrival(frame, packet_id, bool(message.dup), bool(message.retain)))
 
 
 def _forget(loop: asyncio.AbstractEventLoop, sock: Any) -> None:

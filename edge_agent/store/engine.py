@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OLDEST_SQLITE: Final = 3_051_003
 APPLICATION_ID: Final = 0x42534149  # "BSAI"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 FILE_NAME: Final = "agent.db"
 LOCK_NAME: Final = "agent.lock"
 
@@ -27,12 +27,13 @@ _SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE series (id INTEGER PRIMARY KEY, device TEXT NOT NULL, channel TEXT NOT NULL, quantity TEXT NOT NULL,
     UNIQUE (device, channel, quantity)) STRICT;
-CREATE TABLE journal (position INTEGER PRIMARY KEY, readings BLOB NOT NULL) STRICT;
+CREATE TABLE journal (position INTEGER PRIMARY KEY, runs BLOB NOT NULL) STRICT;
 CREATE TABLE checkpoint (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL, state BLOB NOT NULL) STRICT;
 CREATE TABLE counter (stage TEXT NOT NULL, device TEXT NOT NULL, reason TEXT NOT NULL, value INTEGER NOT NULL,
     PRIMARY KEY (stage, device, reason)) STRICT, WITHOUT ROWID;
-CREATE TABLE receipt (position INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL, packet INTEGER NOT NULL,
-    digest BLOB NOT NULL, UNIQUE (session, packet)) STRICT;
+CREATE TABLE receipt (position INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL, packets INTEGER NOT NULL,
+    marks BLOB NOT NULL) STRICT;
+CREATE INDEX receipt_session ON receipt (session, position);
 CREATE TABLE quarantine (driver TEXT NOT NULL, reason TEXT NOT NULL, length INTEGER NOT NULL, frames INTEGER NOT NULL,
     PRIMARY KEY (driver, reason, length)) STRICT, WITHOUT ROWID;
 CREATE TABLE timetable_day (day INTEGER PRIMARY KEY, hours INTEGER NOT NULL) STRICT;

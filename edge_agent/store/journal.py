@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from array import array
+from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from edge_agent.counts import CountKey
 from edge_agent.state import MOST_RECEIPTS
 from edge_agent.store.engine import row
-from telemetry import Reading, TimeSource
+from edge_agent.transactions import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import apsw
 
-    from edge_agent.state import Placed
     from edge_agent.transactions import Transaction
 
+MOST_REMEMBERED: Final = 10_000
+"""Runs' columns of which the writer remembers the numbers."""
 SeriesName: TypeAlias = tuple[str, str, str]
 """Device, channel, quantity."""
 
@@ -28,8 +30,8 @@ ON CONFLICT DO UPDATE SET value = value + excluded.value
 _OLD_RECEIPTS: Final = """
 DELETE FROM receipt WHERE position IN (
     SELECT position FROM (
-        SELECT position, row_number() OVER (PARTITION BY session ORDER BY position DESC) AS age FROM receipt
-    ) WHERE age > ?)
+        SELECT position, sum(packets) OVER (PARTITION BY session ORDER BY position DESC) - packets AS newer FROM receipt
+    ) WHERE newer >= ?)
 """
 _QUARANTINE: Final = """
 INSERT INTO quarantine VALUES (?, ?, ?, 1)
@@ -39,11 +41,11 @@ ON CONFLICT DO UPDATE SET frames = frames + 1
 
 def write_journal(connection: apsw.Connection, transaction: Transaction, numbers: SeriesNumbers) -> None:
     """Readings, receipts, refusals and counts of one transaction."""
-    if transaction.readings:
-        connection.execute("INSERT INTO journal (readings) VALUES (?)", (numbers.pack(transaction),))
+    if transaction.runs:
+        connection.execute("INSERT INTO journal (runs) VALUES (?)", (numbers.pack(transaction.runs),))
     connection.executemany(
-        "INSERT OR REPLACE INTO receipt (session, packet, digest) VALUES (?, ?, ?)",
-        [(receipt.session, receipt.packet_id, receipt.digest) for receipt in transaction.receipts],
+        "INSERT INTO receipt (session, packets, marks) VALUES (?, ?, ?)",
+        [(session, len(marks), _pack_marks(marks)) for session, marks in transaction.receipts.items()],
     )
     connection.executemany(
         _QUARANTINE, [(entry.driver, entry.reason, entry.length) for entry in transaction.quarantine]
@@ -64,17 +66,15 @@ def write_checkpoint(connection: apsw.Connection, state: bytes) -> None:
     connection.execute(_OLD_RECEIPTS, (MOST_RECEIPTS,))
 
 
-def read_checkpoint(connection: apsw.Connection) -> tuple[bytes, list[Placed]]:
+def read_checkpoint(connection: apsw.Connection) -> tuple[bytes, list[Run]]:
     """The open windows as last kept, and every reading admitted since, in order."""
     kept = connection.execute("SELECT position, state FROM checkpoint").fetchone()
     position, state = kept if kept is not None else (0, b"")
-    readings: list[Placed] = []
+    runs: list[Run] = []
     series = read_series(connection)
-    for (packed,) in connection.execute(
-        "SELECT readings FROM journal WHERE position > ? ORDER BY position", (position,)
-    ):
-        readings.extend(_unpack(packed, series))
-    return state, readings
+    for (packed,) in connection.execute("SELECT runs FROM journal WHERE position > ? ORDER BY position", (position,)):
+        runs.extend(_unpack(packed, series))
+    return state, runs
 
 
 def read_counts(connection: apsw.Connection) -> dict[CountKey, int]:
@@ -85,28 +85,43 @@ def read_counts(connection: apsw.Connection) -> dict[CountKey, int]:
     return counts
 
 
-def read_receipts(connection: apsw.Connection) -> Mapping[tuple[str, int], bytes]:
-    """By session and packet id, what the message held; the newest last."""
-    rows = connection.execute("SELECT session, packet, digest FROM receipt ORDER BY position")
-    return {(session, packet): digest for session, packet, digest in rows}
+def read_receipts(connection: apsw.Connection) -> Mapping[str, Mapping[int, int]]:
+    """By session and packet id, the mark of what the message held; of a session, the newest last."""
+    receipts: dict[str, dict[int, int]] = {}
+    for session, packed in connection.execute("SELECT session, marks FROM receipt ORDER BY position"):
+        marks = receipts.setdefault(session, {})
+        for packet_id, mark in _unpack_marks(packed):
+            marks.pop(packet_id, None)
+            marks[packet_id] = mark
+    return receipts
 
 
 class SeriesNumbers:
-    """Gives every series a number, so that a journalled reading is five integers. Used by the writer alone."""
+    """Gives every series a number, so that a journalled value is four integers. Used by the writer alone."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._numbers = {series: number for number, series in read_series(connection).items()}
+        self._of_lane: dict[tuple[str, tuple[tuple[str, str], ...]], list[int]] = {}
 
-    def pack(self, transaction: Transaction) -> bytes:
-        """Readings as 64-bit integers: series, ticks, the time doubled, odd where the device stated it, the window."""
+    def pack(self, runs: Sequence[Run]) -> bytes:
+        """64-bit integers: of each run its width, rows and time; then its series, its ticks, its windows."""
         packed = array("q")
-        placed = zip(transaction.readings, transaction.windows, strict=True)
-        for (device, channel, quantity, ticks, event_ms, source), window in placed:
-            series = (device, channel, quantity)
-            number = self._numbers.get(series) or self._add(series)
-            packed.extend((number, ticks, 2 * event_ms + (source is TimeSource.DEVICE), *window))
+        for device, columns, rows, event_ms, ticks, windows in runs:
+            packed.extend((len(columns), rows, event_ms))
+            packed.extend(self._of_lane.get((device, columns)) or self._learn(device, columns))
+            packed.extend(ticks)
+            packed.extend(chain.from_iterable(windows))
         return packed.tobytes()
+
+    def _learn(self, device: str, columns: tuple[tuple[str, str], ...]) -> list[int]:
+        """The numbers of all columns, remembered together."""
+        named = [(device, channel, quantity) for channel, quantity in columns]
+        numbers = [self._numbers.get(series) or self._add(series) for series in named]
+        if len(self._of_lane) >= MOST_REMEMBERED:
+            self._of_lane.clear()
+        self._of_lane[device, columns] = numbers
+        return numbers
 
     def _add(self, series: SeriesName) -> int:
         self._connection.execute("INSERT INTO series (device, channel, quantity) VALUES (?, ?, ?)", series)
@@ -120,11 +135,27 @@ def read_series(connection: apsw.Connection) -> dict[int, SeriesName]:
     return {number: (device, channel, quantity) for number, device, channel, quantity in rows}
 
 
-def _unpack(packed: bytes, series: Mapping[int, SeriesName]) -> list[Placed]:
+def _unpack(packed: bytes, series: Mapping[int, SeriesName]) -> Iterator[Run]:
     numbers = array("q")
     numbers.frombytes(packed)
-    sources = (TimeSource.ARRIVAL, TimeSource.DEVICE)
-    return [
-        (Reading(*series[number], ticks, moment >> 1, sources[moment & 1]), (start_ms, length_s))
-        for number, ticks, moment, start_ms, length_s in zip(*(numbers[part::5] for part in range(5)), strict=True)
-    ]
+    position = 0
+    while position < len(numbers):
+        width, rows, event_ms = numbers[position : position + 3]
+        start, position = position + 3, position + 3 + 4 * width
+        if not start < position <= len(numbers):
+            raise ValueError("a run that is longer than its record")
+        named = [series[number] for number in numbers[start : start + width]]
+        ticks, windows = numbers[start + width : start + 2 * width], numbers[start + 2 * width : position]
+        columns = tuple((channel, quantity) for _, channel, quantity in named)
+        yield Run(named[0][0], columns, rows, event_ms, ticks, list(zip(windows[::2], windows[1::2], strict=True)))
+
+
+def _pack_marks(marks: Mapping[int, int]) -> bytes:
+    """64-bit integers: the packet id above 32 bits of mark."""
+    return array("Q", [packet_id << 32 | mark for packet_id, mark in marks.items()]).tobytes()
+
+
+def _unpack_marks(packed: bytes) -> Iterator[tuple[int, int]]:
+    numbers = array("Q")
+    numbers.frombytes(packed)
+    return ((number >> 32, number & 0xFFFFFFFF) for number in numbers)

@@ -15,10 +15,10 @@ from edge_agent.events import (
     Acknowledge,
     Arrival,
     Arrived,
+    Batch,
     Commit,
     Committed,
     Delivered,
-    Delivery,
     Event,
     Forked,
     Refused,
@@ -158,24 +158,26 @@ class Bench:
                 case Commit(transaction):
                     assert not self.commits, "two transactions under way"
                     self.commits.append(transaction)
-                case Acknowledge(tokens):
-                    self.acknowledged += tokens
+                case Acknowledge(batches):
+                    self.acknowledged += [batch.token for batch in batches]
                 case Send(batch, _, body):
                     assert self.bodies.setdefault(batch, body) == body, f"batch {batch} has changed"
                     self.sends.append(effect)
 
-    def arrive(self, device: str, *frames: Frame, delivery: Delivery | None = None, token: object = None) -> None:
-        """Frames of one device come in, each with its token."""
-        now = self.clock.now()
-        tokens = [each if token is None else token for each in frames]
-        self.play(
-            Arrived(
-                [
-                    Arrival(each, now, device=device, delivery=delivery, token=own)
-                    for each, own in zip(frames, tokens, strict=True)
-                ]
-            )
-        )
+    def arrive(
+        self,
+        device: str,
+        *frames: Frame,
+        session: str = "",
+        packet_id: int = 0,
+        duplicate: bool = False,
+        token: object = None,
+    ) -> None:
+        """Frames of one device come in, each by itself, with its token or itself as its token."""
+        for each in frames:
+            arrival = Arrival(each, packet_id, duplicate)
+            now, own = self.clock.now(), each if token is None else token
+            self.play(Arrived(Batch([arrival], now, device, session=session, token=own)))
 
     def commit(self) -> None:
         """Write the transaction that is under way, and say so."""

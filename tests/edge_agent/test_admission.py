@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from device_drivers.contract import Decoded, Frame, FrameRefused
-from edge_agent.events import Arrival, Arrived, Delivery
+from edge_agent.events import Arrival, Arrived, Batch
 from edge_agent.timing import Timing
 from tests.edge_agent.harness import (
     DAY,
@@ -44,7 +44,7 @@ class TestAdmission:
     def test_a_second_copy_is_not_counted_twice(self, bench: Bench) -> None:
         """Same session, packet id and content with DUP: acknowledged, counted as duplicate, not admitted."""
         for duplicate in (False, True, True):
-            bench.arrive("air", frame(CO2), delivery=Delivery("s", 7, duplicate), token=duplicate)
+            bench.arrive("air", frame(CO2), session="s", packet_id=7, duplicate=duplicate, token=duplicate)
             bench.settle()
         found = bench.audit()
         assert (found.balance["received"], found.balance["admitted"], found.balance["duplicate"]) == (3, 1, 2)
@@ -52,40 +52,43 @@ class TestAdmission:
 
     def test_a_copy_is_known_within_one_group_and_after_a_restart(self, bench: Bench) -> None:
         """Both copies in one transaction; and a copy that comes after a crash between commit and PUBACK."""
-        bench.arrive("air", frame(CO2), delivery=Delivery("s", 7, duplicate=False))
-        bench.arrive("air", frame(CO2), delivery=Delivery("s", 7, duplicate=True))
+        bench.arrive("air", frame(CO2), session="s", packet_id=7, duplicate=False)
+        bench.arrive("air", frame(CO2), session="s", packet_id=7, duplicate=True)
         bench.settle()
         bench.restart()
-        bench.arrive("air", frame(CO2), delivery=Delivery("s", 7, duplicate=True))
+        bench.arrive("air", frame(CO2), session="s", packet_id=7, duplicate=True)
         bench.settle()
         assert bench.audit().balance["admitted"] == 1
 
     @pytest.mark.parametrize(
-        ("content", "delivery"),
+        ("content", "sender"),
         [
-            (["carbon_dioxide", 701], Delivery("s", 7, duplicate=True)),
-            (["carbon_dioxide", 700, "2"], Delivery("s", 7, duplicate=True)),
-            (["carbon_dioxide", 700, "", MONDAY_9], Delivery("s", 7, duplicate=True)),
-            (CO2, Delivery("s", 7, duplicate=False)),
-            (CO2, Delivery("s", 8, duplicate=True)),
-            (CO2, Delivery("t", 7, duplicate=True)),
-            (CO2, None),
+            (["carbon_dioxide", 701], ("s", 7, True)),
+            (["carbon_dioxide", 700, "2"], ("s", 7, True)),
+            (["carbon_dioxide", 700, "", MONDAY_9], ("s", 7, True)),
+            (CO2, ("s", 7, False)),
+            (CO2, ("s", 8, True)),
+            (CO2, ("t", 7, True)),
+            (CO2, ("", 0, False)),
         ],
     )
-    def test_what_is_no_copy_is_admitted(self, bench: Bench, content: list[object], delivery: Delivery | None) -> None:
+    def test_what_is_no_copy_is_admitted(
+        self, bench: Bench, content: list[object], sender: tuple[str, int, bool]
+    ) -> None:
         """Other content, another id, another session, no DUP flag, QoS 0: a message of its own."""
-        bench.arrive("air", frame(CO2), delivery=Delivery("s", 7, duplicate=False))
-        bench.arrive("air", frame(content), delivery=delivery)
+        bench.arrive("air", frame(CO2), session="s", packet_id=7, duplicate=False)
+        session, packet_id, duplicate = sender
+        bench.arrive("air", frame(content), session=session, packet_id=packet_id, duplicate=duplicate)
         bench.settle()
         assert bench.audit().balance["admitted"] == 2
 
     def test_a_copy_is_known_when_the_clock_was_set_meanwhile(self, bench: Bench) -> None:
         """The device's time is believed at first and no more at the second copy: still one message."""
         content = frame(["carbon_dioxide", 700, "", MONDAY_9])
-        bench.arrive("air", content, delivery=Delivery("s", 7, duplicate=False))
+        bench.arrive("air", content, session="s", packet_id=7, duplicate=False)
         bench.settle()
         bench.clock.step(3 * DAY)
-        bench.arrive("air", content, delivery=Delivery("s", 7, duplicate=True))
+        bench.arrive("air", content, session="s", packet_id=7, duplicate=True)
         bench.settle()
         assert bench.audit().balance["duplicate"] == 1
 
@@ -120,7 +123,7 @@ class TestAdmission:
 
     def test_a_topic_without_a_device(self, bench: Bench) -> None:
         """Counted without the topic."""
-        bench.play(Arrived([Arrival(frame(CO2), MONDAY_9)]))
+        bench.play(Arrived(Batch([Arrival(frame(CO2))], MONDAY_9)))
         bench.arrive("nobody", frame(CO2))
         bench.settle()
         assert rejected(bench) == {"unknown_device": 2}
@@ -133,7 +136,7 @@ class TestAdmission:
     def test_what_a_broker_kept_is_not_fresh(self, bench: Bench) -> None:
         """Retained without a time of its own: nobody knows when it was measured. With one: it is what it is."""
         rows = ["carbon_dioxide", 700], ["temperature", 20, "", MONDAY_9]
-        bench.play(Arrived([Arrival(frame(*rows), MONDAY_9, device="air", retained=True)]))
+        bench.play(Arrived(Batch([Arrival(frame(*rows), retained=True)], MONDAY_9, "air")))
         bench.settle()
         assert rejected(bench) == {"retained": 1}
         assert bench.audit().balance["admitted"] == 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from edge_agent.events import Arrival, Arrived, Delivery, Undelivered
+from edge_agent.events import Arrival, Arrived, Batch, Undelivered
 from edge_agent.timing import Timing
 from telemetry.uplink_contract import REPORT_PATH
 from tests.edge_agent.harness import DAY, HOUR, MINUTE, SECOND, Bench, delivered, forked, frame, lines_of, refused
@@ -34,18 +34,18 @@ class Device:
         self.readings = 0
         self._packet = 0
 
-    def new(self, content: Frame, readings: int, now: int) -> Arrival:
+    def new(self, content: Frame, readings: int) -> Arrival:
         self._packet = self._packet % 65_535 + 1
         self.sent[self._packet] = content
         self.readings += readings
-        return self._arrival(self._packet, now, duplicate=False)
+        return Arrival(content, self._packet)
 
-    def again(self, now: int) -> list[Arrival]:
-        return [self._arrival(packet, now, duplicate=True) for packet in self.sent]
+    def again(self) -> list[Arrival]:
+        return [Arrival(content, packet, duplicate=True) for packet, content in self.sent.items()]
 
-    def _arrival(self, packet: int, now: int, *, duplicate: bool) -> Arrival:
-        delivery = Delivery(self.name, packet, duplicate)
-        return Arrival(self.sent[packet], now, device=self.name, delivery=delivery, token=(self.name, packet))
+    def batch(self, arrivals: list[Arrival], now: int) -> Batch:
+        token = self.name, [arrival.packet_id for arrival in arrivals]
+        return Batch(arrivals, now, self.name, session=self.name, token=token)
 
 
 class Centre:
@@ -93,7 +93,8 @@ class Story:
     def arrive(self) -> None:
         now = self.bench.clock.now()
         device = self.random.choice(self.devices)
-        self.bench.play(Arrived([device.new(*self.content(device.name, now), now) for _ in range(4)]))
+        arrivals = [device.new(*self.content(device.name, now)) for _ in range(4)]
+        self.bench.play(Arrived(device.batch(arrivals, now)))
 
     def content(self, device: str, now: int) -> tuple[Frame, int]:
         rules = next(binding.rules for binding in self.bench.devices if binding.device == device)
@@ -127,9 +128,9 @@ class Story:
 
     def resend(self) -> None:
         for device in self.devices:
-            again = device.again(self.bench.clock.now())
+            again = device.again()
             if again:
-                self.bench.play(Arrived(again))
+                self.bench.play(Arrived(device.batch(again, self.bench.clock.now())))
 
     def answer(self) -> None:
         if not self.bench.sends:
@@ -155,8 +156,10 @@ class Story:
         """The devices take note of their acknowledgements."""
         for token in self.bench.acknowledged:
             assert isinstance(token, tuple)
-            name, packet = token
-            next(device for device in self.devices if device.name == name).sent.pop(packet, None)
+            name, packets = token
+            sent = next(device for device in self.devices if device.name == name).sent
+            for packet in packets:
+                sent.pop(packet, None)
         self.bench.acknowledged.clear()
 
     def end(self) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from edge_agent.core import MOST_FRAMES
+from edge_agent.core import ENOUGH_FRAMES, MOST_FRAMES
 from edge_agent.events import Committed, Tick
 from edge_agent.timing import Timing
 from edge_agent.transactions import Kind
@@ -48,14 +48,18 @@ class TestGroupCommit:
         assert not bench.commits
         bench.pass_time(3)
         assert bench.commits[0].kind is Kind.JOURNAL
-        assert len(bench.commits[0].tokens) == 2
+        assert len(bench.commits[0].batches) == 2
 
     def test_a_full_group_does_not_wait(self, bench: Bench) -> None:
-        """Two thousand frames are a transaction at once; the rest is the next."""
-        bench.arrive("air", *[frame(CO2)] * (MOST_FRAMES + 1))
-        assert len(bench.commits[0].tokens) == MOST_FRAMES
+        """Enough frames are a transaction at once; of those that come meanwhile, the next takes what it may."""
+        bench.arrive("air", *[frame(CO2)] * (ENOUGH_FRAMES - 1))
+        assert not bench.commits
+        bench.arrive("air", *[frame(CO2)] * (MOST_FRAMES + 2))
+        assert len(bench.commits[0].batches) == ENOUGH_FRAMES
+        bench.commit()
+        assert len(bench.commits[0].batches) == MOST_FRAMES
         bench.settle()
-        assert len(bench.acknowledged) == MOST_FRAMES + 1
+        assert len(bench.acknowledged) == ENOUGH_FRAMES + MOST_FRAMES + 1
 
     def test_acknowledged_only_when_on_disk(self, bench: Bench) -> None:
         """No token comes back before the commit's own word, whatever happens meanwhile."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from device_drivers.contract import Connection
-    from edge_agent.events import Arrival
+    from edge_agent.events import Arrival, Batch
 
 FAST = ScaledClock(1_760_000_000_000, 1_760_000_000_000, 20.0)
 CADENCE_MS = 1000
@@ -80,9 +80,9 @@ class Intake:
     """An intake at work on a port, and what it brought."""
 
     def __init__(self, port: str, drivers: dict[str, PollDriver]) -> None:
-        self.arrivals: list[Arrival] = []
+        self.batches: list[Batch] = []
         polled = [
-            Polled(name, driver, CADENCE_MS, clock=FAST, deliver=self.arrivals.extend)
+            Polled(name, driver, CADENCE_MS, clock=FAST, deliver=self.batches.append)
             for name, driver in drivers.items()
         ]
         self.intake = SerialPollIntake(SerialTable(port=port), polled, FAST)
@@ -97,7 +97,7 @@ class Intake:
             await self._task
 
     def of(self, device: str) -> list[Arrival]:
-        return [arrival for arrival in self.arrivals if arrival.device == device]
+        return [arrival for batch in self.batches if batch.device == device for arrival in batch.arrivals]
 
     @property
     def is_up(self) -> list[bool]:
@@ -149,14 +149,14 @@ async def test_a_line_that_goes_away_takes_its_devices_down_and_is_opened_again(
     first, port = bus(1), tmp_path / "port"
     port.symlink_to(first.port)
     async with Intake(str(port), {"th": slave(1)}) as agent:
-        await until(lambda: bool(agent.arrivals))
+        await until(lambda: bool(agent.batches))
         first.close()
         await until(lambda: agent.is_up == [False])
         second = bus(1)
         port.unlink()
         port.symlink_to(second.port)
-        seen = len(agent.arrivals)
-        await until(lambda: len(agent.arrivals) > seen and agent.is_up == [True])
+        seen = len(agent.batches)
+        await until(lambda: len(agent.batches) > seen and agent.is_up == [True])
 
 
 async def test_a_port_that_is_not_there_is_tried_again(bus: Callable[..., Bus], tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ async def test_a_port_that_is_not_there_is_tried_again(bus: Callable[..., Bus], 
     async with Intake(str(port), {"th": slave(1)}) as agent:
         await until(lambda: agent.is_up == [False])
         port.symlink_to(bus(1).port)
-        await until(lambda: bool(agent.arrivals) and agent.is_up == [True])
+        await until(lambda: bool(agent.batches) and agent.is_up == [True])
 
 
 class Broken:

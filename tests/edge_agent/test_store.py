@@ -13,8 +13,8 @@ import pytest
 
 from edge_agent.state import MOST_RECEIPTS
 from edge_agent.store import Store, engine
-from edge_agent.store.engine import StoreBusy, StoreUnusable
-from edge_agent.transactions import Kind, NewSummary, Receipt, Transaction
+from edge_agent.store.engine import StoreBusy, StoreUnusable, row
+from edge_agent.transactions import Kind, NewSummary, Transaction
 from tests.edge_agent.harness import DEVICES, HOUR, MINUTE, SECOND, Bench, bind, delivered, frame, refused
 
 if TYPE_CHECKING:
@@ -94,16 +94,19 @@ def test_a_checkpoint_changes_nothing_but_the_journal(tmp_path: Path) -> None:
 
 def test_receipts_are_bounded_on_disk_as_in_memory(bench: Bench) -> None:
     """Packet ids rise for ever; of each session only the newest are kept."""
-    receipts = [Receipt("device", packet, bytes(16)) for packet in range(1, MOST_RECEIPTS + 501)]
-    receipts.append(Receipt("other", 1, bytes(16)))
-    bench.store.commit(Transaction(kind=Kind.JOURNAL, receipts=receipts))
-    bench.core.state.note_receipts(receipts)
+    numbers = range(1, MOST_RECEIPTS + 1001)
+    for first in numbers[::300]:
+        receipts = {"device": {packet: packet * 65_537 for packet in numbers[first - 1 : first + 299]}, "other": {1: 7}}
+        bench.store.commit(Transaction(kind=Kind.JOURNAL, receipts=receipts))
+        bench.core.state.note_receipts(receipts)
     bench.checkpoint()
-    kept = bench.core.state.receipts
-    assert len(kept) == MOST_RECEIPTS + 1
-    assert ("device", 501) in kept
+    kept = {session: list(marks.items()) for session, marks in bench.core.state.receipts.items()}
+    assert kept["device"] == [(packet, packet * 65_537) for packet in numbers[-MOST_RECEIPTS:]]
+    assert kept["other"] == [(1, 7)]
+    rows = row(bench.store._connection, "SELECT sum(packets) FROM receipt WHERE session = 'device'")
+    assert MOST_RECEIPTS <= rows[0] < MOST_RECEIPTS + 300
     bench.restart()
-    assert list(bench.core.state.receipts) == list(kept)
+    assert {session: list(marks.items()) for session, marks in bench.core.state.receipts.items()} == kept
 
 
 def test_an_edited_configuration_loses_no_reading(bench: Bench) -> None:
@@ -172,7 +175,7 @@ def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
     store._connection.pragma("user_version", 99)
     store.close()
     before = (tmp_path / engine.FILE_NAME).read_bytes()
-    with pytest.raises(StoreUnusable, match="schema 99; this agent knows 1"):
+    with pytest.raises(StoreUnusable, match=f"schema 99; this agent knows {engine.SCHEMA_VERSION}"):
         open_store(tmp_path)
     with pytest.raises(StoreUnusable, match="schema 99"):
         engine.open_reader(tmp_path)
@@ -198,7 +201,7 @@ def test_a_damaged_file_is_moved_aside(tmp_path: Path, damage: str, caplog: pyte
     old_epoch = bench.store.epoch
     connection = bench.store._connection
     if damage == "journal":
-        connection.execute("UPDATE journal SET readings = x'0102'")
+        connection.execute("UPDATE journal SET runs = x'0102'")
     elif damage == "checkpoint":
         connection.execute("UPDATE checkpoint SET state = ?", (json.dumps({"series": 1}).encode()[:-2],))
     elif damage == "series":
