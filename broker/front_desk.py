@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from broker.connection import Hold
 from broker.counters import Counters, CounterSnapshot
 from broker.lasting_sessions import LastingSessions
+from broker.publications import Publications
 from broker.refusals import Refusal
 from broker.session import Admission, Outcome
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from broker.credentials import Credentials
     from broker.limits import Limits
     from broker.packets import Connect
-    from broker.publications import AckToken, PublicationHandler
+    from broker.publications import PublicationHandler
 
 _log = logging.getLogger(__name__)
 
@@ -55,22 +56,15 @@ class FrontDesk:
         """The counters as they are now."""
         return self._counters.snapshot(connections=len(self._connections), unacknowledged=self._waiting_total)
 
-    def acknowledge(self, tokens: Iterable[AckToken]) -> None:
-        """Give each connection the acknowledgements of its own; those of connections that have gone are dropped."""
-        by_generation: dict[int, list[int]] = {}
-        for token in tokens:
-            packet_ids = by_generation.get(token.generation)
-            if packet_ids is None:
-                by_generation[token.generation] = [token.packet_id]
-            else:
-                packet_ids.append(token.packet_id)
-        for generation, packet_ids in by_generation.items():
-            connection = self._by_generation.get(generation)
-            if connection is None or connection.ending:
-                self._counters.stale += len(packet_ids)
-                continue
-            self._counters.acknowledged += connection.acknowledge(packet_ids)
-            self._recount(connection)
+    def acknowledge(self, publications: Publications) -> None:
+        """Give the connection its acknowledgements; those of a connection that has gone are dropped."""
+        packet_ids = list(publications.packet_ids)
+        connection = self._by_generation.get(publications.generation)
+        if connection is None or connection.ending:
+            self._counters.stale += len(packet_ids)
+            return
+        self._counters.acknowledged += connection.acknowledge(packet_ids)
+        self._recount(connection)
 
     async def send_away(self) -> None:
         """End every connection, and wait until all are gone."""
@@ -119,7 +113,7 @@ class FrontDesk:
             connection.hold(Hold.TOTAL)
             self._held.add(connection)
         if outcome.publications:
-            self._handler(outcome.publications)
+            self._handler(Publications(connection.session_id, connection.generation, outcome.publications))
 
     def refused(self, refusal: Refusal) -> None:
         """Part of `Owner`."""

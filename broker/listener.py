@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from broker.counters import CounterSnapshot
     from broker.credentials import Credentials
-    from broker.publications import AckToken, PublicationHandler
+    from broker.publications import PublicationHandler, Publications
 
 
 class Listener:
     """An MQTT 3.1.1 and 5.0 endpoint that takes messages in and hands none out.
 
-    `handler` is called on the loop with all that one read brought, and must not block. What it was given with a
-    token is acknowledged to the device when, and only when, the token comes back through `acknowledge`.
+    `handler` is called on the loop with all that one read brought, and must not block. What it was given is
+    acknowledged to the device when, and only when, it comes back through `acknowledge`.
     `remembered` are the ids of sessions that the owner knows from before this process: their devices are told so,
     and send again what had no PUBACK.
     """
@@ -64,12 +64,12 @@ class Listener:
         """The counters as they are now."""
         return self._desk.counters
 
-    def acknowledge(self, tokens: Iterable[AckToken]) -> None:
-        """These are on disk, each named once: send their PUBACKs, one write per connection.
+    def acknowledge(self, publications: Publications) -> None:
+        """These are on disk: send their PUBACKs, in one write.
 
-        PUBACKs go in the order in which the publications came; tokens of past connections are dropped.
+        PUBACKs go in the order in which the publications came; those of past connections are dropped.
         """
-        self._desk.acknowledge(tokens)
+        self._desk.acknowledge(publications)
 
     async def stop(self) -> None:
         """Send everybody away and free the port; what was handed on and not acknowledged will be sent again."""

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from msgspec import Struct
 
 
-class AckToken(NamedTuple):
-    """What to hand back once a publication is on disk: which connection, which packet.
+class Publication(Struct, frozen=True, gc=False):
+    """One PUBLISH, as it came: there is one of these for every message."""
+
+    topic: str
+    payload: bytes
+    packet_id: int = 0
+    """By which it is acknowledged; 0 at QoS 0, where there is nothing to acknowledge."""
+    duplicate: bool = False
+    """The DUP flag: the device may have sent this before."""
+    retained: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Publications:
+    """What one read of one connection brought; to be handed back, as it is, once all of it is on disk.
 
     `generation` counts connections, so an acknowledgement that comes after a reconnect is dropped, not sent to a
     packet id that by then means another message.
@@ -15,21 +31,14 @@ class AckToken(NamedTuple):
 
     session: str
     generation: int
-    packet_id: int
+    items: Sequence[Publication]
+
+    @property
+    def packet_ids(self) -> Iterator[int]:
+        """Of those that are to be acknowledged."""
+        return (item.packet_id for item in self.items if item.packet_id)
 
 
-class Publication(NamedTuple):
-    """One PUBLISH. `token` is None at QoS 0: there is nothing to acknowledge."""
-
-    session: str
-    topic: str
-    payload: bytes
-    token: AckToken | None = None
-    duplicate: bool = False
-    """The DUP flag: the device may have sent this before."""
-    retained: bool = False
-
-
-PublicationHandler: TypeAlias = Callable[[Sequence[Publication]], None]
-"""Called on the loop with everything that one read brought; must not block. The acknowledgements come later,
+PublicationHandler: TypeAlias = Callable[[Publications], None]
+"""Called on the loop with everything that one read brought; must not block. The acknowledgement comes later,
 through `acknowledge`, when the handler's owner has committed."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from broker import packets, wire
 from broker.packets import MQTT_5, Connect, PacketType, VersionRefused
-from broker.publications import AckToken, Publication
+from broker.publications import Publication
 from broker.refusals import PacketRefused, Refusal
 
 if TYPE_CHECKING:
@@ -268,14 +268,7 @@ class Session:
             self._deny(packet_id, outcome)
             return
         outcome.publications.append(
-            Publication(
-                self._session,
-                topic,
-                buffer[payload_start:end],
-                AckToken(self._session, self._generation, packet_id) if packet_id else None,
-                bool(first & 0x08),
-                bool(first & 0x01),
-            )
+            Publication(topic, buffer[payload_start:end], packet_id, first & 0x08 != 0, first & 0x01 != 0)
         )
 
     def _learn(self, raw_topic: bytes) -> str:

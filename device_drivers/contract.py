@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
+from msgspec import Struct
+
 from telemetry import DeviceFault
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 CONTRACT_VERSION: Final = 1
 
 
-class Frame(NamedTuple):
+class Frame(Struct, frozen=True, gc=False):
     """One whole message of a device, not yet understood."""
 
     payload: bytes
@@ -61,7 +63,7 @@ class Layout:
         return Layout(columns)
 
 
-class Row(NamedTuple):
+class Row(Struct, frozen=True):
     """Values measured at one moment, in the order of their layout's columns."""
 
     layout: Layout
@@ -69,7 +71,7 @@ class Row(NamedTuple):
     event_ms: int | None = None
 
 
-class Decoded(NamedTuple):
+class Decoded(Struct, frozen=True):
     """What a frame held: rows of values, and the names of fields that are not declared and were dropped."""
 
     rows: tuple[Row, ...] = ()

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from marshal import dumps
 from operator import index
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 from zlib import crc32
+
+from msgspec import Struct
 
 from device_drivers.contract import FrameRefused, Layout
 from edge_agent.lanes import Lane, is_channel
@@ -83,7 +85,7 @@ AdmittedRow: TypeAlias = "tuple[Lane, tuple[float, ...], int]"
 """Values that may come in, all of them: their lane, and when they were measured."""
 
 
-class Admitted(NamedTuple):
+class Admitted(Struct, frozen=True):
     """What became of one frame."""
 
     device: str
@@ -152,7 +154,8 @@ class Admission:
     def _sort(self, decoded: Decoded, binding: Binding, received_ms: int, *, is_retained: bool) -> Admitted:
         mark, rows = 0, []
         rejected: dict[str, int] = {}
-        for layout, values, stated_ms in decoded.rows:
+        for row in decoded.rows:
+            layout, values, stated_ms = row.layout, row.values, row.event_ms
             lane = binding.lanes.get(layout) or _new_lane(binding, layout)
             if len(values) != lane.width:
                 raise ValueError("a row that its layout does not fit")

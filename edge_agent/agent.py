@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 import apsw
 
 from broker.listener import Listener
+from broker.publications import Publications
 from device_drivers.contract import PollDriver, StreamDriver
 from edge_agent.bindings import prepare
 from edge_agent.core import Core
 from edge_agent.events import Acknowledge, Arrived, Commit, Send, Tick
 from edge_agent.health import Health, HealthServer
-from edge_agent.intake.listener import ListenerIntake, ListenerToken
+from edge_agent.intake.listener import ListenerIntake
 from edge_agent.intake.polling import Polled
 from edge_agent.intake.serial_line import SerialIntake
 from edge_agent.intake.serial_poll import SerialPollIntake
@@ -208,8 +209,8 @@ class Agent:
     def _hand_back(self, effect: Acknowledge) -> None:
         for batch in effect.batches:
             match batch.token:
-                case ListenerToken(tokens) if self._listener is not None:
-                    self._listener.acknowledge(tokens)
+                case Publications() if self._listener is not None:
+                    self._listener.acknowledge(batch.token)
                 case SubscriberToken() if self._subscriber is not None:
                     self._subscriber.acknowledge(batch)
 

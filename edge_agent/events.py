@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
+
+from device_drivers.contract import Frame  # noqa: TC001 - msgspec reads the annotation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from device_drivers.contract import Frame
     from edge_agent.transactions import SealedBatch, Transaction
     from telemetry.uplink_contract import BatchId
 
 
-class Arrival(NamedTuple):
+class Arrival(Struct, frozen=True):
     """One frame as an intake took it in."""
 
     frame: Frame

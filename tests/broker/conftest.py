@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +16,7 @@ from tests.broker.device import Device
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from broker.publications import AckToken, Publication
+    from broker.publications import Publication, Publications
 
 SENSOR = Client("sensor", b"secret", ("t/#",))
 HASHED = Client("hashed", ScryptHash.of(b"hidden"), ("h/+",))
@@ -29,6 +29,8 @@ class Running:
 
     listener: Listener = field(init=False)
     received: list[Publication] = field(default_factory=list)
+    tokens: list[Publications] = field(default_factory=list)
+    """Each publication that waits for its PUBACK, by itself."""
     batches: list[int] = field(default_factory=list)
     at_once: bool = False
     """Acknowledge in the handler, as an owner with nothing to commit would."""
@@ -38,15 +40,16 @@ class Running:
     def port(self) -> int:
         return self.listener.port
 
-    @property
-    def tokens(self) -> list[AckToken]:
-        return [one.token for one in self.received if one.token]
-
-    def handle(self, publications: Sequence[Publication]) -> None:
-        self.received.extend(publications)
-        self.batches.append(len(publications))
+    def handle(self, publications: Publications) -> None:
+        self.received.extend(publications.items)
+        self.tokens += [replace(publications, items=[one]) for one in publications.items if one.packet_id]
+        self.batches.append(len(publications.items))
         if self.at_once:
-            self.listener.acknowledge([one.token for one in publications if one.token])
+            self.listener.acknowledge(publications)
+
+    def acknowledge(self, tokens: Iterable[Publications]) -> None:
+        for one in tokens:
+            self.listener.acknowledge(one)
 
     def refused(self, reason: str) -> int:
         return self.listener.counters["refused"].get(reason, 0)

@@ -17,11 +17,11 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.processes import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from broker.publications import Publication
+    from broker.publications import Publication, Publications
 
 CLIENTS = (
     Client("gateway", b"pw-gateway", ("zigbee2mqtt/#", "plain/topic")),
@@ -68,8 +68,8 @@ class AnyBroker:
 async def durable_listener(_folder: Path) -> AsyncIterator[Endpoint]:
     received: list[Publication] = []
 
-    def handle(publications: Sequence[Publication]) -> None:
-        received.extend(publications)
+    def handle(publications: Publications) -> None:
+        received.extend(publications.items)
 
     listener = Listener("127.0.0.1", 0, credentials=Credentials(CLIENTS), handler=handle)
     await listener.start()

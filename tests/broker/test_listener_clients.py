@@ -70,7 +70,7 @@ async def test_paho_has_its_messages_published_once_they_are_acknowledged(
     sent = [device.client.publish(f"t/{index}", f"{index}", qos=1) for index in range(20)]
     await running.count(20)
     assert not any(one.is_published() for one in sent)
-    running.listener.acknowledge(running.tokens)
+    running.acknowledge(running.tokens)
     await until(lambda: all(one.is_published() for one in sent))
     assert [one.payload for one in running.received] == [b"%d" % index for index in range(20)]
     device.close()
@@ -88,13 +88,12 @@ async def test_paho_sends_again_what_was_not_acknowledged_when_the_line_broke(
     await running.count(2)
     first, second = running.received
     assert (first.duplicate, second.duplicate) == (False, True)
-    assert first.token is not None
-    assert second.token is not None
-    assert first.session == second.session == "sensor/paho"
-    assert first.token.packet_id == second.token.packet_id
-    assert first.token.generation < second.token.generation
-    running.listener.acknowledge([first.token])
-    running.listener.acknowledge([second.token])
+    assert first.packet_id == second.packet_id
+    before, after = running.tokens
+    assert before.session == after.session == "sensor/paho"
+    assert before.generation < after.generation
+    running.acknowledge([before])
+    running.acknowledge([after])
     await until(sent.is_published)
     device.close()
 
@@ -154,7 +153,7 @@ async def test_aiomqtt_publishes_and_is_answered(listen: Listen, version: aiomqt
     ) as client:
         await asyncio.gather(*(client.publish(f"t/{index}", b"x", qos=1, timeout=10) for index in range(30)))
     assert sorted(one.topic for one in running.received) == sorted(f"t/{index}" for index in range(30))
-    assert {one.session for one in running.received} == {"sensor/aio"}
+    assert {one.session for one in running.tokens} == {"sensor/aio"}
 
 
 @pytest.mark.mosquitto
@@ -167,7 +166,7 @@ async def test_mosquitto_pub_ends_well_only_when_its_message_was_acknowledged(ru
     process = await asyncio.create_subprocess_exec(program, *args, "-t", "t/1", "-m", "hello")
     await running.count(1)
     assert process.returncode is None
-    running.listener.acknowledge(running.tokens)
+    running.acknowledge(running.tokens)
     async with asyncio.timeout(10):
         assert await process.wait() == 0
 

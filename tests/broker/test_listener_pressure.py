@@ -28,7 +28,7 @@ async def test_a_3_1_1_client_is_read_no_further_than_its_unacknowledged_window(
         await witness.expect_silence()  # the loop has gone round, and has read what it would
     assert len(running.received) <= 4 + ONE_READ // len(BIG) + 1
     running.at_once = True
-    running.listener.acknowledge(running.tokens)
+    running.acknowledge(running.tokens)
     await writing
     assert await device.pubacks(200) == list(range(1, 201)), "nothing is lost"
 
@@ -46,7 +46,7 @@ async def test_the_total_of_unacknowledged_holds_every_busy_connection(listen: L
     await third.expect_silence()
     assert len(running.received) == 5, "both are held"
     assert running.listener.counters["unacknowledged"] == 5
-    running.listener.acknowledge(running.tokens)
+    running.acknowledge(running.tokens)
     await running.count(7)
     assert await first.pubacks(4) == [1, 2, 3, 4]
     assert await second.pubacks(1) == [1]
