@@ -1,4 +1,4 @@
-"""MQTT 3.1.1 and 5.0 control packets, as an endpoint that only takes messages in needs them; no I/O.
+"""MQTT 3.1.1 and 5.0 control packets, as ends that only take messages in need them, client or server; no I/O.
 
 Section numbers are those of OASIS MQTT 5.0; MQTT 3.1.1 numbers the packets of chapter 3 alike. Protocol level 4 is
 MQTT 3.1.1 and 5 is MQTT 5.0.
@@ -6,21 +6,26 @@ MQTT 3.1.1 and 5 is MQTT 5.0.
 
 from __future__ import annotations
 
+import sys
+from array import array
 from dataclasses import dataclass, field
 from enum import IntEnum
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from broker.refusals import PacketRefused, Refusal
 from broker.topics import is_topic_filter, is_topic_name
 from broker.wire import (
     AUTHENTICATION_METHOD,
+    IN_CONNACK,
     IN_CONNECT,
     IN_DISCONNECT,
     IN_PUBLISH,
+    IN_SUBACK,
     IN_SUBSCRIBE,
     IN_UNSUBSCRIBE,
     IN_WILL,
+    SERVER_KEEP_ALIVE,
     SESSION_EXPIRY,
     TOPIC_ALIAS,
     Properties,
@@ -29,9 +34,13 @@ from broker.wire import (
     decode_text,
     decode_varint,
     encode_properties,
+    encode_text,
     encode_varint,
     malformed,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 MQTT_3_1_1: Final = 4
 MQTT_5: Final = 5
@@ -40,23 +49,29 @@ NEVER_EXPIRES: Final = 0xFFFFFFFF
 SUCCESS: Final = 0x00
 NO_SUBSCRIPTION_EXISTED: Final = 0x11
 SUBSCRIPTION_FAILED_3_1_1: Final = 0x80
+PINGREQ: Final = b"\xc0\x00"
 PINGRESP: Final = b"\xd0\x00"
+DISCONNECT: Final = b"\xe0\x00"
+"""From a client, in either version: goodbye, and nothing else (section 3.14)."""
 _MAXIMUM_HEADER: Final = 5
 _PUBACK: Final = Struct(">HH")
 
 
 class PacketType(IntEnum):
-    """The packets a client may send (table 2-1), but AUTH, which needs an authentication method."""
+    """Control packets (table 2-1): those that are read here."""
 
     CONNECT = 1
+    CONNACK = 2
     PUBLISH = 3
     SUBSCRIBE = 8
+    SUBACK = 9
     UNSUBSCRIBE = 10
     PINGREQ = 12
+    PINGRESP = 13
     DISCONNECT = 14
 
 
-# Table 2-2: the flags of the fixed header are reserved in every packet but PUBLISH [MQTT-2.1.3-1].
+# Table 2-2: what a client may send, and the flags of its fixed header, reserved in all but PUBLISH [MQTT-2.1.3-1].
 RESERVED_FLAGS: Final[dict[int, int]] = {
     PacketType.CONNECT: 0,
     PacketType.SUBSCRIBE: 2,
@@ -284,6 +299,16 @@ def encode_puback(packet_id: int, reason_code: int = SUCCESS) -> bytes:
     return b"\x40\x03" + packet_id.to_bytes(2, "big") + bytes((reason_code,))
 
 
+def encode_pubacks(packet_ids: Iterable[int]) -> bytes:
+    """A PUBACK of success for each."""
+    words = array("H")
+    for packet_id in packet_ids:
+        words.extend((0x4002, packet_id))
+    if sys.byteorder == "little":
+        words.byteswap()
+    return words.tobytes()
+
+
 def encode_suback(packet_id: int, count: int, *, is_v5: bool) -> bytes:
     """SUBACK (section 3.9) that refuses each filter [MQTT-3.9.3-1]."""
     if is_v5:
@@ -300,3 +325,77 @@ def encode_unsuback(packet_id: int, count: int, *, is_v5: bool) -> bytes:
 def encode_disconnect(reason_code: int) -> bytes:
     """DISCONNECT from the server (section 3.14), which only MQTT 5 has."""
     return _packet(0xE0, bytes((reason_code,)))
+
+
+def encode_connect(
+    level: int, client_id: str, *, username: str, password: str, keep_alive_s: int, properties: Properties
+) -> bytes:
+    """CONNECT (section 3.1) for a session that lasts; MQTT 3.1.1 leaves the properties out."""
+    flags = (0x80 | 0x40 * bool(password)) if username else 0
+    body = encode_text("MQTT") + bytes((level, flags)) + keep_alive_s.to_bytes(2, "big")
+    if level == MQTT_5:
+        body += encode_properties(properties)
+    body += encode_text(client_id)
+    if username:
+        body += encode_text(username) + (encode_text(password) if password else b"")
+    return _packet(0x10, body)
+
+
+def encode_subscribe(packet_id: int, filters: Sequence[str], *, is_v5: bool) -> bytes:
+    """SUBSCRIBE (section 3.8) at QoS 1."""
+    body = packet_id.to_bytes(2, "big") + (b"\0" if is_v5 else b"")
+    return _packet(0x82, body + b"".join(encode_text(one) + b"\x01" for one in filters))
+
+
+def decode_connack(buffer: bytes, start: int, end: int) -> tuple[int, int]:
+    """CONNACK (section 3.2): its reason or return code, and the keep-alive that the server sets, or 0.
+
+    A server of an earlier version answers with no properties, whatever version it was asked for.
+    """
+    reader = Reader(buffer, start, end)
+    reader.integer(1)
+    code = reader.integer(1)
+    properties = {} if reader.at_end() else reader.properties(IN_CONNACK)
+    keep_alive_s = properties.get(SERVER_KEEP_ALIVE, 0)
+    assert isinstance(keep_alive_s, int)
+    return code, keep_alive_s
+
+
+def decode_suback(buffer: bytes, start: int, end: int, *, is_v5: bool) -> bytes:
+    """SUBACK (section 3.9): the code of each filter; from 0x80 on it is refused."""
+    reader = Reader(buffer, start, end)
+    reader.integer(2)
+    if is_v5:
+        reader.properties(IN_SUBACK)
+    codes = reader.take(end - reader.position)
+    if not codes:
+        raise malformed("a SUBACK without a code")
+    return codes
+
+
+_REASONS: Final = {
+    0x01: "it does not speak this version of MQTT",
+    0x02: "the client id is rejected",
+    0x03: "it is unavailable",
+    0x04: "wrong user name or password",
+    0x05: "not authorized",
+    0x80: "it does not say why",
+    0x84: "it does not speak this version of MQTT",
+    0x85: "the client id is rejected",
+    0x86: "wrong user name or password",
+    0x87: "not authorized",
+    0x88: "it is unavailable",
+    0x89: "it is busy",
+    0x8A: "this client is banned",
+    0x8B: "it is shutting down",
+    0x8D: "keep-alive timeout",
+    0x8E: "another client connected under this client id",
+    0x8F: "a topic filter is not valid",
+    0x97: "a quota is exceeded",
+    0x9F: "too many connections a second",
+}
+
+
+def reason(code: int) -> str:
+    """What a return code (3.1.1, section 3.2.2.3) or reason code (5.0, section 2.4) says, for a log."""
+    return _REASONS.get(code, f"reason {code:#04x}")

@@ -14,6 +14,7 @@ import apsw
 
 from broker.listener import Listener
 from broker.publications import Publications
+from broker.subscription import Login
 from device_drivers.contract import PollDriver, StreamDriver
 from edge_agent.bindings import prepare
 from edge_agent.core import Core
@@ -23,7 +24,7 @@ from edge_agent.intake.listener import ListenerIntake
 from edge_agent.intake.polling import Polled
 from edge_agent.intake.serial_line import SerialIntake
 from edge_agent.intake.serial_poll import SerialPollIntake
-from edge_agent.intake.subscriber import BrokerAddress, SubscriberIntake, SubscriberToken
+from edge_agent.intake.subscriber import SubscriberIntake, SubscriberToken
 from edge_agent.intake.tcp_poll import TcpPollIntake
 from edge_agent.reporting import Surroundings
 from edge_agent.state import State
@@ -283,15 +284,8 @@ def _subscriber(
 ) -> SubscriberIntake | None:
     if table is None:
         return None
-    address = BrokerAddress(
-        host=table.host,
-        port=table.port,
-        client_id=table.client_id,
-        username=table.username,
-        password=password,
-        topics=table.topics,
-    )
-    return SubscriberIntake(address, clock, deliver)
+    login = Login(client_id=table.client_id, topics=table.topics, username=table.username, password=password)
+    return SubscriberIntake(table.host, table.port, login, clock, deliver)
 
 
 def _device_intakes(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.edge_agent.running import Running
+
 pytestmark = pytest.mark.mosquitto
 _SUBSCRIBER: Final = """
 [subscriber]
@@ -65,6 +67,10 @@ def is_subscribed(broker: Mosquitto) -> bool:
     return "bansui-edge-1" in broker.log
 
 
+def is_granted(agent: Running) -> bool:
+    return agent.agent._subscriber is not None and agent.agent._subscriber.is_subscribed
+
+
 async def test_what_was_not_committed_comes_again(tmp_path: Path, mosquitto: Mosquitto, publisher: Publisher) -> None:
     """An agent that is gone before its commit has acknowledged nothing: the broker gives it all to the next."""
     gate = threading.Event()
@@ -77,7 +83,7 @@ async def test_what_was_not_committed_comes_again(tmp_path: Path, mosquitto: Mos
     path = subscribing(tmp_path / "agent", mosquitto.port)
     async with running(path, watched(before)) as agent:
         await until(lambda: is_subscribed(mosquitto))
-        await until(lambda: agent.agent._subscriber is not None and agent.agent._subscriber._greeted)
+        await until(lambda: is_granted(agent))
         await asyncio.to_thread(publisher.publish, *range(600, 620))
         await until(lambda: agent.agent.core.pending > 0)
         gate.set()
@@ -98,7 +104,7 @@ async def test_what_was_committed_and_not_acknowledged_counts_once(
     path = subscribing(tmp_path / "agent", mosquitto.port)
     async with running(path) as agent:
         agent.agent._acknowledge = lambda _effect: None
-        await until(lambda: agent.agent._subscriber is not None and agent.agent._subscriber._greeted)
+        await until(lambda: is_granted(agent))
         await asyncio.to_thread(publisher.publish, *range(600, 620))
         await until(lambda: agent.balance["admitted"] == 20)
     async with running(path) as agent:
@@ -108,7 +114,7 @@ async def test_what_was_committed_and_not_acknowledged_counts_once(
         await agent.stop()
         assert agent.audit().faults == []
     async with running(path) as agent:
-        await until(lambda: agent.agent._subscriber is not None and agent.agent._subscriber._greeted)
+        await until(lambda: is_granted(agent))
         await asyncio.to_thread(publisher.publish, 701)
         await until(lambda: agent.balance["admitted"] == 22)
         assert agent.balance["duplicate"] == 20, "what was acknowledged came again"
@@ -137,7 +143,7 @@ async def test_a_broker_that_restarts(
     """Said once down and once up; the subscription stands again and messages go on."""
     caplog.set_level("INFO", "edge_agent.intake.availability")
     async with running(subscribing(tmp_path / "agent", mosquitto.port)) as agent:
-        await until(lambda: agent.agent._subscriber is not None and agent.agent._subscriber._greeted)
+        await until(lambda: is_granted(agent))
         await asyncio.to_thread(publisher.publish, 600)
         await until(lambda: agent.balance["admitted"] == 1)
         await asyncio.to_thread(mosquitto.stop)
@@ -163,7 +169,7 @@ async def test_a_broker_that_is_not_there_yet(tmp_path: Path, caplog: pytest.Log
         async with running(subscribing(tmp_path / "agent", broker.port)) as agent:
             await until(lambda: "unavailable" in caplog.text)
             await asyncio.to_thread(broker.start)
-            await until(lambda: agent.agent._subscriber is not None and agent.agent._subscriber._greeted, timeout=20)
+            await until(lambda: is_granted(agent), timeout=20)
             await agent.stop()
     finally:
         broker.stop()
