@@ -18,6 +18,7 @@ from broker.refusals import PacketRefused
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+GREETING_TIMEOUT_S: Final = 5.0
 _PUBLISH: Final = 0x30
 _QOS_2: Final = 0x04
 _KNOWN_TOPICS: Final = 65_536
@@ -71,7 +72,7 @@ class Subscription:
         self._pending = b""
         self._topics: dict[bytes, str] = {}
         self._keep_alive_s = login.keep_alive_s
-        self._sent = now
+        self._opened = self._sent = now
         self._pinged: float | None = None
 
     def connect(self) -> bytes:
@@ -117,9 +118,15 @@ class Subscription:
         return packets.encode_pubacks(packet_ids)
 
     def tick(self, now: float) -> Heard:
-        """Keep the connection alive (section 3.1.2.10); ended when the broker does not answer."""
+        """Keep the connection alive (section 3.1.2.10); ended when the broker does not answer.
+
+        Some brokers of another version do not even refuse a CONNECT: they fall silent.
+        """
         heard = Heard()
-        if self._pinged is not None and now - self._pinged > self._keep_alive_s / 2:
+        if self._state is not _State.OPEN and now - self._opened > GREETING_TIMEOUT_S:
+            heard.ended = "the broker does not answer"
+            heard.other_version = self._state is _State.GREETING
+        elif self._pinged is not None and now - self._pinged > self._keep_alive_s / 2:
             heard.ended = "the broker does not answer"
         elif self._pinged is None and self._state is _State.OPEN and now - self._sent >= self._keep_alive_s / 2:
             self._pinged = self._sent = now

@@ -137,6 +137,15 @@ def test_a_broker_of_another_version_says_so(answer: bytes) -> None:
     assert drive(MQTT_5, [answer]).other_version
 
 
+def test_a_broker_that_falls_silent_may_be_of_another_version() -> None:
+    """No CONNACK in five seconds: the other version is tried. No SUBACK: it speaks ours, and is left all the same."""
+    subscription = Subscription(LOGIN, MQTT_5, 0.0)
+    assert not subscription.tick(5.0).ended
+    assert subscription.tick(5.1) == Heard(ended="the broker does not answer", other_version=True)
+    subscription.receive(CONNACK[MQTT_5], 5.2)
+    assert subscription.tick(5.3) == Heard(ended="the broker does not answer")
+
+
 def test_the_connection_is_kept_alive() -> None:
     """A ping after half the keep-alive without a word of ours; a broker that does not answer it is gone."""
     subscription = opened(MQTT_3_1_1)

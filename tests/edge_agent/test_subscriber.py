@@ -11,10 +11,13 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from broker.credentials import Client, Credentials
+from broker.trial import trial_broker
 from edge_agent.transactions import Kind, Transaction
 from tests.edge_agent.harness import MONDAY_9
 from tests.edge_agent.running import SENSOR, configure, running, watched
 from tests.support.mosquitto import Mosquitto
+from tests.support.processes import free_port
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -36,8 +39,10 @@ topics = ["zigbee2mqtt/#"]
 class Publisher:
     """Publishes at QoS 1 and knows what the broker has taken."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, login: tuple[str, str] | None = None) -> None:
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        if login is not None:
+            self._client.username_pw_set(*login)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
 
@@ -186,3 +191,21 @@ async def test_a_wrong_password_is_said(tmp_path: Path, caplog: pytest.LogCaptur
     finally:
         broker.stop()
     assert "secret" not in caplog.text
+
+
+async def test_a_broker_without_mqtt_5(tmp_path: Path) -> None:
+    """amqtt speaks 3.1.1 alone: the agent finds out by itself, and messages come in."""
+    logins = [Client("bansui", b"secret", subscribe=("#",)), Client("device", b"secret", publish=("#",))]
+    port = free_port()
+    login = 'username = "bansui"\npassword_file = "password"\n'
+    path = configure(tmp_path / "agent", _SUBSCRIBER.format(port=port) + login, SENSOR)
+    async with trial_broker(Credentials(logins), "127.0.0.1", port), running(path) as agent:
+        await until(lambda: is_granted(agent), timeout=20)
+        device = await asyncio.to_thread(Publisher, port, ("device", "secret"))
+        try:
+            await asyncio.to_thread(device.publish, 600, 601)
+            await until(lambda: agent.balance["admitted"] == 2)
+        finally:
+            await asyncio.to_thread(device.stop)
+        await agent.stop()
+        assert agent.audit().faults == []
