@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from edge_agent.receipts import newest, remember
 from edge_agent.timetable import DAY_S, CompiledTimetable
 from edge_agent.transactions import NO_WINDOW
 from edge_agent.windows import Cadence, Held, SeriesWindows, Window
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 SeriesKey: TypeAlias = tuple[str, str, str]
 """One channel of one quantity of one device, in a reading's order: device, channel, quantity."""
-MOST_RECEIPTS: Final = 2000
-"""Kept of each session: twice what a listener or a broker may have under way to us."""
 _REMOVED: Final = Cadence(60_000, 180_000)
 """Assumed of a device that the configuration no longer has; its windows are withheld anyway."""
 
@@ -114,16 +112,11 @@ class State:
     def note_receipts(self, receipts: Mapping[str, Mapping[int, int]]) -> None:
         """Remember messages that are on disk, the newest last."""
         for session, marks in receipts.items():
-            known = self.receipts.setdefault(session, {})
-            for packet_id, mark in marks.items():
-                known.pop(packet_id, None)
-                known[packet_id] = mark
+            remember(self.receipts.setdefault(session, {}), marks.items())
 
     def trim_receipts(self) -> None:
         """Forget all but the newest of each session."""
-        for session, marks in self.receipts.items():
-            if len(marks) > MOST_RECEIPTS:
-                self.receipts[session] = dict(islice(marks.items(), len(marks) - MOST_RECEIPTS, None))
+        self.receipts = {session: newest(marks) for session, marks in self.receipts.items()}
 
     def live_days(self) -> dict[int, int]:
         """The compiled days in which a window may still be opened."""

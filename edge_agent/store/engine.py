@@ -27,10 +27,11 @@ _SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE series (id INTEGER PRIMARY KEY, device TEXT NOT NULL, channel TEXT NOT NULL, quantity TEXT NOT NULL,
     UNIQUE (device, channel, quantity)) STRICT;
-CREATE TABLE journal (position INTEGER PRIMARY KEY, runs BLOB NOT NULL) STRICT;
+CREATE TABLE journal (position INTEGER PRIMARY KEY, runs BLOB NOT NULL, counts BLOB NOT NULL,
+    receipts BLOB NOT NULL) STRICT;
 CREATE TABLE checkpoint (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL, state BLOB NOT NULL) STRICT;
-CREATE TABLE counter (stage TEXT NOT NULL, device TEXT NOT NULL, reason TEXT NOT NULL, value INTEGER NOT NULL,
-    PRIMARY KEY (stage, device, reason)) STRICT, WITHOUT ROWID;
+CREATE TABLE counter (id INTEGER PRIMARY KEY, stage TEXT NOT NULL, device TEXT NOT NULL, reason TEXT NOT NULL,
+    value INTEGER NOT NULL, UNIQUE (stage, device, reason)) STRICT;
 CREATE TABLE receipt (position INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL, packets INTEGER NOT NULL,
     marks BLOB NOT NULL) STRICT;
 CREATE INDEX receipt_session ON receipt (session, position);

@@ -1,32 +1,30 @@
-"""The journal's rows: readings as they were admitted, what tells of second copies, and the counters."""
+"""The journal: one row for each transaction, until a checkpoint brings what the rows say into tables of their own.
+
+A transaction that takes readings in is so one insert, whatever it holds: the disk is synced for as little as can be,
+and the thread that writes seldom asks for the interpreter.
+"""
 
 from __future__ import annotations
 
-from array import array
 from itertools import chain
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from edge_agent.counts import CountKey
-from edge_agent.state import MOST_RECEIPTS
+from edge_agent.receipts import MOST_RECEIPTS, newest, remember
+from edge_agent.store import records
 from edge_agent.store.engine import row
-from edge_agent.transactions import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     import apsw
 
-    from edge_agent.transactions import Transaction
+    from edge_agent.store.records import Columns, SeriesName
+    from edge_agent.transactions import Run, Transaction
 
 MOST_REMEMBERED: Final = 10_000
 """Runs' columns of which the writer remembers the numbers."""
-SeriesName: TypeAlias = tuple[str, str, str]
-"""Device, channel, quantity."""
 
-_ADD: Final = """
-INSERT INTO counter VALUES (?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET value = value + excluded.value
-"""
 _OLD_RECEIPTS: Final = """
 DELETE FROM receipt WHERE position IN (
     SELECT position FROM (
@@ -39,47 +37,108 @@ ON CONFLICT DO UPDATE SET frames = frames + 1
 """
 
 
-def write_journal(connection: apsw.Connection, transaction: Transaction, numbers: SeriesNumbers) -> None:
-    """Readings, receipts, refusals and counts of one transaction."""
-    if transaction.runs:
-        connection.execute("INSERT INTO journal (runs) VALUES (?)", (numbers.pack(transaction.runs),))
-    connection.executemany(
-        "INSERT INTO receipt (session, packets, marks) VALUES (?, ?, ?)",
-        [(session, len(marks), _pack_marks(marks)) for session, marks in transaction.receipts.items()],
-    )
-    connection.executemany(
-        _QUARANTINE, [(entry.driver, entry.reason, entry.length) for entry in transaction.quarantine]
-    )
-    connection.executemany(
-        "INSERT OR IGNORE INTO timetable_day VALUES (?, ?)", list(transaction.timetable_days.items())
-    )
-    counts = [(key.stage, key.device, key.reason, number) for key, number in transaction.counts.items()]
-    connection.executemany(_ADD, counts)
+class JournalWriter:
+    """Writes the journal; knows the number of every series and counter, and what came since the last checkpoint."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._series = {name: number for number, name in read_series(connection).items()}
+        self._of_run: dict[tuple[str, Columns], list[int]] = {}
+        self._counters = {key: number for number, key in _read_counters(connection).items()}
+        self._days: set[int] = set()
+        self._fresh_counts: dict[int, int] = {}
+        self._fresh_receipts: dict[str, dict[int, int]] = {}
+        for counts, receipts in _rows_since(connection, "counts, receipts"):
+            self._note(records.unpack_counts(counts))
+            for session, marks in records.unpack_receipts(receipts):
+                remember(self._fresh_receipts.setdefault(session, {}), records.unpack_marks(marks))
+
+    def write(self, transaction: Transaction) -> None:
+        """Readings, receipts, refusals and counts of one transaction."""
+        if transaction.runs or transaction.counts or transaction.receipts:
+            counts = [(self._counter(key), number) for key, number in transaction.counts.items()]
+            runs = records.pack_runs(transaction.runs, self._numbers_of)
+            receipts = records.pack_receipts(transaction.receipts) if transaction.receipts else b""
+            self._connection.execute(
+                "INSERT INTO journal (runs, counts, receipts) VALUES (?, ?, ?)",
+                (runs, records.pack_counts(counts), receipts),
+            )
+            self._note(counts)
+            for session, marks in transaction.receipts.items():
+                remember(self._fresh_receipts.setdefault(session, {}), marks.items())
+        if transaction.quarantine:
+            entries = [(entry.driver, entry.reason, entry.length) for entry in transaction.quarantine]
+            self._connection.executemany(_QUARANTINE, entries)
+        days = [day for day in transaction.timetable_days.items() if day[0] not in self._days]
+        if days:
+            self._connection.executemany("INSERT OR IGNORE INTO timetable_day VALUES (?, ?)", days)
+            self._days.update(day for day, _ in days)
+
+    def checkpoint(self, state: bytes) -> None:
+        """Keep the open windows; bring counts and receipts into their tables, and trim the journal.
+
+        Receipts that no device will ask for go too.
+        """
+        receipts = {session: newest(marks) for session, marks in self._fresh_receipts.items()}
+        execute, many = self._connection.execute, self._connection.executemany
+        position = row(self._connection, "SELECT coalesce(max(position), 0) FROM journal")[0]
+        execute("INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?)", (position, state))
+        many("UPDATE counter SET value = value + ?2 WHERE id = ?1", list(self._fresh_counts.items()))
+        many(
+            "INSERT INTO receipt (session, packets, marks) VALUES (?, ?, ?)",
+            [(session, len(marks), records.pack_marks(marks)) for session, marks in receipts.items()],
+        )
+        # the last row stays, so that positions go on rising
+        execute("DELETE FROM journal WHERE position < ?", (position,))
+        execute(_OLD_RECEIPTS, (MOST_RECEIPTS,))
+        self._fresh_counts.clear()
+        self._fresh_receipts.clear()
+
+    def _note(self, counts: Iterable[tuple[int, int]]) -> None:
+        for number, rise in counts:
+            self._fresh_counts[number] = self._fresh_counts.get(number, 0) + rise
+
+    def _counter(self, key: CountKey) -> int:
+        number = self._counters.get(key)
+        if number is None:
+            sql = "INSERT INTO counter (stage, device, reason, value) VALUES (?, ?, ?, 0)"
+            self._connection.execute(sql, tuple(key))
+            number = self._counters[key] = self._connection.last_insert_rowid()
+        return number
+
+    def _numbers_of(self, device: str, columns: Columns) -> list[int]:
+        """The numbers of a run's series, remembered together."""
+        numbers = self._of_run.get((device, columns))
+        if numbers is None:
+            named = [(device, channel, quantity) for channel, quantity in columns]
+            numbers = [self._series.get(name) or self._add_series(name) for name in named]
+            if len(self._of_run) >= MOST_REMEMBERED:
+                self._of_run.clear()
+            self._of_run[device, columns] = numbers
+        return numbers
+
+    def _add_series(self, name: SeriesName) -> int:
+        self._connection.execute("INSERT INTO series (device, channel, quantity) VALUES (?, ?, ?)", name)
+        number = self._series[name] = self._connection.last_insert_rowid()
+        return number
 
 
-def write_checkpoint(connection: apsw.Connection, state: bytes) -> None:
-    """Keep the open windows; trim the journal that led to them, and receipts that no device will ask for."""
-    position = row(connection, "SELECT coalesce(max(position), 0) FROM journal")[0]
-    connection.execute("INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?)", (position, state))
-    # the last row stays, so that positions go on rising
-    connection.execute("DELETE FROM journal WHERE position < ?", (position,))
-    connection.execute(_OLD_RECEIPTS, (MOST_RECEIPTS,))
-
-
-def read_checkpoint(connection: apsw.Connection) -> tuple[bytes, list[Run]]:
+def read_windows(connection: apsw.Connection) -> tuple[bytes, list[Run]]:
     """The open windows as last kept, and every reading admitted since, in order."""
-    kept = connection.execute("SELECT position, state FROM checkpoint").fetchone()
-    position, state = kept if kept is not None else (0, b"")
-    runs: list[Run] = []
+    kept = connection.execute("SELECT state FROM checkpoint").fetchone()
     series = read_series(connection)
-    for (packed,) in connection.execute("SELECT runs FROM journal WHERE position > ? ORDER BY position", (position,)):
-        runs.extend(_unpack(packed, series))
-    return state, runs
+    runs = [run for (packed,) in _rows_since(connection, "runs") for run in records.unpack_runs(packed, series)]
+    return (kept[0] if kept is not None else b""), runs
 
 
 def read_counts(connection: apsw.Connection) -> dict[CountKey, int]:
     """Every counter; what the centre acknowledged is counted from the batches themselves."""
-    counts = {CountKey(*key): value for *key, value in connection.execute("SELECT * FROM counter")}
+    keys = _read_counters(connection)
+    values = dict(connection.execute("SELECT id, value FROM counter"))
+    for (packed,) in _rows_since(connection, "counts"):
+        for number, rise in records.unpack_counts(packed):
+            values[number] += rise
+    counts = {keys[number]: value for number, value in values.items()}
     sql = "SELECT coalesce(sum(summaries), 0) FROM batch WHERE state = 'acknowledged'"
     counts[CountKey("acknowledged")] = row(connection, sql)[0]
     return counts
@@ -88,45 +147,11 @@ def read_counts(connection: apsw.Connection) -> dict[CountKey, int]:
 def read_receipts(connection: apsw.Connection) -> Mapping[str, Mapping[int, int]]:
     """By session and packet id, the mark of what the message held; of a session, the newest last."""
     receipts: dict[str, dict[int, int]] = {}
-    for session, packed in connection.execute("SELECT session, marks FROM receipt ORDER BY position"):
-        marks = receipts.setdefault(session, {})
-        for packet_id, mark in _unpack_marks(packed):
-            marks.pop(packet_id, None)
-            marks[packet_id] = mark
+    kept = connection.execute("SELECT session, marks FROM receipt ORDER BY position")
+    since = (entry for (packed,) in _rows_since(connection, "receipts") for entry in records.unpack_receipts(packed))
+    for session, packed in chain(kept, since):
+        remember(receipts.setdefault(session, {}), records.unpack_marks(packed))
     return receipts
-
-
-class SeriesNumbers:
-    """Gives every series a number, so that a journalled value is four integers. Used by the writer alone."""
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-        self._numbers = {series: number for number, series in read_series(connection).items()}
-        self._of_lane: dict[tuple[str, tuple[tuple[str, str], ...]], list[int]] = {}
-
-    def pack(self, runs: Sequence[Run]) -> bytes:
-        """64-bit integers: of each run its width, rows and time; then its series, its ticks, its windows."""
-        packed = array("q")
-        for device, columns, rows, event_ms, ticks, windows in runs:
-            packed.extend((len(columns), rows, event_ms))
-            packed.extend(self._of_lane.get((device, columns)) or self._learn(device, columns))
-            packed.extend(ticks)
-            packed.extend(chain.from_iterable(windows))
-        return packed.tobytes()
-
-    def _learn(self, device: str, columns: tuple[tuple[str, str], ...]) -> list[int]:
-        """The numbers of all columns, remembered together."""
-        named = [(device, channel, quantity) for channel, quantity in columns]
-        numbers = [self._numbers.get(series) or self._add(series) for series in named]
-        if len(self._of_lane) >= MOST_REMEMBERED:
-            self._of_lane.clear()
-        self._of_lane[device, columns] = numbers
-        return numbers
-
-    def _add(self, series: SeriesName) -> int:
-        self._connection.execute("INSERT INTO series (device, channel, quantity) VALUES (?, ?, ?)", series)
-        number = self._numbers[series] = self._connection.last_insert_rowid()
-        return number
 
 
 def read_series(connection: apsw.Connection) -> dict[int, SeriesName]:
@@ -135,27 +160,12 @@ def read_series(connection: apsw.Connection) -> dict[int, SeriesName]:
     return {number: (device, channel, quantity) for number, device, channel, quantity in rows}
 
 
-def _unpack(packed: bytes, series: Mapping[int, SeriesName]) -> Iterator[Run]:
-    numbers = array("q")
-    numbers.frombytes(packed)
-    position = 0
-    while position < len(numbers):
-        width, rows, event_ms = numbers[position : position + 3]
-        start, position = position + 3, position + 3 + 4 * width
-        if not start < position <= len(numbers):
-            raise ValueError("a run that is longer than its record")
-        named = [series[number] for number in numbers[start : start + width]]
-        ticks, windows = numbers[start + width : start + 2 * width], numbers[start + 2 * width : position]
-        columns = tuple((channel, quantity) for _, channel, quantity in named)
-        yield Run(named[0][0], columns, rows, event_ms, ticks, list(zip(windows[::2], windows[1::2], strict=True)))
+def _read_counters(connection: apsw.Connection) -> dict[int, CountKey]:
+    rows = connection.execute("SELECT id, stage, device, reason FROM counter")
+    return {number: CountKey(stage, device, reason) for number, stage, device, reason in rows}
 
 
-def _pack_marks(marks: Mapping[int, int]) -> bytes:
-    """64-bit integers: the packet id above 32 bits of mark."""
-    return array("Q", [packet_id << 32 | mark for packet_id, mark in marks.items()]).tobytes()
-
-
-def _unpack_marks(packed: bytes) -> Iterator[tuple[int, int]]:
-    numbers = array("Q")
-    numbers.frombytes(packed)
-    return ((number >> 32, number & 0xFFFFFFFF) for number in numbers)
+def _rows_since(connection: apsw.Connection, columns: str) -> Iterable[tuple[Any, ...]]:
+    """The journal's rows behind the checkpoint, in order."""
+    after = "position > (SELECT coalesce(max(position), 0) FROM checkpoint)"
+    return connection.execute(f"SELECT {columns} FROM journal WHERE {after} ORDER BY position")  # noqa: S608 - our own words

@@ -23,7 +23,7 @@ def read_recovered(connection: apsw.Connection) -> Recovered:
     """The durable state, for the agent that starts on it or for an audit beside it."""
     meta = dict(connection.execute("SELECT name, value FROM meta"))
     epoch = meta["epoch"]
-    checkpoint, readings = journal.read_checkpoint(connection)
+    checkpoint, runs = journal.read_windows(connection)
     next_sequence, head = outbox.read_head(connection, epoch)
     waiting, oldest_ms = row(connection, "SELECT count(*), min(start_ms) FROM summary WHERE batch IS NULL")
     splitting = "SELECT EXISTS (SELECT 1 FROM summary WHERE batch IS NULL AND most IS NOT NULL)"
@@ -33,7 +33,7 @@ def read_recovered(connection: apsw.Connection) -> Recovered:
         head=head,
         closed_until_ms=int(meta.get("closed_until_ms", "0")),
         checkpoint=checkpoint,
-        journal=readings,
+        journal=runs,
         counts=journal.read_counts(connection),
         receipts=journal.read_receipts(connection),
         unacknowledged=outbox.read_unacknowledged(connection, epoch),

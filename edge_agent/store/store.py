@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from edge_agent.store import engine, journal, outbox
+from edge_agent.store import engine, outbox
+from edge_agent.store.journal import JournalWriter
 from edge_agent.store.recovery import check_readable, read_recovered
 from edge_agent.transactions import Kind
 
@@ -38,7 +39,7 @@ class Store:
         try:
             self._connection = self._open(vfs)
             self.epoch = self._read_epoch()
-            self._numbers = journal.SeriesNumbers(self._connection)
+            self._journal = JournalWriter(self._connection)
         except apsw.Error as error:
             os.close(self._lock)
             raise engine.unusable(folder, error) from None
@@ -57,7 +58,7 @@ class Store:
         """
         batch = None
         with self._connection:
-            journal.write_journal(self._connection, transaction, self._numbers)
+            self._journal.write(transaction)
             outbox.add_summaries(self._connection, transaction.summaries)
             if transaction.closed_until_ms is not None:
                 self._set("closed_until_ms", str(transaction.closed_until_ms))
@@ -72,7 +73,7 @@ class Store:
                 case Kind.FORK:
                     outbox.begin_epoch(self._connection, transaction.epoch)
                 case Kind.CHECKPOINT:
-                    journal.write_checkpoint(self._connection, transaction.checkpoint)
+                    self._journal.checkpoint(transaction.checkpoint)
                     outbox.shorten_ledger(self._connection, transaction.ledger_before_ms)
                 case _:
                     pass

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import apsw
 import pytest
 
-from edge_agent.state import MOST_RECEIPTS
+from edge_agent.receipts import MOST_RECEIPTS
 from edge_agent.store import Store, engine
 from edge_agent.store.engine import StoreBusy, StoreUnusable, row
 from edge_agent.transactions import Kind, NewSummary, Transaction
@@ -94,8 +94,10 @@ def test_a_checkpoint_changes_nothing_but_the_journal(tmp_path: Path) -> None:
 
 def test_receipts_are_bounded_on_disk_as_in_memory(bench: Bench) -> None:
     """Packet ids rise for ever; of each session only the newest are kept."""
-    numbers = range(1, MOST_RECEIPTS + 1001)
+    numbers = range(1, MOST_RECEIPTS + 1601)
     for first in numbers[::300]:
+        if first in (1501, 3001):
+            bench.checkpoint()
         receipts = {"device": {packet: packet * 65_537 for packet in numbers[first - 1 : first + 299]}, "other": {1: 7}}
         bench.store.commit(Transaction(kind=Kind.JOURNAL, receipts=receipts))
         bench.core.state.note_receipts(receipts)
@@ -104,7 +106,7 @@ def test_receipts_are_bounded_on_disk_as_in_memory(bench: Bench) -> None:
     assert kept["device"] == [(packet, packet * 65_537) for packet in numbers[-MOST_RECEIPTS:]]
     assert kept["other"] == [(1, 7)]
     rows = row(bench.store._connection, "SELECT sum(packets) FROM receipt WHERE session = 'device'")
-    assert MOST_RECEIPTS <= rows[0] < MOST_RECEIPTS + 300
+    assert rows[0] == 2100, "the first record is gone; of the second a part may still be asked for"
     bench.restart()
     assert {session: list(marks.items()) for session, marks in bench.core.state.receipts.items()} == kept
 

@@ -1,0 +1,88 @@
+"""What one row of the journal holds, as bytes: runs, counts and receipts of one transaction.
+
+Runs and counts are 64-bit integers in the machine's order, in which series and counters stand by their numbers in the
+database. Everything that reads raises ValueError or LookupError where the bytes are damaged.
+"""
+
+from __future__ import annotations
+
+from array import array
+from itertools import chain
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from edge_agent.transactions import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+Columns: TypeAlias = tuple[tuple[str, str], ...]
+"""Channel and quantity of each value of a run."""
+SeriesName: TypeAlias = tuple[str, str, str]
+"""Device, channel, quantity."""
+
+
+def pack_runs(runs: Iterable[Run], numbers_of: Callable[[str, Columns], Iterable[int]]) -> bytes:
+    """Of each run its width, rows and time; then its series, its ticks, its windows."""
+    packed = array("q")
+    for device, columns, rows, event_ms, ticks, windows in runs:
+        packed.extend((len(columns), rows, event_ms))
+        packed.extend(numbers_of(device, columns))
+        packed.extend(ticks)
+        packed.extend(chain.from_iterable(windows))
+    return packed.tobytes()
+
+
+def unpack_runs(packed: bytes, series: Mapping[int, SeriesName]) -> Iterator[Run]:
+    """The runs, in order."""
+    numbers = array("q")
+    numbers.frombytes(packed)
+    position = 0
+    while position < len(numbers):
+        width, rows, event_ms = numbers[position : position + 3]
+        start, position = position + 3, position + 3 + 4 * width
+        if not start < position <= len(numbers):
+            raise ValueError("a run that is longer than its record")
+        named = [series[number] for number in numbers[start : start + width]]
+        ticks, windows = numbers[start + width : start + 2 * width], numbers[start + 2 * width : position]
+        columns = tuple((channel, quantity) for _, channel, quantity in named)
+        yield Run(named[0][0], columns, rows, event_ms, ticks, list(zip(windows[::2], windows[1::2], strict=True)))
+
+
+def pack_counts(counts: Iterable[tuple[int, int]]) -> bytes:
+    """Of each counter its number, and by how much it rises."""
+    return array("q", chain.from_iterable(counts)).tobytes()
+
+
+def unpack_counts(packed: bytes) -> Iterator[tuple[int, int]]:
+    """Counters' numbers, and by how much each rises."""
+    numbers = array("q")
+    numbers.frombytes(packed)
+    return zip(numbers[::2], numbers[1::2], strict=True)
+
+
+def pack_receipts(receipts: Mapping[str, Mapping[int, int]]) -> bytes:
+    """Of each session its marks, as MessagePack."""
+    return msgspec.msgpack.encode({session: pack_marks(marks) for session, marks in receipts.items()})
+
+
+def unpack_receipts(packed: bytes) -> Iterator[tuple[str, bytes]]:
+    """Sessions, and the marks of each."""
+    try:
+        found = msgspec.msgpack.decode(packed, type=dict[str, bytes]) if packed else {}
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from None
+    return iter(found.items())
+
+
+def pack_marks(marks: Mapping[int, int]) -> bytes:
+    """64-bit integers: the packet id above 32 bits of mark."""
+    return array("Q", [packet_id << 32 | mark for packet_id, mark in marks.items()]).tobytes()
+
+
+def unpack_marks(packed: bytes) -> Iterator[tuple[int, int]]:
+    """Packet ids and marks, in order."""
+    numbers = array("Q")
+    numbers.frombytes(packed)
+    return ((number >> 32, number & 0xFFFFFFFF) for number in numbers)
