@@ -8,7 +8,7 @@ from typing import Final
 from bench._report import Figure, tell
 from bench._runs import interleaved, subscribed, through_mosquitto
 
-MESSAGES: Final = 40_000
+MESSAGES: Final = 160_000
 SHAPES: Final = (1, 8)
 
 

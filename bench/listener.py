@@ -8,7 +8,7 @@ from typing import Final
 from bench._report import Figure, tell
 from bench._runs import interleaved, through_mosquitto, to_listener
 
-MESSAGES: Final = 60_000
+MESSAGES: Final = 240_000
 SHAPES: Final = (1, 8)
 
 

@@ -63,7 +63,7 @@ class Layout:
         return Layout(columns)
 
 
-class Row(Struct, frozen=True):
+class Row(Struct, frozen=True, gc=False):
     """Values measured at one moment, in the order of their layout's columns."""
 
     layout: Layout
@@ -71,7 +71,7 @@ class Row(Struct, frozen=True):
     event_ms: int | None = None
 
 
-class Decoded(Struct, frozen=True):
+class Decoded(Struct, frozen=True, gc=False):
     """What a frame held: rows of values, and the names of fields that are not declared and were dropped."""
 
     rows: tuple[Row, ...] = ()

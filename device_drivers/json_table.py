@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from math import isfinite
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 LARGEST_PAYLOAD: Final = 1 << 18
 """Bytes; the largest that zigbee2mqtt publishes for one device is a few thousand."""
 
-MOST_PLANS: Final = 256
-"""Shapes of objects that a table remembers; of others it works out the plan each time."""
+MOST_PLANS: Final = 1024
+"""Shapes of objects that a table remembers; when there are more, it begins anew."""
+_Shape: TypeAlias = tuple[tuple[str, ...], tuple[type, ...]]
+"""An object's keys, and the kinds of its values."""
 _NUMBERS: Final = (int, float)
+_decode: Final = msgspec.json.Decoder().decode
 _LITERALS: Final = {"true": True, "false": False}
 _TELLABLE: Final = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _LARGEST: Final = sys.float_info.max
@@ -40,7 +43,7 @@ def parse(payload: bytes) -> Any:
     if len(payload) > LARGEST_PAYLOAD:
         raise FrameRefused("too_large", f"a payload of more than {LARGEST_PAYLOAD} bytes")
     try:
-        return msgspec.json.decode(payload)
+        return _decode(payload)
     except (msgspec.DecodeError, RecursionError):
         pass
     try:  # what only Python's own reader takes: NaN and the infinities, which cost a field and not the frame
@@ -102,7 +105,9 @@ class JsonTable:
         """`envelope` are the keys that say when and in which order, and are no fields."""
         self.columns = dict(columns)
         self.envelope = frozenset(envelope)
-        self._plans: dict[tuple[tuple[str, ...], tuple[type, ...]], _Plan] = {}
+        self._plans: dict[_Shape, _Plan] = {}
+        self._last_shape: _Shape = (), ()
+        self._last_plan = _Plan([], (), is_plain=True)
 
     @classmethod
     def of(cls, rows: Iterable[FieldRow], envelope: Iterable[str] = ()) -> JsonTable:
@@ -113,17 +118,17 @@ class JsonTable:
         """What a whole object holds; a null says that nothing was measured."""
         values = tuple(document.values())
         shape = (tuple(document), tuple(map(type, values)))
-        plan = self._plans.get(shape)
-        if plan is None:
-            plan = self._plan(document, values)
-            if len(self._plans) < MOST_PLANS:
-                self._plans[shape] = plan
+        if shape == self._last_shape:  # as it mostly is, and quicker than a look-up
+            plan = self._last_plan
+        else:
+            plan = self._last_plan = self._plans.get(shape) or self._new_plan(shape, document, values)
+            self._last_shape = shape
         numbers = plan.numbers(values)
         if numbers is None:
             return _read_by_one(plan, values, event_ms)
         return Decoded((Row(plan.layout, numbers, event_ms),) if numbers else (), plan.dropped)
 
-    def _plan(self, document: Mapping[str, Any], values: tuple[Any, ...]) -> _Plan:
+    def _new_plan(self, shape: _Shape, document: Mapping[str, Any], values: tuple[Any, ...]) -> _Plan:
         """Find the column of every key: it depends on the keys and on the kinds of their values, no more."""
         found: list[tuple[int, str, Column]] = []
         dropped: list[str] = []
@@ -136,7 +141,10 @@ class JsonTable:
             else:
                 found.append((index, tellable(key), column))
         is_plain = all(column.is_plain and type(values[index]) in _NUMBERS for index, _, column in found)
-        return _Plan(found, tuple(dropped), is_plain=is_plain)
+        if len(self._plans) >= MOST_PLANS:
+            self._plans.clear()
+        plan = self._plans[shape] = _Plan(found, tuple(dropped), is_plain=is_plain)
+        return plan
 
 
 class _Plan:

@@ -85,7 +85,7 @@ AdmittedRow: TypeAlias = "tuple[Lane, tuple[float, ...], int]"
 """Values that may come in, all of them: their lane, and when they were measured."""
 
 
-class Admitted(Struct, frozen=True):
+class Admitted(Struct, frozen=True, gc=False):
     """What became of one frame."""
 
     device: str

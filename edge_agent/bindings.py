@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from broker.clients import load_client, load_clients
@@ -16,10 +17,14 @@ from edge_agent.windows import Cadence
 from telemetry import ConfigurationError, quantity
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from broker.credentials import Credentials
     from device_drivers.registry import DriverEntry
     from edge_agent.config import DeviceTable, RoomTable
     from edge_agent.config_file import LoadedConfiguration
+    from edge_agent.privacy.classes import Role
+    from telemetry import Placement
 
 CADENCES_A_VALUE_STANDS: Final = 3
 
@@ -98,8 +103,11 @@ def _binding(device: DeviceTable, room: RoomTable, entry: DriverEntry, loaded: L
         driver_id=entry.id,
         driver=driver,
         cadence=Cadence(device.cadence_s * 1000, stale_after_s * 1000),
-        rules={
-            name: Rule(quantity(name), classify(quantity(name), room.placement, device.role))
-            for name in entry.manifest.quantities
-        },
+        rules=_rules(entry.manifest.quantities, room.placement, device.role),
     )
+
+
+@lru_cache(maxsize=256)
+def _rules(quantities: frozenset[str], placement: Placement, role: Role) -> Mapping[str, Rule]:
+    """The rule of each quantity; devices of one kind, in rooms of one kind, share them."""
+    return {name: Rule(quantity(name), classify(quantity(name), placement, role)) for name in quantities}

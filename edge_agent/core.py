@@ -52,6 +52,8 @@ class _Timers:
 
     checkpoint: float
     close: float
+    asked: float
+    """When something other than the journal could last have its turn."""
     journal_values: int = 0
     waiting_since: float | None = None
 
@@ -77,6 +79,8 @@ class Core:
     _verdict: Transaction | None = None
     """What the centre said of the batch under way, until it is on its way to the disk."""
     _under_way: Transaction | None = None
+    _prepared: Transaction | None = None
+    """The journal transaction that goes next: made while the one under way is being written."""
     _closing: Closing | None = None
     _started_ms: int = 0
     _rate: Rate = field(init=False)
@@ -86,19 +90,19 @@ class Core:
         now = self.clock.monotonic()
         self._started_ms = self.clock.now()
         self._rate = Rate(totals(self.state.counts).get("summaries", 0), self._started_ms)
-        self._timers = _Timers(checkpoint=now, close=now)
+        self._timers = _Timers(checkpoint=now, close=now, asked=now)
         self.delivery = DeliveryPlan(self.timing, self.rng, now)
 
     @property
     def pending(self) -> int:
         """Frames taken in that are not yet on disk."""
-        under_way = self._under_way.batches if self._under_way is not None else ()
-        return self._pending_frames + sum(len(batch.arrivals) for batch in under_way)
+        made = [transaction for transaction in (self._under_way, self._prepared) if transaction is not None]
+        return self._pending_frames + sum(len(batch.arrivals) for each in made for batch in each.batches)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits for the disk."""
-        return self._under_way is None and not self._pending and self._verdict is None
+        return self._under_way is None and self._prepared is None and not self._pending and self._verdict is None
 
     def handle(self, event: Event) -> list[Effect]:
         """Take in one event; return what is to be done, in order."""
@@ -119,6 +123,8 @@ class Core:
             self._under_way = self._next()
             if self._under_way is not None:
                 effects.append(Commit(self._under_way))
+        elif self._prepared is None and self._may_prepare(self._under_way):
+            self._prepared = self._journal_due(self.clock.monotonic(), self._under_way)
         effects += self.delivery.due(self.state, self.clock.monotonic())
         return effects
 
@@ -133,11 +139,24 @@ class Core:
 
     def _next(self) -> Transaction | None:
         """The next transaction that is due; what the clock makes due comes before what devices send."""
-        now = self.clock.monotonic()
+        if self._prepared is not None:
+            prepared, self._prepared = self._prepared, None
+            return prepared
+        now = self._timers.asked = self.clock.monotonic()
         if self._verdict is not None:
             verdict, self._verdict = self._verdict, None
             return verdict
         return self._close_due(now) or self._checkpoint_due(now) or self._seal_due(now) or self._journal_due(now)
+
+    def _may_prepare(self, under_way: Transaction) -> bool:
+        """Whether the next journal transaction can be made meanwhile: nothing that is being written changes what it
+        says, and what the clock makes due has not waited for long."""
+        return (
+            under_way.kind is Kind.JOURNAL
+            and not under_way.summaries
+            and self._pending_frames >= MOST_FRAMES
+            and self.clock.monotonic() - self._timers.asked < self.timing.close_every_s
+        )
 
     def _close_due(self, now: float) -> Transaction | None:
         if now - self._timers.close < self.timing.close_every_s:
@@ -174,7 +193,7 @@ class Core:
         order = self.delivery.seal_due(self.state, now, self.clock.now(), self.report)
         return Transaction(kind=Kind.SEAL, seal=order) if order is not None else None
 
-    def _journal_due(self, now: float) -> Transaction | None:
+    def _journal_due(self, now: float, under_way: Transaction | None = None) -> Transaction | None:
         since = self._timers.waiting_since
         if since is None or (now - since < self.timing.group_commit_s and self._pending_frames < ENOUGH_FRAMES):
             return None
@@ -184,7 +203,8 @@ class Core:
             frames += len(batches[-1].arrivals)
         self._pending_frames -= frames
         self._timers.waiting_since = now if self._pending else None
-        return journal_transaction(batches, self.admission, self.state, self.school)
+        earlier = under_way.receipts if under_way is not None else {}
+        return journal_transaction(batches, self.admission, self.state, self.school, earlier)
 
     def _committed(self, event: Committed) -> list[Effect]:
         transaction = event.transaction
@@ -226,7 +246,8 @@ class Core:
         self.state.note_receipts(transaction.receipts)
         if transaction.summaries:
             self.delivery.hurry()
-        return [Acknowledge(transaction.batches)] if transaction.batches else []
+        waiting = [batch for batch in transaction.batches if batch.token is not None]
+        return [Acknowledge(waiting)] if waiting else []
 
     def _closed(self, transaction: Transaction) -> None:
         assert self._closing is not None

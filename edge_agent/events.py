@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from telemetry.uplink_contract import BatchId
 
 
-class Arrival(Struct, frozen=True):
+class Arrival(Struct, frozen=True, gc=False):
     """One frame as an intake took it in."""
 
     frame: Frame

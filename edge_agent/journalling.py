@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from edge_agent.closing import summary_line
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edge_agent.admission import Admission, Admitted
-    from edge_agent.events import Arrival, Batch
+    from edge_agent.events import Batch
     from edge_agent.lanes import Column, Lane
     from edge_agent.state import SeriesKey, State
 
@@ -42,10 +43,13 @@ class _Draft:
     admission: Admission
     state: State
     school: str
+    earlier: Mapping[str, Mapping[int, int]]
     tally: Tally = field(default_factory=Tally)
     runs: list[_OpenRun] = field(default_factory=list)
     running: dict[str, _OpenRun] = field(default_factory=dict)
     """The run of each device that may go on."""
+    dropped: dict[str, int] = field(default_factory=dict)
+    """Fields of each device that no driver declares."""
     events: list[Run] = field(default_factory=list)
     receipts: dict[str, dict[int, int]] = field(default_factory=dict)
     quarantine: list[QuarantineEntry] = field(default_factory=list)
@@ -56,16 +60,18 @@ class _Draft:
     def take(self, batch: Batch) -> None:
         """Admit the frames of one batch and sort their rows."""
         admit, device, received_ms = self.admission.admit, batch.device, batch.received_ms
-        known = self.state.receipts.get(batch.session, {})
-        marks, running = self.receipts.setdefault(batch.session, {}), self.running
+        marks, running, dropped = self.receipts.setdefault(batch.session, {}), self.running, self.dropped
         for arrival in batch.arrivals:
             admitted = admit(arrival, device, received_ms)
-            if arrival.packet_id and _is_second_copy(arrival, admitted.mark, marks, known):
-                self.tally.add("received", admitted.received, admitted.device)
-                self.tally.add("duplicate", admitted.received, admitted.device)
-                continue
+            of, packet_id = admitted.device, arrival.packet_id
+            if packet_id:
+                if arrival.duplicate and self._is_second_copy(packet_id, admitted.mark, batch.session):
+                    self.tally.add("received", admitted.received, of)
+                    self.tally.add("duplicate", admitted.received, of)
+                    continue
+                marks[packet_id] = admitted.mark
             for lane, values, event_ms in admitted.rows:
-                run = running.get(admitted.device)
+                run = running.get(of)
                 if run is None or run.lane is not lane or not run.start_ms <= event_ms < run.end_ms:
                     self._begin(lane, event_ms, values)
                 else:
@@ -74,11 +80,23 @@ class _Draft:
                         run.event_ms, run.values = event_ms, values
                 if lane.events:
                     self._tell(lane, event_ms, values)
-            if admitted.rejected or admitted.dropped:
+            if admitted.dropped:
+                dropped[of] = dropped.get(of, 0) + admitted.dropped
+            if admitted.rejected:
                 self._reject(admitted)
+
+    def _is_second_copy(self, packet_id: int, mark: int, session: str) -> bool:
+        """Whether this message is on disk already, or on its way there."""
+        for receipts in (self.receipts, self.earlier, self.state.receipts):
+            known = receipts.get(session, {}).get(packet_id)
+            if known is not None:
+                return known == mark
+        return False
 
     def finished_runs(self) -> list[Run]:
         """Count what the runs came to, and place their values."""
+        for device, fields in self.dropped.items():
+            self.tally.add("dropped", fields, device)
         placed = [self._finished(run) for run in self.runs]
         return [run for run in placed if run.columns] + self.events
 
@@ -90,7 +108,6 @@ class _Draft:
 
     def _reject(self, admitted: Admitted) -> None:
         device, count = admitted.device, self.tally.add
-        count("dropped", admitted.dropped, device)
         for reason, number in admitted.rejected.items():
             count("received", number, device)
             count("rejected", number, device, reason)
@@ -137,17 +154,18 @@ class _Draft:
         self.tally.add("summaries")
 
 
-def _is_second_copy(arrival: Arrival, mark: int, marks: dict[int, int], known: Mapping[int, int]) -> bool:
-    """Whether this message is on disk already, or in this transaction; from now on it is."""
-    packet_id = arrival.packet_id
-    before = marks.get(packet_id, known.get(packet_id)) if arrival.duplicate else None
-    marks[packet_id] = mark
-    return before == mark
+def journal_transaction(
+    batches: Sequence[Batch],
+    admission: Admission,
+    state: State,
+    school: str,
+    earlier: Mapping[str, Mapping[int, int]] = MappingProxyType({}),
+) -> Transaction:
+    """Admit these frames. Changes no state: that follows when the transaction is on disk.
 
-
-def journal_transaction(batches: Sequence[Batch], admission: Admission, state: State, school: str) -> Transaction:
-    """Admit these frames. Changes no state: that follows when the transaction is on disk."""
-    draft = _Draft(admission, state, school)
+    `earlier` are the receipts of the transaction that is being written, and that the state does not have yet.
+    """
+    draft = _Draft(admission, state, school, earlier)
     for batch in batches:
         draft.take(batch)
     return Transaction(
@@ -156,7 +174,7 @@ def journal_transaction(batches: Sequence[Batch], admission: Admission, state: S
         counts=draft.tally.counts,
         receipts={session: marks for session, marks in draft.receipts.items() if marks},
         quarantine=draft.quarantine,
-        batches=[batch for batch in batches if batch.token is not None],
+        batches=batches,
         summaries=draft.summaries,
         timetable_days=state.live_days(),
     )

@@ -43,6 +43,7 @@ class Lane:
         "_highest",
         "_last",
         "_lowest",
+        "_to_ticks",
         "binding",
         "columns",
         "events",
@@ -79,6 +80,7 @@ class Lane:
                 (self.events if rule.is_event else self.summarised).append(Column(index, channel, rule))
         self.columns = tuple((channel, rule.quantity.id) for _, channel, rule in self.summarised)
         """Channel and quantity of each of `summarised`."""
+        self._to_ticks = [(place, rule.quantity.to_ticks) for place, _, rule in self.summarised]
         self._last: tuple[CompiledTimetable | None, Cell] = None, Cell(0, 0, ())
 
     def takes(self, values: tuple[float, ...]) -> bool:
@@ -95,7 +97,7 @@ class Lane:
 
     def ticks(self, values: tuple[float, ...]) -> list[int]:
         """The values of `summarised`, in ticks of their quantities."""
-        return [rule.quantity.to_ticks(values[place]) for place, _, rule in self.summarised]
+        return [to_ticks(values[place]) for place, to_ticks in self._to_ticks]
 
     def _find(self, event_ms: int, timetable: CompiledTimetable) -> Cell:
         cadence = self.binding.cadence

@@ -1,22 +1,27 @@
-"""Receipts: by packet id, the mark of each message of a session that was acknowledged; the newest last."""
+"""Receipts: by session and packet id, the mark of each message that was acknowledged; of a session, the newest last."""
 
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
 MOST_RECEIPTS: Final = 2000
 """Kept of each session: twice what a listener or a broker may have under way to us."""
+Receipts: TypeAlias = "dict[str, dict[int, int]]"
 
 
-def remember(known: dict[int, int], marks: Iterable[tuple[int, int]]) -> None:
+def remember(receipts: Receipts, session: str, marks: Mapping[int, int]) -> None:
     """Add what is newer; a packet id that is used again stands for its newest message."""
-    for packet_id, mark in marks:
-        known.pop(packet_id, None)
-        known[packet_id] = mark
+    known = receipts.setdefault(session, {})
+    if not known.keys().isdisjoint(marks):
+        for packet_id in marks:
+            known.pop(packet_id, None)
+    known.update(marks)
+    if len(known) > 2 * MOST_RECEIPTS:  # seldom, and then by many
+        receipts[session] = newest(known)
 
 
 def newest(marks: dict[int, int]) -> dict[int, int]:

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from edge_agent.admission import Binding
     from edge_agent.counts import CountKey
     from edge_agent.timetable import Timetable
-    from edge_agent.transactions import Run, SealedBatch
+    from edge_agent.transactions import Columns, Run, SealedBatch
 
 SeriesKey: TypeAlias = tuple[str, str, str]
 """One channel of one quantity of one device, in a reading's order: device, channel, quantity."""
+MOST_KNOWN: Final = 10_000
+"""Runs' columns of which the series are remembered together."""
 _REMOVED: Final = Cadence(60_000, 180_000)
 """Assumed of a device that the configuration no longer has; its windows are withheld anyway."""
 
@@ -66,6 +68,7 @@ class State:
     series: dict[SeriesKey, SeriesWindows] = field(default_factory=dict)
     safety: dict[SeriesKey, Held] = field(default_factory=dict)
     """The last state told of each safety series, and the second it was stamped with."""
+    _known: dict[tuple[str, Columns], list[SeriesWindows]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def rebuild(cls, recovered: Recovered, timetable: Timetable, bindings: Mapping[str, Binding]) -> State:
@@ -96,23 +99,35 @@ class State:
     def apply(self, run: Run, bindings: Mapping[str, Binding]) -> None:
         """Put journalled readings where they belong: into their windows, or, of safety, to what was told."""
         device, columns, rows, event_ms, values, places = run
+        if places[0] == NO_WINDOW:
+            self._tell(run)
+            return
         cadence = _cadence(bindings, device)
-        for (channel, quantity), ticks, (start_ms, length_s) in zip(columns, values, places, strict=True):
-            key = (device, channel, quantity)
-            if (start_ms, length_s) == NO_WINDOW:
-                told = self.safety.get(key)
-                if told is None or told.ticks != ticks:
-                    self.safety[key] = Held(stamp_of_event(event_ms, told), ticks)
-                continue
-            windows = self.series.get(key)
-            if windows is None:
-                windows = self.series[key] = SeriesWindows()
-            windows.add(start_ms, length_s, Held(event_ms, ticks), rows, cadence)
+        for series, ticks, place in zip(self._series_of(device, columns), values, places, strict=True):
+            series.add(place, Held(event_ms, ticks), rows, cadence)
+
+    def _tell(self, run: Run) -> None:
+        """Note a safety state: a run of its own."""
+        ((channel, quantity),), (ticks,) = run.columns, run.ticks
+        key = (run.device, channel, quantity)
+        told = self.safety.get(key)
+        if told is None or told.ticks != ticks:
+            self.safety[key] = Held(stamp_of_event(run.event_ms, told), ticks)
+
+    def _series_of(self, device: str, columns: Columns) -> list[SeriesWindows]:
+        """The windows of a run's series, looked up once."""
+        found = self._known.get((device, columns))
+        if found is None:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            keys = [(device, channel, quantity) for channel, quantity in columns]
+            found = self._known[device, columns] = [self.series.setdefault(key, SeriesWindows()) for key in keys]
+        return found
 
     def note_receipts(self, receipts: Mapping[str, Mapping[int, int]]) -> None:
         """Remember messages that are on disk, the newest last."""
         for session, marks in receipts.items():
-            remember(self.receipts.setdefault(session, {}), marks.items())
+            remember(self.receipts, session, marks)
 
     def trim_receipts(self) -> None:
         """Forget all but the newest of each session."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,6 +45,10 @@ class NewSummary:
     line: str
 
 
+Columns: TypeAlias = tuple[tuple[str, str], ...]
+"""Channel and quantity of each value of a run."""
+
+
 class Run(NamedTuple):
     """Rows of one device, one after the other, that share their windows and the slots in them.
 
@@ -52,15 +56,17 @@ class Run(NamedTuple):
     """
 
     device: str
-    columns: tuple[tuple[str, str], ...]
-    """Channel and quantity of each value."""
+    columns: Columns
     rows: int
     event_ms: int
     """When the last row was measured."""
     ticks: Sequence[int]
     """Its values."""
     windows: Sequence[tuple[int, int]]
-    """Start in milliseconds and length in seconds of the window of each: decided once, no edited rule moves it."""
+    """Start in milliseconds and length in seconds of the window of each: decided once, no edited rule moves it.
+
+    An event of safety has no window, and is a run of its own.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,7 @@ class Transaction:
     """The trace of messages that will be acknowledged, by session and packet id: a second copy has the same mark."""
     quarantine: Sequence[QuarantineEntry] = ()
     batches: Sequence[Batch] = ()
-    """To be handed back to the intakes after the commit; not written."""
+    """What was taken in, to be handed back to the intakes after the commit; not written."""
     summaries: Sequence[NewSummary] = ()
     closed_until_ms: int | None = None
     timetable_days: Mapping[int, int] = field(default_factory=dict)

@@ -50,11 +50,6 @@ class Window:
         """The first millisecond after it."""
         return self.start_ms + self.length_s * 1000
 
-    def add(self, held: Held, readings: int, cadence: Cadence) -> None:
-        """Count readings of one slot, and put the last of them there."""
-        self.put(held, cadence)
-        self.readings += readings
-
     def put(self, held: Held, cadence: Cadence) -> None:
         """Put a value into its slot; the later measured stays, of two at one moment the later arrived."""
         slot = cadence.slot(held.event_ms, self.start_ms)
@@ -91,12 +86,13 @@ class SeriesWindows:
     """By start and length: where a rule changed, windows of both lengths may be open."""
     carried: Held | None = None
 
-    def add(self, start_ms: int, length_s: int, held: Held, readings: int, cadence: Cadence) -> None:
-        """Put readings of one slot into their window, opening it if need be."""
-        window = self.open.get((start_ms, length_s))
+    def add(self, place: tuple[int, int], held: Held, readings: int, cadence: Cadence) -> None:
+        """Count readings of one slot of the window with this start and length, and put the last of them there."""
+        window = self.open.get(place)
         if window is None:
-            window = self.open[start_ms, length_s] = Window(start_ms, length_s)
-        window.add(held, readings, cadence)
+            window = self.open[place] = Window(*place)
+        window.put(held, cadence)
+        window.readings += readings
 
     def over(self, horizon_ms: int) -> list[Window]:
         """The windows that end at or before the horizon, oldest first; they stay open."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
+from typing import Final
 
 
 class PrivacyClass(enum.StrEnum):
@@ -49,6 +50,9 @@ class Summarise(enum.StrEnum):
     """Understood, and never told on."""
 
 
+_TEN_TO_THE: Final = tuple(10.0**decimals for decimals in range(10))
+
+
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """One entry of the vocabulary.
@@ -71,11 +75,11 @@ class Quantity:
 
     def to_ticks(self, value: float) -> int:
         """The value in ticks, halves rounded up. Raises OverflowError or ValueError for Inf and NaN."""
-        return math.floor(value * 10.0**self.decimals + 0.5)
+        return math.floor(value * _TEN_TO_THE[self.decimals] + 0.5)
 
     def to_value(self, ticks: int) -> float:
         """The value, in `unit`, that these ticks stand for."""
-        return ticks / 10.0**self.decimals
+        return ticks / _TEN_TO_THE[self.decimals]
 
     def to_text(self, ticks: int) -> str:
         """The ticks as a decimal number with exactly `decimals` decimals: the same bytes at every replay."""

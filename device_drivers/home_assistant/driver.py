@@ -9,6 +9,7 @@ connects.
 from __future__ import annotations
 
 import math
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,8 +40,14 @@ _REASONS: Final = {
 
 
 def create(settings: Settings) -> HomeAssistant:  # noqa: ARG001 - the contract's signature; every model is read alike
-    """The driver for one device. Reads its fields from `driver.toml`."""
-    return HomeAssistant({row.key: Column.of(row) for row in load(Path(__file__).parent).field})
+    """The driver for one device."""
+    return HomeAssistant(_columns())
+
+
+@cache
+def _columns() -> Mapping[str, Column]:
+    """The fields of `driver.toml`, the same for every device."""
+    return {row.key: Column.of(row) for row in load(Path(__file__).parent).field}
 
 
 class HomeAssistant:

@@ -8,6 +8,7 @@ and the answers `STATUS8`, `STATUS10` and `STATUS11`, wherever FullTopic puts th
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,9 +37,14 @@ _NO_PROBE: Final = (85.0, -127.0)
 
 
 def create(settings: Settings) -> Tasmota:
-    """The driver for one device. Reads its fields from `driver.toml`."""
-    columns = {row.key: Column.of(row) for row in load(Path(__file__).parent).field}
-    return Tasmota(columns, read_offset(settings.options))
+    """The driver for one device."""
+    return Tasmota(_columns(), read_offset(settings.options))
+
+
+@cache
+def _columns() -> Mapping[str, Column]:
+    """The fields of `driver.toml`, the same for every device."""
+    return {row.key: Column.of(row) for row in load(Path(__file__).parent).field}
 
 
 class Tasmota:

@@ -7,6 +7,7 @@ a movement is refused whole: the sender is broken, and nothing of it is kept.
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,8 +35,14 @@ _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def create(settings: Settings) -> VrStation:  # noqa: ARG001 - the contract's signature; there is one contract
-    """The driver for one station. Reads its fields from `driver.toml`."""
-    return VrStation(JsonTable.of(load(Path(__file__).parent).field, _ENVELOPE))
+    """The driver for one station."""
+    return VrStation(_table())
+
+
+@cache
+def _table() -> JsonTable:
+    """The fields of `driver.toml`, the same for every station."""
+    return JsonTable.of(load(Path(__file__).parent).field, _ENVELOPE)
 
 
 class VrStation:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,12 +35,18 @@ _WORD: Final = re.compile(rb"[A-Za-z0-9_ .:+-]{0,64}")
 
 
 def create(settings: Settings) -> Zigbee2Mqtt:  # noqa: ARG001 - the contract's signature; every model is read alike
-    """The driver for one device. Reads its fields from `driver.toml`."""
+    """The driver for one device."""
+    return Zigbee2Mqtt(_table())
+
+
+@cache
+def _table() -> JsonTable:
+    """The fields of `driver.toml`, the same for every device."""
     columns = {row.key: Column.of(row) for row in load(Path(__file__).parent).field}
     for key in _PER_ENDPOINT:
         for endpoint in _ENDPOINTS:
             columns[f"{key}_{endpoint}"] = replace(columns[key], channel=endpoint)
-    return Zigbee2Mqtt(JsonTable(columns, _ENVELOPE))
+    return JsonTable(columns, _ENVELOPE)
 
 
 class Zigbee2Mqtt:
@@ -50,18 +57,21 @@ class Zigbee2Mqtt:
 
     def decode(self, frame: Frame) -> Decoded:
         """Understand one publication. Raises `FrameRefused`."""
+        payload = frame.payload
         path, _, leaf = frame.topic.rpartition("/")
         if leaf in _COMMANDS:
             raise FrameRefused("not_a_device_frame", "a command to the device, not a message of it")
         if leaf == _AVAILABILITY:
-            return self._availability(frame.payload)
-        if frame.payload.lstrip()[:1] == b"{":
-            document = parse_object(frame.payload)
-            _voltage_in_volts(document)
-            return self._table.read(document, _event_ms(document.get("last_seen")))
+            return self._availability(payload)
+        if payload.startswith(b"{") or payload.lstrip().startswith(b"{"):
+            document = parse_object(payload)
+            if "voltage" in document:
+                _voltage_in_volts(document)
+            last_seen = document.get("last_seen")
+            return self._table.read(document, None if last_seen is None else _event_ms(last_seen))
         if "/" not in path:
             raise FrameRefused("malformed", "the payload is not a JSON object")
-        return self._attribute(leaf, frame.payload)
+        return self._attribute(leaf, payload)
 
     def _availability(self, payload: bytes) -> Decoded:
         state = parse_object(payload).get("state") if payload.lstrip()[:1] == b"{" else _word(payload)

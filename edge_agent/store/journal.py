@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     import apsw
 
-    from edge_agent.store.records import Columns, SeriesName
-    from edge_agent.transactions import Run, Transaction
+    from edge_agent.store.records import SeriesName
+    from edge_agent.transactions import Columns, Run, Transaction
 
 MOST_REMEMBERED: Final = 10_000
 """Runs' columns of which the writer remembers the numbers."""
@@ -51,7 +51,7 @@ class JournalWriter:
         for counts, receipts in _rows_since(connection, "counts, receipts"):
             self._note(records.unpack_counts(counts))
             for session, marks in records.unpack_receipts(receipts):
-                remember(self._fresh_receipts.setdefault(session, {}), records.unpack_marks(marks))
+                remember(self._fresh_receipts, session, dict(records.unpack_marks(marks)))
 
     def write(self, transaction: Transaction) -> None:
         """Readings, receipts, refusals and counts of one transaction."""
@@ -65,7 +65,7 @@ class JournalWriter:
             )
             self._note(counts)
             for session, marks in transaction.receipts.items():
-                remember(self._fresh_receipts.setdefault(session, {}), marks.items())
+                remember(self._fresh_receipts, session, marks)
         if transaction.quarantine:
             entries = [(entry.driver, entry.reason, entry.length) for entry in transaction.quarantine]
             self._connection.executemany(_QUARANTINE, entries)
@@ -150,7 +150,7 @@ def read_receipts(connection: apsw.Connection) -> Mapping[str, Mapping[int, int]
     kept = connection.execute("SELECT session, marks FROM receipt ORDER BY position")
     since = (entry for (packed,) in _rows_since(connection, "receipts") for entry in records.unpack_receipts(packed))
     for session, packed in chain(kept, since):
-        remember(receipts.setdefault(session, {}), records.unpack_marks(packed))
+        remember(receipts, session, dict(records.unpack_marks(packed)))
     return receipts
 
 

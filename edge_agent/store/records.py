@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from edge_agent.transactions import Run
+from edge_agent.transactions import Columns, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-Columns: TypeAlias = tuple[tuple[str, str], ...]
-"""Channel and quantity of each value of a run."""
 SeriesName: TypeAlias = tuple[str, str, str]
 """Device, channel, quantity."""
 

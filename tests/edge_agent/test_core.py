@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from edge_agent.core import ENOUGH_FRAMES, MOST_FRAMES
-from edge_agent.events import Committed, Tick
+from edge_agent.counts import CountKey
+from edge_agent.events import Arrival, Arrived, Batch, Committed, Tick
 from edge_agent.timing import Timing
 from edge_agent.transactions import Kind
 from tests.edge_agent.harness import (
@@ -84,6 +85,39 @@ class TestGroupCommit:
         assert [transaction.kind for transaction in bench.commits] == [Kind.JOURNAL]
         bench.commit()
         assert [transaction.kind for transaction in bench.commits] == [Kind.CLOSE]
+
+    def test_the_next_transaction_is_made_while_one_is_written(self, bench: Bench) -> None:
+        """It knows the copies of what is on its way to the disk, and goes as soon as that is there."""
+        bench.arrive("air", *[frame(CO2)] * (ENOUGH_FRAMES - 1))
+        bench.arrive("air", frame(CO2), session="s", packet_id=7)
+        bench.arrive("air", frame(CO2), session="s", packet_id=7, duplicate=True)
+        bench.arrive("air", *[frame(CO2)] * MOST_FRAMES)
+        assert bench.core.pending == ENOUGH_FRAMES + 1 + MOST_FRAMES
+        assert not bench.core.is_idle
+        bench.commit()
+        assert bench.commits[0].kind is Kind.JOURNAL
+        assert bench.commits[0].counts[CountKey("duplicate", "air")] == 1
+        bench.settle()
+        found = bench.audit()
+        assert found.faults == []
+        assert (found.balance["admitted"], found.balance["duplicate"]) == (ENOUGH_FRAMES + MOST_FRAMES, 1)
+
+    def test_a_flood_keeps_nothing_else_from_its_turn(self, bench: Bench) -> None:
+        """Windows close within a fraction of a second, however many frames wait."""
+        bench.read("mast", ["temperature", 5])
+        bench.until_closed(3 * MINUTE - 10 * SECOND)
+        bench.clock.advance(9 * SECOND)
+        flood = Batch([Arrival(frame(CO2))] * MOST_FRAMES, MONDAY_9 + 3 * MINUTE, "air")
+        kinds = []
+        for _ in range(40):
+            bench.play(Arrived(flood))
+            kinds.append(bench.commits[0].kind)
+            bench.commit()
+            bench.clock.advance(50)
+        assert kinds.count(Kind.CLOSE) == 1
+        assert kinds.index(Kind.CLOSE) <= 1000 // 50 + bench.timing.close_every_s * 1000 // 50 + 1
+        bench.settle()
+        assert bench.audit().faults == []
 
     def test_a_planned_stop_waits_for_nothing(self, bench: Bench) -> None:
         """After `flush` what is pending is committed and the windows are checkpointed, without waiting."""

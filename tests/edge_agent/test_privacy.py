@@ -141,7 +141,7 @@ def test_the_nearest_step(number: int, step: int) -> None:
 def fields_of(entry: Quantity, privacy_class: PrivacyClass) -> set[str]:
     window = Window(0, 900)
     for slot in range(15):
-        window.add(Held(slot * 60_000, entry.to_ticks(entry.minimum) + slot % 2), 1, Cadence(60_000, 60_000))
+        window.put(Held(slot * 60_000, entry.to_ticks(entry.minimum) + slot % 2), Cadence(60_000, 60_000))
     return set(Rule(entry, privacy_class).told(aggregate(entry, window, None, Cadence(60_000, 60_000))))
 
 

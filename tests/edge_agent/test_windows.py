@@ -15,10 +15,10 @@ CO2, ENERGY, MOTION, SWITCH = (quantity(name) for name in ("carbon_dioxide", "en
 
 def window(*readings: tuple[float, int], length_s: int = 900, cadence: Cadence = CADENCE) -> Window:
     """A window from 0 with readings at (seconds, ticks), in their order of arrival."""
-    made = Window(0, length_s)
+    windows = SeriesWindows()
     for second, ticks in readings:
-        made.add(Held(round(second * 1000), ticks), 1, cadence)
-    return made
+        windows.add((0, length_s), Held(round(second * 1000), ticks), 1, cadence)
+    return windows.open[0, length_s]
 
 
 def test_a_chatty_device_does_not_bias_the_mean() -> None:
@@ -103,7 +103,7 @@ def test_every_window_with_a_reading_can_be_told(
     cadence = Cadence(every_s * 1000, stale_s * 1000)
     made = Window(0, 900)
     for event_ms, ticks in readings:
-        made.add(Held(event_ms, ticks), 1, cadence)
+        made.put(Held(event_ms, ticks), cadence)
     before = None if carried is None else Held(*carried)
     for kind in (Summarise.MEAN, Summarise.COUNTER, Summarise.FLAG, Summarise.STATE):
         entry = next(each for each in quantities() if each.summarise is kind)
@@ -120,8 +120,8 @@ def test_every_window_with_a_reading_can_be_told(
 def test_closing_carries_the_last_value_on() -> None:
     """Windows close oldest first; what stays is the latest value of all."""
     windows = SeriesWindows()
-    windows.add(900_000, 900, Held(950_000, 7), 1, CADENCE)
-    windows.add(0, 900, Held(10_000, 5), 1, CADENCE)
+    windows.add((900_000, 900), Held(950_000, 7), 1, CADENCE)
+    windows.add((0, 900), Held(10_000, 5), 1, CADENCE)
     over = windows.over(1_800_000)
     assert [each.start_ms for each in over] == [0, 900_000]
     assert windows.over(1_799_999) == over[:1]
