@@ -201,7 +201,7 @@ def _read_will(reader: Reader, flags: int, *, is_v5: bool) -> bool:
 def decode_publish(first: int, buffer: bytes, start: int, end: int, *, is_v5: bool) -> tuple[bytes, int, int]:
     """PUBLISH (section 3.3): its topic's bytes, not yet checked; packet id, 0 at QoS 0; where its payload starts."""
     qos_bits = first & 0x06
-    if qos_bits == 0x06 or first & 0x0E == 0x08:
+    if qos_bits != 0x02 and (qos_bits == 0x06 or first & 0x0E == 0x08):
         raise malformed("QoS 3 [MQTT-3.3.1-4], or DUP at QoS 0 [MQTT-3.3.1-2]")
     if end - start < 2:
         raise malformed("a PUBLISH without a topic")

@@ -202,9 +202,9 @@ class _Declared:
 
     def decode(self, frame: Frame) -> Decoded:
         """Understand one frame. Raises `FrameRefused`; applies no plausibility check."""
-        decoded = self._decode(frame)
+        decoded, declared = self._decode(frame), self._declared
         for row in decoded.rows:
-            if row.layout not in self._declared and not self._declares(row.layout):
+            if row.layout not in declared and not self._declares(row.layout):
                 return self._without_undeclared(decoded)
         return decoded
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from telemetry import Clock
     from telemetry.uplink_contract import AgentReport, BatchId
 
-MOST_FRAMES: Final = 2000
+MOST_FRAMES: Final = 4000
 """Frames after which a journal transaction takes no further batch."""
 ENOUGH_FRAMES: Final = 500
 """Frames that do not wait for a group commit's time: a transaction of so many is worth a sync of the disk."""

@@ -7,8 +7,8 @@ in which windows and slots the row's values belong.
 from __future__ import annotations
 
 import zlib
-from operator import le
-from typing import TYPE_CHECKING, NamedTuple
+from math import inf
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from telemetry.places import CHANNEL
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from edge_agent.admission import Binding
     from edge_agent.privacy.rules import Rule, Span
     from edge_agent.timetable import CompiledTimetable
+
+
+_NOTHING: Final = (inf, -inf)
+"""The bounds of what is not declared: no value is within."""
 
 
 class Column(NamedTuple):
@@ -40,14 +44,12 @@ class Lane:
     """The rows of one layout of one device."""
 
     __slots__ = (
-        "_highest",
+        "_bounds",
         "_last",
-        "_lowest",
         "_to_ticks",
         "binding",
         "columns",
         "events",
-        "is_declared",
         "layout",
         "mark",
         "summarised",
@@ -62,10 +64,10 @@ class Lane:
         self.mark = zlib.crc32(repr((binding.device, layout.columns)).encode())
         """Tells this lane's rows from those of others."""
         rules = [binding.rules.get(quantity) for quantity, _ in layout.columns]
-        declared = [rule for rule in rules if rule is not None]
-        self.is_declared = len(declared) == self.width and all(map(is_channel, (c for _, c in layout.columns)))
-        self._lowest = tuple(rule.quantity.minimum for rule in declared)
-        self._highest = tuple(rule.quantity.maximum for rule in declared)
+        self._bounds = tuple(
+            (rule.quantity.minimum, rule.quantity.maximum) if rule is not None and is_channel(channel) else _NOTHING
+            for rule, (_, channel) in zip(rules, layout.columns, strict=True)
+        )
         self.summarised: list[Column] = []
         self.events: list[Column] = []
         self.withheld: dict[str, int] = {}
@@ -85,7 +87,10 @@ class Lane:
 
     def takes(self, values: tuple[float, ...]) -> bool:
         """Whether every column is declared and every value such as its sensor could measure; false for NaN."""
-        return self.is_declared and all(map(le, self._lowest, values)) and all(map(le, values, self._highest))
+        for value, (lowest, highest) in zip(values, self._bounds, strict=True):  # noqa: SIM110 - a generator takes twice as long
+            if not lowest <= value <= highest:
+                return False
+        return True
 
     def cell(self, event_ms: int, timetable: CompiledTimetable) -> Cell:
         """Where values measured at this moment belong, and for how long that holds."""
