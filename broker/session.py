@@ -262,8 +262,12 @@ class Session:
         topic = self._topics.get(raw_topic)
         if topic is None:
             topic = self._learn(raw_topic)
-        if packet_id and not self._expect(packet_id, first, outcome):
-            return
+        if packet_id:
+            if self._is_v5 or packet_id in self._unacknowledged:
+                if not self._expect(packet_id, first, outcome):
+                    return
+            else:
+                self._unacknowledged[packet_id] = _AWAITING_COMMIT
         if topic == _DENIED:
             self._deny(packet_id, outcome)
             return

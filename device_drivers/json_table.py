@@ -54,7 +54,10 @@ def parse(payload: bytes) -> Any:
 
 def parse_object(payload: bytes) -> dict[str, Any]:
     """The JSON object in `payload`. Raises `FrameRefused`."""
-    document = parse(payload)
+    try:
+        document = _decode(payload) if len(payload) <= LARGEST_PAYLOAD else parse(payload)
+    except (msgspec.DecodeError, RecursionError):
+        document = parse(payload)  # which takes a little more, and says what it does not
     if not isinstance(document, dict):
         raise FrameRefused("malformed", "the payload is not a JSON object")
     return document

@@ -77,7 +77,7 @@ class DriverEntry:
         _check_names(self.id, "secret", settings.secrets, manifest.driver.secrets)
         checked = replace(settings, model=manifest.check_model(settings.model))
         driver = shielded(self.id, lambda: importlib.import_module(self.module).create(checked))
-        return _declared(driver, manifest)
+        return _declared(driver, manifest, is_ours=self.source == OURS)
 
 
 def discover() -> Mapping[str, DriverEntry]:
@@ -181,14 +181,17 @@ def _check_names(driver_id: str, what: str, given: Mapping[str, object], known: 
             raise ConfigurationError(f"driver {driver_id} has no {what} {name!r}", fix=suggest(name, known))
 
 
-def _declared(driver: object, manifest: Manifest) -> Driver:
-    """`driver`, held to its manifest: to its fields at every frame, to its transport now."""
+def _declared(driver: object, manifest: Manifest, *, is_ours: bool) -> Driver:
+    """`driver`, held to its manifest: to its transport now, and, if it is a vendor's, to its fields at every frame.
+
+    Ours are held to their fields by the conformance tests.
+    """
     if manifest.driver.transport is Transport.SERIAL_STREAM and isinstance(driver, StreamDriver):
-        return _DeclaredStream(driver, manifest.quantities)
+        return driver if is_ours else _DeclaredStream(driver, manifest.quantities)
     if manifest.driver.transport.is_polled and isinstance(driver, PollDriver):
-        return _DeclaredPoll(driver, manifest.quantities)
+        return driver if is_ours else _DeclaredPoll(driver, manifest.quantities)
     if manifest.driver.transport is Transport.MQTT and isinstance(driver, Driver):
-        return _Declared(driver, manifest.quantities)
+        return driver if is_ours else _Declared(driver, manifest.quantities)
     raise DriverUnusable(f"driver {manifest.driver.id} lacks the powers that {manifest.driver.transport} needs")
 
 

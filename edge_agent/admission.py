@@ -132,7 +132,7 @@ class Admission:
         if binding is None:
             return _refused("", "", UNKNOWN_DEVICE, arrival)
         try:
-            admitted = self._sort(binding.driver.decode(frame), binding, received_ms, is_retained=arrival.retained)
+            admitted = self._sort(binding.driver.decode(frame), binding, received_ms, arrival.retained)
         except FrameRefused as refusal:
             reason = refusal.reason if _REASON.fullmatch(refusal.reason) else DRIVER_FAULT
             return _refused(binding.device, binding.driver_id, reason, arrival)
@@ -151,7 +151,7 @@ class Admission:
         matches = [(len(prefix), bound) for prefix, bound in self._by_prefix if topic.startswith(prefix)]
         return max(matches, key=lambda match: match[0])[1] if matches else None
 
-    def _sort(self, decoded: Decoded, binding: Binding, received_ms: int, *, is_retained: bool) -> Admitted:
+    def _sort(self, decoded: Decoded, binding: Binding, received_ms: int, is_retained: bool) -> Admitted:
         mark, rows = 0, []
         rejected: dict[str, int] = {}
         for row in decoded.rows:
