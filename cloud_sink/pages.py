@@ -46,8 +46,14 @@ class Pages:
     def __init__(self, centre: Centre) -> None:
         self._centre = centre
         self._templates = Environment(
-            loader=PackageLoader("cloud_sink"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+            loader=PackageLoader("cloud_sink"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            auto_reload=False,
         )
+        for template in self._templates.list_templates():
+            self._templates.get_template(template)  # compiled now, and not for the first who asks
 
     def router(self) -> APIRouter:
         """Every page's path."""
