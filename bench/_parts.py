@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bansui.free_port import free_port
 from bench._load import PASSWORD, TOPICS, USER, payload, topic
 
 if TYPE_CHECKING:
@@ -80,13 +81,6 @@ class Usage:
         status = Path(f"/proc/{pid}/status").read_text()
         found = re.search(r"VmHWM:\s+(\d+) kB", status)
         return cls((int(fields[11]) + int(fields[12])) / _TICKS, int(found.group(1)) / 1024 if found else 0.0)
-
-
-def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

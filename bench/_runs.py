@@ -9,7 +9,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from bench._parts import Publishers, Usage, agent, free_port, mosquitto, mosquitto_sub
+from bansui.free_port import free_port
+from bench._parts import Publishers, Usage, agent, mosquitto, mosquitto_sub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

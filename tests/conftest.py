@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bansui.free_port import free_port
 from tests.support import programs
 from tests.support.mosquitto import Mosquitto
-from tests.support.processes import Processes, free_port
+from tests.support.processes import Processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

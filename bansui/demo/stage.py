@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import shutil
-import socket
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from bansui.demo.children import Child, end_all
 from bansui.demo.configuration import write_agent, write_centre
 from bansui.demo.plan import FAULTS, SCENARIO
+from bansui.free_port import free_port
 from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
@@ -143,10 +143,3 @@ def open_folder(*, keep: bool) -> Iterator[Path]:
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def free_port() -> int:
-    """A loopback port that was free a moment ago: both ends of a wire have to know it before either is there."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

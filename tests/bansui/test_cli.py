@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from bansui import cli, failures, help_words
+from bansui.free_port import free_port
 from telemetry import (
     ConfigurationError,
     ContractViolation,
@@ -19,7 +20,7 @@ from telemetry import (
     DeviceFault,
     EnvironmentFault,
 )
-from tests.support.processes import BANSUI, free_port, run_bansui
+from tests.support.processes import BANSUI, run_bansui
 
 if TYPE_CHECKING:
     from collections.abc import Callable

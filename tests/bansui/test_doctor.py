@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.processes import free_port, run_bansui
+from bansui.free_port import free_port
+from tests.support.processes import run_bansui
 from tests.system.school import School
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from bansui.free_port import free_port
 from broker.credentials import Client, Credentials, ScryptHash
 from broker.listener import Listener
 from broker.mosquitto import HashNotForMosquitto, write_settings
 from broker.trial import trial_broker
 from tests.broker.device import PINGREQ, Device, connect, publish, subscribe
 from tests.support.mosquitto import Mosquitto
-from tests.support.processes import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

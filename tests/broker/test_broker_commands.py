@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bansui.free_port import free_port
 from broker.credentials import ScryptHash
-from tests.support.processes import BANSUI, Processes, free_port, run_bansui
+from tests.support.processes import BANSUI, Processes, run_bansui
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

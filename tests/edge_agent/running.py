@@ -7,13 +7,13 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Final, cast
 
+from bansui.free_port import free_port
 from edge_agent.agent import Agent, Seams
 from edge_agent.bindings import bind
 from edge_agent.config_file import load
 from edge_agent.store.audit import Audit, audit
 from telemetry import ScaledClock
 from tests.edge_agent.harness import MONDAY_9
-from tests.support.processes import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

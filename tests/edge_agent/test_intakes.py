@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from bansui.free_port import free_port
 from device_drivers.contract import Frame, Settings
 from device_drivers.plantower.driver import Plantower, create
 from edge_agent.intake import availability
 from edge_agent.intake import tcp_poll as polling
 from tests.edge_agent.running import configure, running
 from tests.edge_agent.servers import serving
-from tests.support.processes import free_port
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from bansui.free_port import free_port
 from broker.credentials import Client, Credentials
 from broker.trial import trial_broker
 from edge_agent.transactions import Kind, Transaction
 from tests.edge_agent.harness import MONDAY_9
 from tests.edge_agent.running import SENSOR, configure, running, watched
 from tests.support.mosquitto import Mosquitto
-from tests.support.processes import free_port
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from bansui.free_port import free_port
 from edge_agent import uplink as module
 from edge_agent.events import Delivered, Event, Forked, Refused, Send, Undelivered
 from edge_agent.uplink import Uplink
 from telemetry.uplink_contract import REPORT_PATH, WRITE_PATH, BatchId, seal
 from tests.edge_agent.servers import DURABLE, Centre, reply, serving
-from tests.support.processes import free_port
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

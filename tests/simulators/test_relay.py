@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bansui.free_port import free_port
 from simulators.relay import Relay
-from tests.support.processes import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -6,7 +6,8 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Final
 
-from tests.support.processes import Spawned, free_port
+from bansui.free_port import free_port
+from tests.support.processes import Spawned
 from tests.support.programs import MOSQUITTO
 from tests.support.waiting import wait_until
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
@@ -17,13 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BANSUI: Final = (sys.executable, "-m", "bansui")
-
-
-def free_port() -> int:
-    """A loopback TCP port that was free a moment ago, for programs that cannot bind port 0 and tell."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def run_bansui(

@@ -15,11 +15,12 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from bansui.free_port import free_port
 from edge_agent.bindings import bind
 from edge_agent.config_file import load
 from edge_agent.store.audit import Audit, audit
 from telemetry import ScaledClock, decode_all
-from tests.support.processes import BANSUI, free_port
+from tests.support.processes import BANSUI
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
