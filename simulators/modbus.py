@@ -8,6 +8,7 @@ Protocol", input registers (IEEE 754 floats, high word first).
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def check_sum(data: bytes) -> bytes:
     return value.to_bytes(2, "little")
 
 
-class Slave:
+class Slave(ABC):
     """One device at one address, with one kind of registers."""
 
     function = 3
@@ -62,9 +63,9 @@ class Slave:
         body = struct.pack(f">3B{count}H", address, function, 2 * count, *words)
         return body + check_sum(body), sum(start <= first < start + count for first in measured)
 
+    @abstractmethod
     def measure(self) -> Mapping[int, tuple[int, ...]]:
         """The words of every measurement, by its first register."""
-        raise NotImplementedError
 
 
 class AirSlave(Slave):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final
 
 from simulators.emissions import Emission
@@ -23,7 +24,7 @@ _LOAD_W: Final = (262.0, 9.0)
 _SECOND_MS: Final = 1000
 
 
-class TasmotaDevice:
+class TasmotaDevice(ABC):
     """One message of one device, sent once a cadence at a whole second."""
 
     def __init__(self, model: DeviceModel, room: Room, rng: Random, zone: ZoneInfo, *, leaf: str = "SENSOR") -> None:
@@ -41,8 +42,9 @@ class TasmotaDevice:
         payload = json.dumps(message, separators=(",", ":")).encode()
         return Emission(self.id, at_ms, self.topic, payload, tuple(readings.items()))
 
+    @abstractmethod
     def _measure(self, at_ms: int) -> tuple[dict[str, Any], dict[str, float]]:
-        raise NotImplementedError
+        """The message's sections, and the readings that are in them."""
 
 
 class TasmotaAir(TasmotaDevice):
