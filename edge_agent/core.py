@@ -108,7 +108,7 @@ class Core:
         """Take in one event; return what is to be done, in order."""
         effects: list[Effect] = []
         match event:
-            case Arrived(batch):
+            case Arrived(batch) if batch.arrivals:
                 if self._timers.waiting_since is None:
                     self._timers.waiting_since = self.clock.monotonic()
                 self._pending.append(batch)
