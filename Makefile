@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs screenshots bench clean
+.PHONY: help setup demo test check docs screenshots soak bench clean
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
@@ -16,6 +16,7 @@ help:
 	@echo 'make check   format, lint, types, import arrows, generated documentation'
 	@echo 'make docs    write the generated parts of docs/'
 	@echo 'make screenshots  take docs/screenshots again, of the pages as they are'
+	@echo 'make soak    fault campaigns at length, hours; writes docs/reliability.md; ARGS="power-cut"'
 	@echo 'make bench   measure, printed as ratios against a peer in the same run'
 	@echo 'make clean   remove what setup built, and every cache'
 
@@ -51,6 +52,10 @@ docs: setup
 screenshots: setup
 	@$(BIN)/python -m tests.prerequisites
 	@$(BIN)/python -m tests.screenshots
+
+soak: setup
+	@$(BIN)/python -m tests.prerequisites
+	@$(BIN)/python -m tests.faults --long --write $(ARGS)
 
 bench: setup
 	@$(BIN)/python -m bench $(ARGS)

@@ -12,39 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
+from edge_agent.store import schema
 from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 OLDEST_SQLITE: Final = 3_051_003
-APPLICATION_ID: Final = 0x42534149  # "BSAI"
-SCHEMA_VERSION: Final = 2
 FILE_NAME: Final = "agent.db"
 LOCK_NAME: Final = "agent.lock"
-
-_SCHEMA: Final = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE series (id INTEGER PRIMARY KEY, device TEXT NOT NULL, channel TEXT NOT NULL, quantity TEXT NOT NULL,
-    UNIQUE (device, channel, quantity)) STRICT;
-CREATE TABLE journal (position INTEGER PRIMARY KEY, runs BLOB NOT NULL, counts BLOB NOT NULL,
-    receipts BLOB NOT NULL) STRICT;
-CREATE TABLE checkpoint (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL, state BLOB NOT NULL) STRICT;
-CREATE TABLE counter (id INTEGER PRIMARY KEY, stage TEXT NOT NULL, device TEXT NOT NULL, reason TEXT NOT NULL,
-    value INTEGER NOT NULL, UNIQUE (stage, device, reason)) STRICT;
-CREATE TABLE receipt (position INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL, packets INTEGER NOT NULL,
-    marks BLOB NOT NULL) STRICT;
-CREATE INDEX receipt_session ON receipt (session, position);
-CREATE TABLE quarantine (driver TEXT NOT NULL, reason TEXT NOT NULL, length INTEGER NOT NULL, frames INTEGER NOT NULL,
-    PRIMARY KEY (driver, reason, length)) STRICT, WITHOUT ROWID;
-CREATE TABLE timetable_day (day INTEGER PRIMARY KEY, hours INTEGER NOT NULL) STRICT;
-CREATE TABLE summary (id INTEGER PRIMARY KEY, series TEXT NOT NULL, start_ms INTEGER NOT NULL, line TEXT NOT NULL,
-    batch INTEGER, most INTEGER, UNIQUE (series, start_ms)) STRICT;
-CREATE INDEX summary_batch ON summary (batch, start_ms);
-CREATE TABLE batch (epoch TEXT NOT NULL, sequence INTEGER NOT NULL, kind TEXT NOT NULL, state TEXT NOT NULL,
-    body BLOB, body_sha256 BLOB NOT NULL, head BLOB NOT NULL, summaries INTEGER NOT NULL, sealed_ms INTEGER NOT NULL,
-    oldest_ms INTEGER, PRIMARY KEY (epoch, sequence)) STRICT;
-"""
 
 
 class StoreBusy(EnvironmentFault):
@@ -96,24 +72,31 @@ def open_writer(folder: Path, *, vfs: str | None = None) -> apsw.Connection:
 
 
 def _begin_or_check(connection: apsw.Connection, path: Path) -> None:
-    if not connection.pragma("user_version"):
-        with connection:
-            connection.execute(_SCHEMA)
-            connection.pragma("application_id", APPLICATION_ID)
-            connection.pragma("user_version", SCHEMA_VERSION)
+    found = connection.pragma("user_version")
+    if not found:
+        schema.create(connection)
         return
-    _check_schema(connection, path)
+    if not (found <= schema.VERSION and schema.can_migrate(found)):
+        raise _other_schema(path, found)
     if connection.pragma("quick_check") != "ok":
         raise apsw.CorruptError("quick_check found damage")
+    if found < schema.VERSION:
+        schema.migrate(connection, found)
 
 
-def _check_schema(connection: apsw.Connection, path: Path) -> None:
-    found = connection.pragma("user_version")
-    if found != SCHEMA_VERSION:
-        raise StoreUnusable(
-            f"{path} has schema {found}; this agent knows {SCHEMA_VERSION}",
-            fix="install the agent's version that wrote it, or a newer one",
-        )
+def _check_readable(found: int, path: Path) -> None:
+    if found < schema.VERSION and schema.can_migrate(found):
+        fix = "start the agent once: `bansui agent run` brings it up to date"
+        raise StoreUnusable(f"{path} has schema {found}, an earlier one", fix=fix)
+    if found != schema.VERSION:
+        raise _other_schema(path, found)
+
+
+def _other_schema(path: Path, found: int) -> StoreUnusable:
+    return StoreUnusable(
+        f"{path} has schema {found}; this agent knows {schema.VERSION}",
+        fix="install the agent's version that wrote it, or a newer one",
+    )
 
 
 def open_reader(folder: Path) -> apsw.Connection:
@@ -125,7 +108,7 @@ def open_reader(folder: Path) -> apsw.Connection:
     try:
         connection.set_busy_timeout(5000)
         connection.pragma("query_only", True)
-        _check_schema(connection, path)
+        _check_readable(connection.pragma("user_version"), path)
     except apsw.Error as error:
         connection.close()
         raise unusable(folder, error) from None

@@ -50,26 +50,25 @@ def seal_batch(connection: apsw.Connection, epoch: str, order: SealOrder) -> Sea
     text = "".join(f"{line}\n" for _, line, _ in rows).encode("ascii")
     starts = [start_ms for _, _, start_ms in rows]
     batch = _insert(connection, epoch, order, kind=BatchKind.SUMMARIES, text=text, starts=starts)
-    connection.executemany(
-        "UPDATE summary SET batch = ? WHERE id = ?", [(order.sequence, identity) for identity, _, _ in rows]
-    )
+    number = connection.last_insert_rowid()
+    connection.executemany("UPDATE summary SET batch = ? WHERE id = ?", [(number, identity) for identity, _, _ in rows])
     return batch
 
 
 def mark_acknowledged(connection: apsw.Connection, epoch: str, sequence: int) -> None:
     """The centre has it: the batch's bytes stay, its summaries need not."""
-    _set_state(connection, epoch, sequence, "acknowledged")
-    connection.execute("DELETE FROM summary WHERE batch = ?", (sequence,))
+    number = _set_state(connection, epoch, sequence, "acknowledged")
+    connection.execute("DELETE FROM summary WHERE batch = ?", (number,))
 
 
 def mark_refused(connection: apsw.Connection, epoch: str, sequence: int) -> None:
     """The centre will not have it: its summaries wait again in batches of half the size; one alone is given up."""
-    _set_state(connection, epoch, sequence, "refused")
-    count = row(connection, "SELECT count(*) FROM summary WHERE batch = ?", (sequence,))[0]
+    number = _set_state(connection, epoch, sequence, "refused")
+    count = row(connection, "SELECT count(*) FROM summary WHERE batch = ?", (number,))[0]
     if count > 1:
-        connection.execute("UPDATE summary SET batch = NULL, most = ? WHERE batch = ?", ((count + 1) // 2, sequence))
+        connection.execute("UPDATE summary SET batch = NULL, most = ? WHERE batch = ?", ((count + 1) // 2, number))
     else:
-        connection.execute("DELETE FROM summary WHERE batch = ?", (sequence,))
+        connection.execute("DELETE FROM summary WHERE batch = ?", (number,))
 
 
 def begin_epoch(connection: apsw.Connection, epoch: str) -> None:
@@ -114,7 +113,7 @@ def _insert(
     head = chain(order.previous_head, body)
     oldest_ms = min(starts, default=None)
     connection.execute(
-        "INSERT INTO batch VALUES (?, ?, ?, 'sealed', ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO batch VALUES (NULL, ?, ?, ?, 'sealed', ?, ?, ?, ?, ?, ?)",
         (
             epoch,
             order.sequence,
@@ -130,5 +129,7 @@ def _insert(
     return SealedBatch(order.sequence, kind, body, head, len(starts), order.sealed_ms, oldest_ms)
 
 
-def _set_state(connection: apsw.Connection, epoch: str, sequence: int, state: str) -> None:
-    connection.execute("UPDATE batch SET state = ? WHERE epoch = ? AND sequence = ?", (state, epoch, sequence))
+def _set_state(connection: apsw.Connection, epoch: str, sequence: int, state: str) -> int:
+    """Returns the batch's number, by which its summaries know it."""
+    sql = "UPDATE batch SET state = ? WHERE epoch = ? AND sequence = ? RETURNING id"
+    return int(row(connection, sql, (state, epoch, sequence))[0])

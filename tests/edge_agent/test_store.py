@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from edge_agent.receipts import MOST_RECEIPTS
-from edge_agent.store import Store, engine
+from edge_agent.store import Store, engine, schema
 from edge_agent.store.engine import StoreBusy, StoreUnusable, row
 from edge_agent.transactions import Kind, NewSummary, Transaction
 from tests.edge_agent.harness import DEVICES, HOUR, MINUTE, SECOND, Bench, bind, delivered, frame, refused
@@ -177,7 +177,7 @@ def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
     store._connection.pragma("user_version", 99)
     store.close()
     before = (tmp_path / engine.FILE_NAME).read_bytes()
-    with pytest.raises(StoreUnusable, match=f"schema 99; this agent knows {engine.SCHEMA_VERSION}"):
+    with pytest.raises(StoreUnusable, match=f"schema 99; this agent knows {schema.VERSION}"):
         open_store(tmp_path)
     with pytest.raises(StoreUnusable, match="schema 99"):
         engine.open_reader(tmp_path)

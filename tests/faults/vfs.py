@@ -6,6 +6,7 @@ promises nothing (SQLite, "Atomic Commit In SQLite", section 3). What was synced
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,7 @@ import apsw
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 SECTOR: Final = 512
 
@@ -51,9 +52,10 @@ class _Image:
 
 
 class PowerVFS(apsw.VFS):
-    """The system's file system, with a diary. Unregister it with `unregister` when the test is over."""
+    """The system's file system, with a diary."""
 
     def __init__(self, name: str) -> None:
+        self.name = name
         self.steps: list[Step] = []
         super().__init__(name, "")
 
@@ -67,6 +69,16 @@ class PowerVFS(apsw.VFS):
     def mark(self, text: str) -> None:
         """Note in the diary where the test stands."""
         self.steps.append(Step("mark", text))
+
+
+@contextlib.contextmanager
+def recorded(name: str) -> Iterator[PowerVFS]:
+    """A file system of that name while the block runs."""
+    vfs = PowerVFS(name)
+    try:
+        yield vfs
+    finally:
+        vfs.unregister()
 
 
 class PowerFile(apsw.VFSFile):

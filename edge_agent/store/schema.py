@@ -1,0 +1,77 @@
+"""The tables of the agent's database, and how those of an earlier schema become today's, in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import apsw
+
+VERSION: Final = 3
+APPLICATION_ID: Final = 0x42534149  # "BSAI"
+
+_TABLES: Final = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE series (id INTEGER PRIMARY KEY, device TEXT NOT NULL, channel TEXT NOT NULL, quantity TEXT NOT NULL,
+    UNIQUE (device, channel, quantity)) STRICT;
+CREATE TABLE journal (position INTEGER PRIMARY KEY, runs BLOB NOT NULL, counts BLOB NOT NULL,
+    receipts BLOB NOT NULL, exchanges BLOB NOT NULL DEFAULT x'') STRICT;
+CREATE TABLE checkpoint (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL, state BLOB NOT NULL) STRICT;
+CREATE TABLE counter (id INTEGER PRIMARY KEY, stage TEXT NOT NULL, device TEXT NOT NULL, reason TEXT NOT NULL,
+    value INTEGER NOT NULL, UNIQUE (stage, device, reason)) STRICT;
+CREATE TABLE receipt (position INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL, packets INTEGER NOT NULL,
+    marks BLOB NOT NULL) STRICT;
+CREATE INDEX receipt_session ON receipt (session, position);
+CREATE TABLE quarantine (driver TEXT NOT NULL, reason TEXT NOT NULL, length INTEGER NOT NULL, frames INTEGER NOT NULL,
+    PRIMARY KEY (driver, reason, length)) STRICT, WITHOUT ROWID;
+CREATE TABLE timetable_day (day INTEGER PRIMARY KEY, hours INTEGER NOT NULL) STRICT;
+CREATE TABLE summary (id INTEGER PRIMARY KEY, series TEXT NOT NULL, start_ms INTEGER NOT NULL, line TEXT NOT NULL,
+    batch INTEGER, most INTEGER, UNIQUE (series, start_ms)) STRICT;
+CREATE INDEX summary_batch ON summary (batch, start_ms);
+"""
+_BATCH: Final = """
+CREATE TABLE batch (id INTEGER PRIMARY KEY, epoch TEXT NOT NULL, sequence INTEGER NOT NULL, kind TEXT NOT NULL,
+    state TEXT NOT NULL, body BLOB, body_sha256 BLOB NOT NULL, head BLOB NOT NULL, summaries INTEGER NOT NULL,
+    sealed_ms INTEGER NOT NULL, oldest_ms INTEGER, UNIQUE (epoch, sequence)) STRICT;
+"""
+_EXCHANGE: Final = """
+CREATE TABLE exchange (session TEXT NOT NULL, packet_id INTEGER NOT NULL, PRIMARY KEY (session, packet_id))
+    STRICT, WITHOUT ROWID;
+"""
+_MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
+    2: (
+        "ALTER TABLE journal ADD COLUMN exchanges BLOB NOT NULL DEFAULT x''",
+        _EXCHANGE,
+        "ALTER TABLE batch RENAME TO batch_of_2",
+        _BATCH,
+        "INSERT INTO batch SELECT rowid, * FROM batch_of_2",
+        """UPDATE summary SET batch = (SELECT id FROM batch WHERE sequence = summary.batch
+           AND epoch = (SELECT value FROM meta WHERE name = 'epoch')) WHERE batch IS NOT NULL""",
+        "DROP TABLE batch_of_2",
+    ),
+}
+"""By the schema it mends; each leads to the next."""
+
+
+def create(connection: apsw.Connection) -> None:
+    """Make the tables in an empty database."""
+    with connection:
+        connection.execute(_TABLES + _EXCHANGE + _BATCH)
+        connection.pragma("application_id", APPLICATION_ID)
+        connection.pragma("user_version", VERSION)
+
+
+def can_migrate(found: int) -> bool:
+    """Whether a database of this schema can become one of today's."""
+    return all(version in _MIGRATIONS for version in range(found, VERSION))
+
+
+def migrate(connection: apsw.Connection, found: int) -> None:
+    """Bring a database from an earlier schema to today's: wholly, or not at all."""
+    with connection:
+        for version in range(found, VERSION):
+            for statement in _MIGRATIONS[version]:
+                connection.execute(statement)
+        connection.pragma("user_version", VERSION)

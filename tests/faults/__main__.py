@@ -1,0 +1,80 @@
+"""`python -m tests.faults [--long] [--write] [NAME ...]`: fault campaigns, all or those named.
+
+Without --long each runs in its short version. --write puts the table into docs/reliability.md. Exit code 1 when a
+promise was broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import platform
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tests.documents import ROOT
+from tests.faults.campaign import campaigns
+
+if TYPE_CHECKING:
+    from tests.faults.campaign import Campaign, Outcome
+
+DOCUMENT: Final = ROOT / "docs" / "reliability.md"
+_PART: Final = re.compile(r"(<!-- figures: written by `make soak` -->\n).*?(<!-- end of figures -->)", re.DOTALL)
+
+
+def main(arguments: list[str]) -> int:
+    """Run, print one line a campaign, and write the table if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Fault campaigns.")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--long", action="store_true", help="as often as `make soak` does")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md")
+    options = parser.parse_args(arguments)
+    found = {campaign.name: campaign for campaign in campaigns()}
+    unknown = sorted(set(options.names) - found.keys())
+    if unknown:
+        parser.error(f"no campaign is called {', '.join(unknown)}; there are: {', '.join(found)}")
+    rows, holds = [], True
+    for name in options.names or found:
+        campaign = found[name]
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix=f"faults-{name}-") as folder:
+            outcome = campaign.run(campaign.long if options.long else campaign.short, Path(folder))
+        seconds = time.monotonic() - started
+        print(f"{name}: {outcome.tried} tried, {outcome.lost} lost, {outcome.doubled} doubled; {outcome.seen}")
+        print("".join(f"  broken: {sentence}\n" for sentence in outcome.broken), end="", flush=True)
+        rows.append(_row(campaign, outcome, seconds, is_long=options.long))
+        holds = holds and outcome.holds
+    if options.write:
+        DOCUMENT.write_text(_PART.sub(lambda match: match[1] + _table(rows) + match[2], DOCUMENT.read_text()))
+    return 0 if holds else 1
+
+
+def _row(campaign: Campaign, outcome: Outcome, seconds: float, *, is_long: bool) -> str:
+    command = f"`python -m tests.faults {'--long ' if is_long else ''}{campaign.name}`"
+    broken = "; ".join(outcome.broken) or "none"
+    cells = (
+        campaign.fault,
+        f"{outcome.tried:,}",
+        f"{outcome.lost:,}",
+        f"{outcome.doubled:,}",
+        broken,
+        outcome.seen,
+        command,
+        f"{seconds:,.0f} s",
+    )
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _table(rows: list[str]) -> str:
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {dt.datetime.now(dt.UTC):%Y-%m-%d}"
+    head = "| fault | tried | lost | doubled | other promises broken | seen | command | time |\n"
+    return f"\nMeasured on {machine}.\n\n{head}|---|---:|---:|---:|---|---|---|---:|\n{''.join(rows)}\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
