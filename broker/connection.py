@@ -33,6 +33,8 @@ class Hold(Flag):
     """Too many of everybody's publications wait for the commit."""
     RATE = auto()
     """It publishes faster than it may."""
+    OWNER = auto()
+    """Whoever the publications are for takes none at present."""
     ANSWERS = auto()
     """It does not read its PUBACKs."""
 

@@ -45,6 +45,7 @@ class FrontDesk:
         self._waiting: dict[Connection, int] = {}
         self._waiting_total = 0
         self._held: set[Connection] = set()
+        self._owner_holds = False
         self._counters = Counters()
         self._logged: set[Refusal] = set()
         self._emptied = asyncio.Event()
@@ -65,6 +66,18 @@ class FrontDesk:
             return
         self._counters.acknowledged += connection.acknowledge(packet_ids)
         self._recount(connection)
+
+    def hold(self) -> None:
+        """Read from none of them; logins go on, so that nobody takes the silence for a fault."""
+        self._owner_holds = True
+        for connection in self._by_generation.values():
+            connection.hold(Hold.OWNER)
+
+    def resume(self) -> None:
+        """Read from all of them again."""
+        self._owner_holds = False
+        for connection in self._by_generation.values():
+            connection.release(Hold.OWNER)
 
     async def send_away(self) -> None:
         """End every connection, and wait until all are gone."""
@@ -155,6 +168,8 @@ class FrontDesk:
         self._counters.connects += 1
         may_publish = self._credentials.acl.publisher(client)
         connection.admit(Admission(session, self._generation, may_publish, present, assigned))
+        if self._owner_holds:
+            connection.hold(Hold.OWNER)
 
     def _take_over(self, session: str, now: float) -> bool:
         """End the session's older connection [MQTT-3.1.4-3]; whether there is a session to carry on."""

@@ -71,6 +71,14 @@ class Listener:
         """
         self._desk.acknowledge(publications)
 
+    def hold(self) -> None:
+        """Read from nobody until `resume`: devices wait, and lose nothing."""
+        self._desk.hold()
+
+    def resume(self) -> None:
+        """Read on."""
+        self._desk.resume()
+
     async def stop(self) -> None:
         """Send everybody away and free the port; what was handed on and not acknowledged will be sent again."""
         if self._server is not None:

@@ -117,6 +117,11 @@ class Subscription:
         self._sent = now
         return packets.encode_pubacks(packet_ids)
 
+    def resume(self, now: float) -> None:
+        """Reading goes on after a pause that was ours."""
+        self._opened = now
+        self._pinged = None
+
     def tick(self, now: float) -> Heard:
         """Keep the connection alive (section 3.1.2.10); ended when the broker does not answer.
 

@@ -38,6 +38,7 @@ DRIVER_FAULT: Final = "driver_fault"
 NO_READING: Final = "no_reading"
 OUT_OF_RANGE: Final = "out_of_range"
 UNDECLARED: Final = "undeclared"
+NO_ROOM: Final = "no_room"
 
 MOST_LANES: Final = 64
 """Remembered of one device; one that sends more layouts has them worked out again."""
@@ -74,9 +75,9 @@ class ClockTolerance:
     ahead_ms: int
     behind_ms: int
 
-    def event_ms(self, stated_ms: int | None, received_ms: int) -> int:
+    def event_ms(self, stated_ms: int, received_ms: int) -> int:
         """The device's time if its clock can be believed, else the time of arrival."""
-        if stated_ms is not None and -self.behind_ms <= stated_ms - received_ms <= self.ahead_ms:
+        if -self.behind_ms <= stated_ms - received_ms <= self.ahead_ms:
             return stated_ms
         return received_ms
 
@@ -96,6 +97,8 @@ class Admitted(Struct, frozen=True, gc=False):
     rejected: Mapping[str, int] = MappingProxyType({})
     dropped: int = 0
     """Fields that no driver declares: not readings, but counted."""
+    restamped: int = 0
+    """Rows whose device stated a time that cannot be believed: they count as measured on arrival."""
     quarantine: QuarantineEntry | None = None
 
     @property
@@ -113,6 +116,8 @@ class Admission:
         self._by_topic: dict[str, Binding] = {}
         self._by_prefix: list[tuple[str, Binding]] = []
         self._tolerance = tolerance
+        self.believes_devices = True
+        """Whether a device's clock can be compared with ours: not while ours cannot be believed."""
         self._failing: set[str] = set()
         for binding, topic in bindings:
             self.bindings[binding.device] = binding
@@ -152,7 +157,7 @@ class Admission:
         return max(matches, key=lambda match: match[0])[1] if matches else None
 
     def _sort(self, decoded: Decoded, binding: Binding, received_ms: int, is_retained: bool) -> Admitted:
-        mark, rows = 0, []
+        mark, rows, restamped = 0, [], 0
         rejected: dict[str, int] = {}
         for row in decoded.rows:
             layout, values, stated_ms = row.layout, row.values, row.event_ms
@@ -160,7 +165,8 @@ class Admission:
             mark = crc32(dumps((values, stated_ms), _MARSHAL_VERSION), mark ^ lane.mark)
             event_ms = received_ms
             if stated_ms is not None:
-                event_ms = self._tolerance.event_ms(index(stated_ms), received_ms)
+                event_ms = self._believed(index(stated_ms), received_ms)
+                restamped += event_ms != stated_ms
             if lane.takes(values) and not (is_retained and stated_ms is None):
                 rows.append((lane, values, event_ms))
                 continue
@@ -169,7 +175,10 @@ class Admission:
                 rows.append((narrower, kept, event_ms))
         if not rows and not rejected:
             rejected[NO_READING] = 1
-        return Admitted(binding.device, mark, rows, rejected, len(decoded.dropped))
+        return Admitted(binding.device, mark, rows, rejected, len(decoded.dropped), restamped)
+
+    def _believed(self, stated_ms: int, received_ms: int) -> int:
+        return self._tolerance.event_ms(stated_ms, received_ms) if self.believes_devices else received_ms
 
 
 def _sift(

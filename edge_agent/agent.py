@@ -17,8 +17,9 @@ from broker.publications import Publications
 from broker.subscription import Login
 from device_drivers.contract import PollDriver, StreamDriver
 from edge_agent.bindings import prepare
+from edge_agent.clock_trust import Always, Confirmed
 from edge_agent.core import Core
-from edge_agent.events import Acknowledge, Arrived, Commit, Send, Tick
+from edge_agent.events import Acknowledge, Arrived, Commit, Hold, Resume, Send, Tick
 from edge_agent.health import Health, HealthServer
 from edge_agent.intake.listener import ListenerIntake
 from edge_agent.intake.polling import Polled
@@ -26,12 +27,13 @@ from edge_agent.intake.serial_line import SerialIntake
 from edge_agent.intake.serial_poll import SerialPollIntake
 from edge_agent.intake.subscriber import SubscriberIntake, SubscriberToken
 from edge_agent.intake.tcp_poll import TcpPollIntake
-from edge_agent.reporting import Surroundings
+from edge_agent.pressure import Room
+from edge_agent.reporting import BYTES_A_SUMMARY, Surroundings
 from edge_agent.state import State
 from edge_agent.store import Store, StoreThread
 from edge_agent.timing import Timing
-from edge_agent.uplink import Uplink
-from telemetry import EnvironmentFault
+from edge_agent.uplink import Uplink, probe
+from telemetry import EnvironmentFault, SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     import httpx
 
     from edge_agent.admission import Binding
+    from edge_agent.clock_trust import ClockTrust
     from edge_agent.config import SerialTable, SubscriberTable
     from edge_agent.config_file import LoadedConfiguration
     from edge_agent.events import Batch, Effect, Event
@@ -51,6 +54,9 @@ _log = logging.getLogger(__name__)
 TICK_S: Final = 0.02
 """How often the core is told that time passed: a fifth of the group commit's wait."""
 LONGEST_FAREWELL_S: Final = 10.0
+SMALLEST_BUFFER: Final = 32 << 20
+"""Bytes that a store takes besides the summaries: its journal, counters and the ledger's hashes."""
+CONFIRM_EVERY_S: Final = 10.0
 
 
 class StoreFailed(EnvironmentFault):
@@ -65,6 +71,7 @@ class Seams:
 
     wrap_store: Callable[[Store], Store] = lambda store: store
     transport: httpx.AsyncBaseTransport | None = None
+    clock_trust: ClockTrust | None = None
     wrap_acknowledge: Callable[[Callable[[Acknowledge], None]], Callable[[Acknowledge], None]] = lambda call: call
 
 
@@ -77,6 +84,8 @@ class Agent:
         tables = loaded.tables
         self._tables = tables
         self._clock = clock
+        is_own = isinstance(clock, SystemClock) and not tables.windows.trust_clock
+        self._clock_trust = seams.clock_trust or (Confirmed(clock) if is_own else Always())
         prepared = prepare(loaded)
         self._admission = prepared.admission
         self._listener_clients = prepared.clients
@@ -90,15 +99,22 @@ class Agent:
             clock=clock,
             rng=random.Random(),  # noqa: S311 - spreads retries, guards nothing
             timing=_timing(loaded),
-            surroundings=Surroundings(version_number(), int.from_bytes(loaded.digest[:6]), self._store.free_bytes),
+            surroundings=Surroundings(
+                version_number(),
+                int.from_bytes(loaded.digest[:6]),
+                Room(buffer_bytes(loaded, self._admission.bindings), self._store.free_bytes),
+                self._clock_trust,
+            ),
             new_epoch=new_epoch,
         )
+        self._token = prepared.token
         self._uplink = Uplink(
             tables.uplink.url,
             prepared.token,
             district=tables.agent.district,
             school=tables.agent.school,
             report=self._handle,
+            heard=self._clock_trust.heard,
             transport=seams.transport,
         )
         self._acknowledge = seams.wrap_acknowledge(self._hand_back)
@@ -130,6 +146,7 @@ class Agent:
                 tasks = [
                     group.create_task(self._uplink.run(), name="uplink"),
                     group.create_task(self._tick(), name="tick"),
+                    group.create_task(self._confirm_clock(), name="clock"),
                     *(group.create_task(_supervised(intake), name=f"intake {name}") for name, intake in self._polled),
                 ]
                 if self._subscriber is not None:
@@ -163,6 +180,16 @@ class Agent:
         while True:
             await asyncio.sleep(TICK_S)
             self._handle(Tick())
+
+    async def _confirm_clock(self) -> None:
+        """Ask the centre for the time for as long as nobody else has confirmed the clock."""
+        url = self._tables.uplink.url
+        while True:
+            if not self._clock_trust.holds():
+                seen = await asyncio.to_thread(probe, url, self._token, timeout_s=CONFIRM_EVERY_S)
+                if seen.offset_s is not None:
+                    self._clock_trust.heard(seen.offset_s)
+            await asyncio.sleep(CONFIRM_EVERY_S)
 
     async def _farewell(self) -> None:
         """Commit and acknowledge what came in, then send the devices away and commit what came meanwhile."""
@@ -206,6 +233,10 @@ class Agent:
                 self._acknowledge(effect)
             case Send():
                 self._uplink.offer(effect)
+            case Hold() | Resume():
+                for intake in (self._listener, self._subscriber):
+                    if intake is not None:
+                        intake.hold() if isinstance(effect, Hold) else intake.resume()
 
     def _hand_back(self, effect: Acknowledge) -> None:
         for batch in effect.batches:
@@ -259,6 +290,17 @@ def version_number() -> int:
     """This program's version as major * 10000 + minor * 100 + patch."""
     major, minor, patch = (int(part) for part in version("bansui").split(".")[:3])
     return major * 10_000 + minor * 100 + patch
+
+
+def buffer_bytes(loaded: LoadedConfiguration, bindings: Mapping[str, Binding]) -> int | None:
+    """How large the configuration lets the store become; None where only the disk says."""
+    table = loaded.tables.store
+    an_hour = sum(binding.summaries_an_hour for binding in bindings.values())
+    by_hours = (
+        None if table.buffer_hours is None else int(table.buffer_hours * an_hour * BYTES_A_SUMMARY) + SMALLEST_BUFFER
+    )
+    by_size = None if table.buffer_mib is None else table.buffer_mib << 20
+    return min((limit for limit in (by_hours, by_size) if limit is not None), default=None)
 
 
 def state_folder(loaded: LoadedConfiguration) -> Path:

@@ -48,7 +48,8 @@ def close_windows(state: State, bindings: Mapping[str, Binding], school: str, ho
                 continue
             fields = rule.told(aggregate(rule.quantity, window, carried, binding.cadence))
             carried = max(filter(None, (carried, window.last())), default=None)
-            closing.summaries.append(summary_line(key, binding, school, window, fields))
+            told = Told(window, fields, state.revision_of(window.end_ms))
+            closing.summaries.append(summary_line(key, binding, school, told))
             closing.tally.add("summarised", window.readings, device=device)
     closing.tally.add("summaries", len(closing.summaries))
     return closing
@@ -61,9 +62,16 @@ def _is_window_of(rule: Rule, window: Window, state: State) -> bool:
     return rule.window_at(window.start_ms, state.timetable) == (window.start_ms, window.length_s)
 
 
-def summary_line(
-    key: SeriesKey, binding: Binding, school: str, window: Window, fields: Mapping[str, int]
-) -> NewSummary:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of a window, and as which revision."""
+
+    window: Window
+    fields: Mapping[str, int]
+    revision: int
+
+
+def summary_line(key: SeriesKey, binding: Binding, school: str, told: Told) -> NewSummary:
     """One summary as the outbox keeps it."""
     device, channel, quantity = key
     series = Series(
@@ -72,8 +80,9 @@ def summary_line(
         building=binding.building,
         room=binding.room,
         device=device,
-        window_s=window.length_s,
+        window_s=told.window.length_s,
         channel=channel,
+        revision=told.revision,
     )
-    line = encode(Summary(series, window.start_ms, fields))
-    return NewSummary(encode_series(series), window.start_ms, line)
+    line = encode(Summary(series, told.window.start_ms, told.fields))
+    return NewSummary(encode_series(series), told.window.start_ms, line)

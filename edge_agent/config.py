@@ -108,14 +108,20 @@ class WindowsTable(Table):
     lateness_s: Annotated[int, Field(ge=0, le=86_400)] = 120
     clock_ahead_s: Annotated[int, Field(ge=0, le=3600)] = 120
     clock_behind_s: Annotated[int, Field(ge=0, le=30 * 86_400)] = 86_400
+    trust_clock: bool = False
+    """Believe this machine's clock from the start, with no time service and before the centre has confirmed it."""
 
 
 class StoreTable(Table):
-    """[store]: how the durable store is written, and how long sent bytes are kept."""
+    """[store]: how the durable store is written, how large it may become, and how long sent bytes are kept."""
 
     group_commit_ms: Annotated[int, Field(ge=1, le=5000)] = 100
     checkpoint_s: Seconds = 60
     ledger_days: Annotated[int, Field(ge=1, le=3650)] = 180
+    buffer_hours: Annotated[int, Field(ge=1, le=87_600)] | None = None
+    """For how long the store holds summaries without the centre; with buffer_mib, the smaller of the two counts."""
+    buffer_mib: Annotated[int, Field(ge=16, le=16_777_216)] | None = None
+    """How large the store may become; without either, as large as the disk lets it."""
 
 
 class TimetableTable(Table):

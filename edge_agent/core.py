@@ -6,11 +6,12 @@ any moment leaves what a restart rebuilds.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.clock_watch import ClockWatch
 from edge_agent.closing import Closing, close_windows
+from edge_agent.counts import CountKey
 from edge_agent.delivery import DeliveryPlan
 from edge_agent.events import (
     Acknowledge,
@@ -19,11 +20,17 @@ from edge_agent.events import (
     Committed,
     Delivered,
     Forked,
+    Hold,
     Refused,
+    Resume,
     Tick,
+    Uncommitted,
     Undelivered,
 )
 from edge_agent.journalling import journal_transaction
+from edge_agent.pending import Pending
+from edge_agent.placing import place_transaction
+from edge_agent.pressure import Pressure
 from edge_agent.reporting import Rate, report_of, totals
 from edge_agent.transactions import Kind, Transaction
 
@@ -32,17 +39,13 @@ if TYPE_CHECKING:
     from random import Random
 
     from edge_agent.admission import Admission
-    from edge_agent.events import Batch, Effect, Event
+    from edge_agent.events import Effect, Event
     from edge_agent.reporting import Surroundings
     from edge_agent.state import State
     from edge_agent.timing import Timing
     from telemetry import Clock
     from telemetry.uplink_contract import AgentReport, BatchId
 
-MOST_FRAMES: Final = 4000
-"""Frames after which a journal transaction takes no further batch."""
-ENOUGH_FRAMES: Final = 500
-"""Frames that do not wait for a group commit's time: a transaction of so many is worth a sync of the disk."""
 _VERDICTS: Final = frozenset({Kind.MARK, Kind.REFUSE, Kind.FORK})
 
 
@@ -55,7 +58,6 @@ class _Timers:
     asked: float
     """When something other than the journal could last have its turn."""
     journal_values: int = 0
-    waiting_since: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,8 +76,9 @@ class Core:
     surroundings: Surroundings
     new_epoch: Callable[[], str]
     delivery: DeliveryPlan = field(init=False)
-    _pending: deque[Batch] = field(default_factory=deque)
-    _pending_frames: int = 0
+    pressure: Pressure = field(init=False)
+    watch: ClockWatch = field(init=False)
+    _pending: Pending = field(init=False)
     _verdict: Transaction | None = None
     """What the centre said of the batch under way, until it is on its way to the disk."""
     _under_way: Transaction | None = None
@@ -83,6 +86,8 @@ class Core:
     """The journal transaction that goes next: made while the one under way is being written."""
     _closing: Closing | None = None
     _started_ms: int = 0
+    _steps: int = 0
+    """How often the clock was set, and that is not on disk yet."""
     _rate: Rate = field(init=False)
     _timers: _Timers = field(init=False)
 
@@ -92,12 +97,15 @@ class Core:
         self._rate = Rate(totals(self.state.counts).get("summaries", 0), self._started_ms)
         self._timers = _Timers(checkpoint=now, close=now, asked=now)
         self.delivery = DeliveryPlan(self.timing, self.rng, now)
+        self.pressure = Pressure(self.surroundings.room, now)
+        self.watch = ClockWatch(self.clock, self.surroundings.clock_trust, self.state.unplaced.newest_ms)
+        self._pending = Pending(self.timing.group_commit_s)
 
     @property
     def pending(self) -> int:
         """Frames taken in that are not yet on disk."""
         made = [transaction for transaction in (self._under_way, self._prepared) if transaction is not None]
-        return self._pending_frames + sum(len(batch.arrivals) for each in made for batch in each.batches)
+        return self._pending.frames + sum(len(batch.arrivals) for each in made for batch in each.batches)
 
     @property
     def is_idle(self) -> bool:
@@ -107,14 +115,16 @@ class Core:
     def handle(self, event: Event) -> list[Effect]:
         """Take in one event; return what is to be done, in order."""
         effects: list[Effect] = []
+        if self.watch.look():
+            self._steps += 1
+            self._started_ms = self.clock.now()
         match event:
             case Arrived(batch) if batch.arrivals:
-                if self._timers.waiting_since is None:
-                    self._timers.waiting_since = self.clock.monotonic()
-                self._pending.append(batch)
-                self._pending_frames += len(batch.arrivals)
+                self._pending.add(batch, self.clock.monotonic())
             case Committed():
                 effects += self._committed(event)
+            case Uncommitted():
+                self._undone(event.transaction)
             case Tick():
                 pass
             case _:
@@ -126,6 +136,8 @@ class Core:
         elif self._prepared is None and self._may_prepare(self._under_way):
             self._prepared = self._journal_due(self.clock.monotonic(), self._under_way)
         effects += self.delivery.due(self.state, self.clock.monotonic())
+        if (turned := self._pending.turned(is_full=self.pressure.is_holding)) is not None:
+            effects.append(Hold() if turned else Resume())
         return effects
 
     def report(self) -> AgentReport:
@@ -134,7 +146,7 @@ class Core:
 
     def flush(self) -> None:
         """Let the next events commit what is pending and checkpoint, without waiting for their time."""
-        self._timers.waiting_since = float("-inf") if self._pending else None
+        self._pending.hurry()
         self._timers.checkpoint = float("-inf")
 
     def _next(self) -> Transaction | None:
@@ -146,7 +158,16 @@ class Core:
         if self._verdict is not None:
             verdict, self._verdict = self._verdict, None
             return verdict
-        return self._close_due(now) or self._checkpoint_due(now) or self._seal_due(now) or self._journal_due(now)
+        self.pressure.look(self.state, now)
+        return (
+            self.pressure.relief_due(self.state, self.admission.bindings, now)
+            or self._set_clock_due()
+            or self._close_due(now)
+            or self._checkpoint_due(now)
+            or self.delivery.recall_due(self.state)
+            or self._seal_due(now)
+            or self._journal_due(now)
+        )
 
     def _may_prepare(self, under_way: Transaction) -> bool:
         """Whether the next journal transaction can be made meanwhile: nothing that is being written changes what it
@@ -154,12 +175,34 @@ class Core:
         return (
             under_way.kind is Kind.JOURNAL
             and not under_way.summaries
-            and self._pending_frames >= MOST_FRAMES
+            and self._pending.is_more_than_one()
             and self.clock.monotonic() - self._timers.asked < self.timing.close_every_s
         )
 
+    def _set_clock_due(self) -> Transaction | None:
+        """What follows from a clock that was set, or that can be believed at last."""
+        if self.watch.is_trusted and self.clock.now() < self.state.closed_until_ms:
+            return self._turn()
+        if self.watch.is_trusted and len(self.state.unplaced):
+            bindings, correction_ms = self.admission.bindings, self.watch.correction_ms
+            return place_transaction(self.state, bindings, self.school, correction_ms)
+        if self.watch.is_trusted:
+            self.watch.placed()
+        return None
+
+    def _turn(self) -> Transaction:
+        """The clock is behind what was told already: tell it again, as revisions, rather than lose it as late."""
+        now_ms = self.clock.now()
+        return Transaction(
+            kind=Kind.TURN,
+            turn=self.state.next_turn(),
+            closed_until_ms=now_ms - self.timing.lateness_ms,
+            checkpoint=self.state.checkpoint(now_ms),
+            turned_ms=now_ms,
+        )
+
     def _close_due(self, now: float) -> Transaction | None:
-        if now - self._timers.close < self.timing.close_every_s:
+        if now - self._timers.close < self.timing.close_every_s or not self.watch.is_trusted:
             return None
         self._timers.close = now
         horizon_ms = self.clock.now() - self.timing.lateness_ms
@@ -177,58 +220,77 @@ class Core:
         )
 
     def _checkpoint_due(self, now: float) -> Transaction | None:
-        values = self._timers.journal_values
-        if now - self._timers.checkpoint < self.timing.checkpoint_s and values < self.timing.checkpoint_values:
+        ran_s = now - self._timers.checkpoint
+        if ran_s < self.timing.checkpoint_s and self._timers.journal_values < self.timing.checkpoint_values:
             return None
         self._timers.checkpoint = now
         self._timers.journal_values = 0
+        steps, self._steps = self._steps, 0
         return Transaction(
             kind=Kind.CHECKPOINT,
+            counts={CountKey("clock_steps"): steps} if steps else {},
             checkpoint=self.state.checkpoint(),
             timetable_days=self.state.live_days(),
             ledger_before_ms=self.clock.now() - self.timing.ledger_ms,
+            ran_s=min(ran_s, self.timing.checkpoint_s),
         )
 
     def _seal_due(self, now: float) -> Transaction | None:
+        if not self.watch.is_trusted:
+            return None
         order = self.delivery.seal_due(self.state, now, self.clock.now(), self.report)
         return Transaction(kind=Kind.SEAL, seal=order) if order is not None else None
 
     def _journal_due(self, now: float, under_way: Transaction | None = None) -> Transaction | None:
-        since = self._timers.waiting_since
-        if since is None or (now - since < self.timing.group_commit_s and self._pending_frames < ENOUGH_FRAMES):
+        if self.pressure.is_holding or not self._pending.is_due(now):
             return None
-        batches, frames = [], 0
-        while self._pending and frames < MOST_FRAMES:
-            batches.append(self._pending.popleft())
-            frames += len(batches[-1].arrivals)
-        self._pending_frames -= frames
-        self._timers.waiting_since = now if self._pending else None
         earlier = under_way.receipts if under_way is not None else {}
-        return journal_transaction(batches, self.admission, self.state, self.school, earlier)
+        batches, dropped = self._pending.take(now)
+        return journal_transaction(
+            batches, self.admission, self.state, self.school, self.watch, dropped=dropped, earlier=earlier
+        )
 
-    def _committed(self, event: Committed) -> list[Effect]:
-        transaction = event.transaction
+    def _undone(self, transaction: Transaction) -> None:
+        """There was no room: what came in waits again, what the centre said too; the rest will be due again."""
         assert transaction is self._under_way
         self._under_way = None
-        for key, number in transaction.counts.items():
-            self.state.counts[key] = self.state.counts.get(key, 0) + number
+        self.pressure.no_room(transaction, self.clock.monotonic())
+        for each in (self._prepared, transaction):
+            if each is not None and each.kind is Kind.JOURNAL:
+                self._pending.put_back(each.batches)
+        self._prepared = None
+        if transaction.kind in _VERDICTS:
+            self._verdict = transaction
+        if transaction.kind is Kind.CHECKPOINT:
+            self._steps += transaction.counts.get(CountKey("clock_steps"), 0)
+        self._closing = None
+
+    def _committed(self, event: Committed) -> list[Effect]:
+        transaction, written = event.transaction, event.written
+        assert transaction is self._under_way
+        self._under_way = None
+        for counts in (transaction.counts, written.counts):
+            for key, number in counts.items():
+                self.state.counts[key] = self.state.counts.get(key, 0) + number
         self._add_waiting(transaction)
+        if written.waiting is not None:
+            self.state.waiting, self.state.oldest_waiting_ms = written.waiting
+        self.state.used_bytes = written.used_bytes or self.state.used_bytes
         match transaction.kind:
-            case Kind.JOURNAL:
+            case Kind.JOURNAL | Kind.PLACE:
                 return self._journalled(transaction)
             case Kind.CLOSE:
                 self._closed(transaction)
-            case Kind.SEAL:
-                assert transaction.seal is not None
-                self.delivery.sealed(self.state, transaction.seal, event.batch)
-            case Kind.MARK:
-                self.delivery.marked(self.state, transaction.sequence)
-            case Kind.REFUSE:
-                self.delivery.refused(self.state, transaction.sequence)
-            case Kind.FORK:
-                self.delivery.forked(self.state, transaction.epoch)
             case Kind.CHECKPOINT:
                 self.state.trim_receipts()
+            case Kind.TURN:
+                assert transaction.turn is not None
+                assert transaction.closed_until_ms is not None
+                self.state.turn_back(transaction.turn, transaction.closed_until_ms, transaction.turned_ms)
+            case Kind.SHORTEN | Kind.MERGE:
+                self.pressure.relieved(transaction, written)
+            case _:
+                self._verdict = self.delivery.settled(self.state, transaction, written, self.new_epoch) or self._verdict
         return []
 
     def _add_waiting(self, transaction: Transaction) -> None:
@@ -261,11 +323,11 @@ class Core:
         """The centre's word on a batch becomes a transaction, or a later try."""
         match event:
             case Delivered(batch) if self._is_awaited(batch):
-                self._verdict = Transaction(kind=Kind.MARK, sequence=batch.sequence)
+                self._verdict = self.delivery.delivered(self.state, event)
             case Refused(batch) if self._is_awaited(batch):
-                self._verdict = self.delivery.refusal(self.state, batch.sequence)
+                self._verdict = self.delivery.refusal(self.state, batch)
             case Forked(batch) if self._is_awaited(batch):
-                self._verdict = Transaction(kind=Kind.FORK, epoch=self.new_epoch())
+                self._verdict = self.delivery.disputed(self.state, event, self.new_epoch)
             case Undelivered(batch, _, retry_after_s) if self._is_awaited(batch):
                 self.delivery.undelivered(self.clock.monotonic(), retry_after_s)
             case _:

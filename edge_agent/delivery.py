@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.counts import CountKey
-from edge_agent.events import Send
+from edge_agent.events import Applied, Send
 from edge_agent.transactions import BatchKind, Kind, SealOrder, Transaction
 from telemetry.uplink_contract import GENESIS, REPORT_PATH, WRITE_PATH, BatchId
 
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
+    from edge_agent.events import Delivered, Forked
     from edge_agent.state import State
     from edge_agent.timing import Timing
-    from edge_agent.transactions import SealedBatch
+    from edge_agent.transactions import SealedBatch, Written
     from telemetry.uplink_contract import AgentReport
 
 MOST_UNACKNOWLEDGED: Final = 4
@@ -32,16 +33,27 @@ class DeliveryPlan:
         self._timing = timing
         self._rng = rng
         self._next_batch = now + timing.batch_every_s
+        self._next_backlog = now
         self._next_report = now + timing.report_every_s
         self._next_try = now
         self._failures = 0
         self._sending: BatchId | None = None
         self._urgent = False
+        self._lost: BatchId | None = None
+        """The first batch that the centre has lost and that was not recalled yet."""
+        self._lost_until = 0
+        """The number of the batch that told it: from there on the centre has them, or was never given them."""
+        self._head_before_lost = b""
 
     @property
     def failures(self) -> int:
         """Deliveries that failed since the last that did not."""
         return self._failures
+
+    @property
+    def next_try(self) -> float:
+        """The monotonic moment before which nothing is offered."""
+        return self._next_try
 
     @property
     def sending(self) -> BatchId | None:
@@ -54,29 +66,46 @@ class DeliveryPlan:
 
     def seal_due(self, state: State, now: float, now_ms: int, report: Callable[[], AgentReport]) -> SealOrder | None:
         """What to seal now; nothing while the centre does not answer, so that the newest goes first when it does."""
-        if self._failures or len(state.unacknowledged) >= MOST_UNACKNOWLEDGED:
+        if self._failures or self._lost is not None or len(state.unacknowledged) >= MOST_UNACKNOWLEDGED:
             return None
+        next_id = BatchId(state.epoch, state.next_sequence)
         if now >= self._next_report:
             self._next_report = now + self._timing.report_every_s
             text = json.dumps(report().as_dict(), separators=(",", ":")).encode()
-            return SealOrder(state.next_sequence, state.head, now_ms, 0, text)
+            return SealOrder(next_id, state.head, now_ms, 0, text)
         if not state.waiting:
             return None
-        if self._urgent or (not state.splitting and (now >= self._next_batch or state.waiting >= MOST_LINES)):
+        backlog_due = now >= self._next_backlog
+        if self._urgent or (
+            not state.splitting and (now >= self._next_batch or (state.waiting >= MOST_LINES and backlog_due))
+        ):
             self._urgent = False
             self._next_batch = now + self._timing.batch_every_s
-            return SealOrder(state.next_sequence, state.head, now_ms, MOST_LINES)
+            self._next_backlog = now + self._rng.uniform(0, 2 * self._timing.backlog_every_s)
+            return SealOrder(next_id, state.head, now_ms, MOST_LINES)
         if state.splitting:
-            return SealOrder(state.next_sequence, state.head, now_ms, MOST_LINES, split=True)
+            return SealOrder(next_id, state.head, now_ms, MOST_LINES, split=True)
         return None
+
+    def recall_due(self, state: State) -> Transaction | None:
+        """The next batch that the centre has lost and that is to be offered again."""
+        if self._lost is None or len(state.unacknowledged) >= MOST_UNACKNOWLEDGED + 1:
+            return None
+        if self._lost.sequence >= self._lost_until:
+            self._lost = None
+            return None
+        return Transaction(kind=Kind.RECALL, batch=self._lost, head=self._head_before_lost)
 
     def due(self, state: State, now: float) -> list[Send]:
         """The batch to offer now: one at a time, since one offered behind a batch that fails would overtake it."""
         if now < self._next_try or self._sending is not None or not state.unacknowledged:
             return []
-        batch = state.unacknowledged[min(state.unacknowledged)]
-        self._sending = BatchId(state.epoch, batch.sequence)
-        return [Send(self._sending, _PATHS[batch.kind], batch.body)]
+        first = min(state.unacknowledged, key=lambda each: (each.epoch == state.epoch, each))
+        if self._lost is not None and first >= self._lost:
+            return []  # one that is to be recalled goes before it
+        batch = state.unacknowledged[first]
+        self._sending = first
+        return [Send(first, _PATHS[batch.kind], batch.body)]
 
     def undelivered(self, now: float, retry_after_s: float | None) -> None:
         """Wait before the next try: as long as the centre asks, or at random below a bound that doubles."""
@@ -86,55 +115,105 @@ class DeliveryPlan:
         wait = retry_after_s if retry_after_s is not None else self._rng.uniform(0, bound)
         self._next_try = max(self._next_try, now + wait)
 
-    def sealed(self, state: State, order: SealOrder, batch: SealedBatch | None) -> None:
+    def _sealed(self, state: State, order: SealOrder, batch: SealedBatch | None) -> None:
         """A batch is on disk; none where nothing waited of what was to be sealed."""
         if batch is None:
             state.splitting = state.splitting and not order.split
             return
-        state.unacknowledged[batch.sequence] = batch
-        state.next_sequence = batch.sequence + 1
+        state.unacknowledged[batch.id] = batch
+        state.next_sequence = batch.id.sequence + 1
         state.head = batch.head
         state.waiting -= batch.summaries
         if not state.waiting:
             state.oldest_waiting_ms = None
 
-    def marked(self, state: State, sequence: int) -> None:
+    def settled(
+        self, state: State, transaction: Transaction, written: Written, new_epoch: Callable[[], str]
+    ) -> Transaction | None:
+        """A transaction about batches is on disk; what has to follow at once, if anything."""
+        match transaction:
+            case Transaction(kind=Kind.SEAL, seal=SealOrder() as order):
+                self._sealed(state, order, written.batch)
+            case Transaction(kind=Kind.MARK, batch=BatchId() as batch):
+                self._marked(state, batch)
+            case Transaction(kind=Kind.REFUSE, batch=BatchId() as batch):
+                self._refused(state, batch)
+            case Transaction(kind=Kind.RECALL, batch=BatchId() as batch):
+                return self._recalled(state, batch, written.batch, new_epoch)
+            case Transaction(kind=Kind.FORK):
+                self._forked(state, transaction.epoch)
+        return None
+
+    def _marked(self, state: State, batch_id: BatchId) -> None:
         """The centre has a batch, and that is on disk."""
-        batch = state.unacknowledged.pop(sequence)
-        key = CountKey("acknowledged")
-        state.counts[key] = state.counts.get(key, 0) + batch.summaries
-        self._sending = None
-        self._failures = 0
+        batch = state.unacknowledged.pop(batch_id)
+        _count_acknowledged(state, batch.summaries)
+        self._line_is_free()
 
-    def refusal(self, state: State, sequence: int) -> Transaction:
+    def delivered(self, state: State, event: Delivered) -> Transaction:
+        """What to write when the centre has a batch. One that names an earlier one as its last has lost some."""
+        if event.applied.sequence < event.batch.sequence:
+            self._note_lost(state, event.batch, event.applied)
+        return Transaction(kind=Kind.MARK, batch=event.batch)
+
+    def disputed(self, state: State, event: Forked, new_epoch: Callable[[], str]) -> Transaction | None:
+        """What to write when the centre cannot place a batch: a new epoch; or nothing, where it can be given more."""
+        if event.told is None and event.applied.sequence < event.batch.sequence - 1:
+            self._note_lost(state, event.batch, event.applied)
+            if self._lost is not None:
+                self._line_is_free()
+                return None
+        return Transaction(kind=Kind.FORK, epoch=new_epoch(), told=event.told)
+
+    def _note_lost(self, state: State, batch_id: BatchId, applied: Applied) -> None:
+        """Offer again what the centre acknowledged and has no more: it was restored from a copy."""
+        first = BatchId(batch_id.epoch, applied.sequence + 1)
+        if batch_id.epoch == state.epoch and first not in state.unacknowledged and self._lost is None:
+            self._lost, self._lost_until, self._head_before_lost = first, batch_id.sequence, applied.head
+
+    def _recalled(
+        self, state: State, batch_id: BatchId, batch: SealedBatch | None, new_epoch: Callable[[], str]
+    ) -> Transaction | None:
+        """A lost batch is sealed again; or it cannot be, or is not what the centre thinks, and a new epoch begins."""
+        self._head_before_lost = b""
+        if batch is None:
+            self._lost = None
+            return Transaction(kind=Kind.FORK, epoch=new_epoch())
+        state.unacknowledged[batch.id] = batch
+        _count_acknowledged(state, -batch.summaries)
+        self._lost = BatchId(batch_id.epoch, batch_id.sequence + 1)
+        return None
+
+    def refusal(self, state: State, batch_id: BatchId) -> Transaction:
         """What to write when the centre refuses a batch: its summaries wait again, or, of one alone, no more."""
-        batch = state.unacknowledged[sequence]
-        alone = batch.summaries == 1
+        alone = state.unacknowledged[batch_id].summaries == 1
         counts = {CountKey("refused"): 1} if alone else {}
-        return Transaction(kind=Kind.REFUSE, sequence=sequence, counts=counts)
+        return Transaction(kind=Kind.REFUSE, batch=batch_id, counts=counts)
 
-    def refused(self, state: State, sequence: int) -> None:
+    def _refused(self, state: State, batch_id: BatchId) -> None:
         """A refusal is on disk."""
-        batch = state.unacknowledged.pop(sequence)
+        batch = state.unacknowledged.pop(batch_id)
         if batch.summaries > 1:
-            _wait_again(state, batch)
+            oldest = [start for start in (batch.oldest_ms, state.oldest_waiting_ms) if start is not None]
+            state.waiting += batch.summaries
+            state.oldest_waiting_ms = min(oldest, default=None)
             state.splitting = True
-        self._sending = None
-        self._failures = 0
+        self._line_is_free()
 
-    def forked(self, state: State, epoch: str) -> None:
-        """A new epoch is on disk; what was not acknowledged waits again."""
-        for batch in state.unacknowledged.values():
-            _wait_again(state, batch)
+    def _forked(self, state: State, epoch: str) -> None:
+        """A new epoch is on disk; what was not acknowledged waits again, as far as the other copy has not told it."""
         state.unacknowledged.clear()
         state.epoch, state.next_sequence, state.head = epoch, 1, GENESIS
         state.splitting = True  # of what was sealed, some may have been refused before
-        self._sending = None
-        self._failures = 0
+        self._lost = None
+        self._line_is_free()
         self._next_batch = float("-inf")
 
+    def _line_is_free(self) -> None:
+        self._sending = None
+        self._failures = 0
 
-def _wait_again(state: State, batch: SealedBatch) -> None:
-    oldest = [start for start in (batch.oldest_ms, state.oldest_waiting_ms) if start is not None]
-    state.waiting += batch.summaries
-    state.oldest_waiting_ms = min(oldest, default=None)
+
+def _count_acknowledged(state: State, summaries: int) -> None:
+    key = CountKey("acknowledged")
+    state.counts[key] = state.counts.get(key, 0) + summaries

@@ -12,7 +12,7 @@ from device_drivers.contract import Frame  # noqa: TC001 - msgspec reads the ann
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_agent.transactions import SealedBatch, Transaction
+    from edge_agent.transactions import Span, Transaction, Written
     from telemetry.uplink_contract import BatchId
 
 
@@ -55,10 +55,25 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A transaction is on disk; `batch` is what a seal made of the summaries that waited."""
+    """A transaction is on disk, and what it came to there."""
 
     transaction: Transaction
-    batch: SealedBatch | None = None
+    written: Written
+
+
+@dataclass(frozen=True, slots=True)
+class Uncommitted:
+    """There is no room on the disk: nothing of a transaction is written, and it may be tried again."""
+
+    transaction: Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Where an epoch stands at the centre, in its own words: the last batch without a gap, and the ledger's head."""
+
+    sequence: int
+    head: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +81,7 @@ class Delivered:
     """The centre says that a batch is durable there."""
 
     batch: BatchId
+    applied: Applied
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +94,15 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Forked:
-    """The centre has other bytes under this identity: another copy of this store has been here."""
+    """The centre cannot put this batch behind those it has.
+
+    It knows other bytes by its number, so another copy of this store has been there and told what `told` spans; or,
+    where `told` is None, it may have lost batches that it acknowledged.
+    """
 
     batch: BatchId
+    applied: Applied
+    told: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +114,7 @@ class Undelivered:
     retry_after_s: float | None = None
 
 
-Event: TypeAlias = Arrived | Tick | Committed | Delivered | Refused | Forked | Undelivered
+Event: TypeAlias = Arrived | Tick | Committed | Uncommitted | Delivered | Refused | Forked | Undelivered
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,4 +140,14 @@ class Send:
     body: bytes
 
 
-Effect: TypeAlias = Commit | Acknowledge | Send
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Take nothing in until `Resume`: whoever sends has to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Take in again."""
+
+
+Effect: TypeAlias = Commit | Acknowledge | Send | Hold | Resume

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 LONGEST_REQUEST: Final = 8192
 _BALANCE: Final = ("received", "admitted", "duplicate", "summarised", "late", "gap", "withheld")
-_SUMMARIES: Final = ("summaries", "acknowledged", "merged", "fork", "refused")
+_SUMMARIES: Final = ("summaries", "acknowledged", "merged", "fork", "refused", "damaged")
 
 
 class Health:
@@ -86,6 +86,9 @@ class AgentCollector(Collector):
         for stage in _SUMMARIES:
             summaries.add_metric([stage], report[stage])
         yield summaries
+        steps, restamped = report["clock_steps"], report["restamped"]
+        yield CounterMetricFamily("bansui_agent_clock_steps", "How often the clock was set", value=steps)
+        yield CounterMetricFamily("bansui_agent_restamped_rows", "Rows with a time not to be believed", value=restamped)
         yield from self._gauges(report)
 
     def _gauges(self, report: Mapping[str, int]) -> Iterable[Metric]:

@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from edge_agent.closing import summary_line
+from edge_agent.admission import NO_ROOM
 from edge_agent.counts import Tally
-from edge_agent.state import stamp_of_event
-from edge_agent.transactions import NO_WINDOW, Kind, NewSummary, QuarantineEntry, Run, Transaction
-from edge_agent.windows import Held, Window
+from edge_agent.safety import Teller
+from edge_agent.transactions import UNPLACED, UNPLACED_EVENT, Kind, QuarantineEntry, Run, Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edge_agent.admission import Admission, Admitted
+    from edge_agent.clock_watch import ClockWatch
     from edge_agent.events import Batch
-    from edge_agent.lanes import Column, Lane
-    from edge_agent.state import SeriesKey, State
+    from edge_agent.lanes import Lane
+    from edge_agent.state import State
 
 
 @dataclass(slots=True)
@@ -42,7 +42,8 @@ class _Draft:
 
     admission: Admission
     state: State
-    school: str
+    watch: ClockWatch
+    teller: Teller
     earlier: Mapping[str, Mapping[int, int]]
     tally: Tally = field(default_factory=Tally)
     runs: list[_OpenRun] = field(default_factory=list)
@@ -53,14 +54,14 @@ class _Draft:
     events: list[Run] = field(default_factory=list)
     receipts: dict[str, dict[int, int]] = field(default_factory=dict)
     quarantine: list[QuarantineEntry] = field(default_factory=list)
-    summaries: list[NewSummary] = field(default_factory=list)
-    told: dict[SeriesKey, Held] = field(default_factory=dict)
-    """Safety events of this very transaction."""
+    restamped: int = 0
 
     def take(self, batch: Batch) -> None:
         """Admit the frames of one batch and sort their rows."""
         admit, device, received_ms = self.admission.admit, batch.device, batch.received_ms
-        marks, running, dropped = self.receipts.setdefault(batch.session, {}), self.running, self.dropped
+        if not self.watch.is_trusted:
+            received_ms = self.watch.provisional_ms(received_ms)
+        marks, running = self.receipts.setdefault(batch.session, {}), self.running
         for arrival in batch.arrivals:
             admitted = admit(arrival, device, received_ms)
             of, packet_id = admitted.device, arrival.packet_id
@@ -80,10 +81,16 @@ class _Draft:
                         run.event_ms, run.values = event_ms, values
                 if lane.events:
                     self._tell(lane, event_ms, values)
-            if admitted.dropped:
-                dropped[of] = dropped.get(of, 0) + admitted.dropped
-            if admitted.rejected:
-                self._reject(admitted)
+            if admitted.dropped or admitted.restamped or admitted.rejected:
+                self._note(admitted)
+
+    def _note(self, admitted: Admitted) -> None:
+        """Count what is seldom."""
+        self.restamped += admitted.restamped
+        if admitted.dropped:
+            self.dropped[admitted.device] = self.dropped.get(admitted.device, 0) + admitted.dropped
+        if admitted.rejected:
+            self._reject(admitted)
 
     def _is_second_copy(self, packet_id: int, mark: int, session: str) -> bool:
         """Whether this message is on disk already, or on its way there."""
@@ -97,8 +104,10 @@ class _Draft:
         """Count what the runs came to, and place their values."""
         for device, fields in self.dropped.items():
             self.tally.add("dropped", fields, device)
-        placed = [self._finished(run) for run in self.runs]
-        return [run for run in placed if run.columns] + self.events
+        self.tally.add("restamped", self.restamped)
+        finish = self._finished if self.watch.is_trusted else self._unplaced
+        finished = [finish(run) for run in self.runs]
+        return [run for run in finished if run.columns] + self.events + self.teller.runs
 
     def _begin(self, lane: Lane, event_ms: int, values: tuple[float, ...]) -> None:
         start_ms, end_ms, windows = lane.cell(event_ms, self.state.timetable)
@@ -116,19 +125,30 @@ class _Draft:
 
     def _finished(self, run: _OpenRun) -> Run:
         lane, rows = run.lane, run.rows
-        device, count = lane.binding.device, self.tally.add
-        count("received", rows * lane.width, device)
-        count("admitted", rows * lane.width, device)
-        for privacy_class, columns in lane.withheld.items():
-            count("withheld", rows * columns, device, privacy_class)
-        count("summarised", rows * len(lane.events), device)
-        finished = Run(device, lane.columns, rows, run.event_ms, lane.ticks(run.values), run.windows)
+        self._count(run)
+        self.tally.add("summarised", rows * len(lane.events), lane.binding.device)
+        finished = Run(lane.binding.device, lane.columns, rows, run.event_ms, lane.ticks(run.values), run.windows)
         return self._without_late(finished) if run.start_ms < self.state.closed_until_ms else finished
+
+    def _unplaced(self, run: _OpenRun) -> Run:
+        """The same without windows: nobody knows yet when it was."""
+        lane = run.lane
+        self._count(run)
+        places = [UNPLACED] * len(lane.columns)
+        return Run(lane.binding.device, lane.columns, run.rows, run.event_ms, lane.ticks(run.values), places)
+
+    def _count(self, run: _OpenRun) -> None:
+        lane, count = run.lane, self.tally.add
+        device, values = lane.binding.device, run.rows * lane.width
+        count("received", values, device)
+        count("admitted", values, device)
+        for privacy_class, columns in lane.withheld.items():
+            count("withheld", run.rows * columns, device, privacy_class)
 
     def _without_late(self, run: Run) -> Run:
         """Count and leave out values whose window is closed."""
         ends_ms = [start_ms + length_s * 1000 for start_ms, length_s in run.windows]
-        kept = [place for place, end_ms in enumerate(ends_ms) if end_ms > self.state.closed_until_ms]
+        kept = [place for place, end_ms in enumerate(ends_ms) if self.state.is_open(end_ms)]
         self.tally.add("late", run.rows * (len(run.columns) - len(kept)), run.device)
         return run._replace(
             columns=tuple(run.columns[place] for place in kept),
@@ -139,19 +159,12 @@ class _Draft:
     def _tell(self, lane: Lane, event_ms: int, values: tuple[float, ...]) -> None:
         """A safety state is told when it changes, and the first time it is known."""
         for column in lane.events:
-            self._tell_state(lane, column, event_ms, values[column.place])
-
-    def _tell_state(self, lane: Lane, column: Column, event_ms: int, value: float) -> None:
-        binding, (_, channel, rule) = lane.binding, column
-        key, ticks = (binding.device, channel, rule.quantity.id), rule.quantity.to_ticks(value)
-        told = self.told.get(key) or self.state.safety.get(key)
-        self.events.append(Run(binding.device, ((channel, rule.quantity.id),), 1, event_ms, [ticks], [NO_WINDOW]))
-        if told is not None and told.ticks == ticks:
-            return
-        stamp_ms = stamp_of_event(event_ms, told)
-        self.told[key] = Held(stamp_ms, ticks)
-        self.summaries.append(summary_line(key, binding, self.school, Window(stamp_ms, 1), {"last": ticks}))
-        self.tally.add("summaries")
+            ticks = column.rule.quantity.to_ticks(values[column.place])
+            if self.watch.is_trusted:
+                self.teller.tell(lane.binding, column, event_ms, ticks)
+            else:
+                name = ((column.channel, column.rule.quantity.id),)
+                self.events.append(Run(lane.binding.device, name, 1, event_ms, [ticks], [UNPLACED_EVENT]))
 
 
 def journal_transaction(
@@ -159,22 +172,31 @@ def journal_transaction(
     admission: Admission,
     state: State,
     school: str,
+    watch: ClockWatch,
+    *,
+    dropped: int = 0,
     earlier: Mapping[str, Mapping[int, int]] = MappingProxyType({}),
 ) -> Transaction:
     """Admit these frames. Changes no state: that follows when the transaction is on disk.
 
-    `earlier` are the receipts of the transaction that is being written, and that the state does not have yet.
+    `dropped` frames came in besides, for which there was no room. `earlier` are the receipts of the transaction that
+    is being written, and that the state does not have yet.
     """
-    draft = _Draft(admission, state, school, earlier)
+    draft = _Draft(admission, state, watch, Teller(state, school), earlier)
+    admission.believes_devices = watch.is_trusted
     for batch in batches:
         draft.take(batch)
+    runs = draft.finished_runs()
+    for stage, reason in (("received", ""), ("rejected", NO_ROOM)):
+        draft.tally.add(stage, dropped, reason=reason)
+    draft.tally.add("summaries", len(draft.teller.summaries))
     return Transaction(
         kind=Kind.JOURNAL,
-        runs=draft.finished_runs(),
+        runs=runs,
         counts=draft.tally.counts,
         receipts={session: marks for session, marks in draft.receipts.items() if marks},
         quarantine=draft.quarantine,
         batches=batches,
-        summaries=draft.summaries,
+        summaries=draft.teller.summaries,
         timetable_days=state.live_days(),
     )

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Final
 from telemetry.uplink_contract import AgentReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from edge_agent.clock_trust import ClockTrust
     from edge_agent.counts import CountKey
+    from edge_agent.pressure import Room
     from edge_agent.state import State
 
 BYTES_A_SUMMARY: Final = 200
@@ -24,8 +26,9 @@ class Surroundings:
 
     version: int
     configuration_hash: int
-    free_bytes: Callable[[], int]
-    """Room left on the store's disk."""
+    room: Room
+    """How much the store may take."""
+    clock_trust: ClockTrust
 
 
 def totals(counts: Mapping[CountKey, int]) -> dict[str, int]:
@@ -43,8 +46,9 @@ class Rate:
     summaries_before: int
     since_ms: int
 
-    def room_minutes(self, state: State, now_ms: int, free_bytes: int) -> int:
-        """How long the disk would take summaries at this rate; before there is one, a quarter hour a series."""
+    def room_minutes(self, state: State, now_ms: int, room: Room) -> int:
+        """How long the store could take summaries at this rate; before there is one, a quarter hour a series."""
+        free_bytes = max(0, room.bytes_for(state.used_bytes) - state.used_bytes)
         made = totals(state.counts).get("summaries", 0) - self.summaries_before
         minutes = (now_ms - self.since_ms) / 60_000
         a_minute = made / minutes if made and minutes > 0 else max(len(state.series), 1) / 15
@@ -74,9 +78,12 @@ def report_of(state: State, now_ms: int, surroundings: Surroundings, rate: Rate)
         fork=sums.get("fork", 0),
         refused=sums.get("refused", 0),
         stored_minutes=0 if oldest_ms is None else max(0, (now_ms - oldest_ms) // 60_000),
-        room_minutes=rate.room_minutes(state, now_ms, surroundings.free_bytes()),
-        clock_offset_ms=0,
+        room_minutes=rate.room_minutes(state, now_ms, surroundings.room),
+        clock_offset_ms=surroundings.clock_trust.offset_ms,
         version=surroundings.version,
         configuration_hash=surroundings.configuration_hash,
         certificate_days=-1,
+        damaged=sums.get("damaged", 0),
+        restamped=sums.get("restamped", 0),
+        clock_steps=sums.get("clock_steps", 0),
     )

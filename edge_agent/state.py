@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from edge_agent.receipts import newest, remember
 from edge_agent.timetable import DAY_S, CompiledTimetable
-from edge_agent.transactions import NO_WINDOW
+from edge_agent.transactions import Run, Turn
+from edge_agent.unplaced import Unplaced
 from edge_agent.windows import Cadence, Held, SeriesWindows, Window
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from edge_agent.admission import Binding
     from edge_agent.counts import CountKey
     from edge_agent.timetable import Timetable
-    from edge_agent.transactions import Columns, Run, SealedBatch
+    from edge_agent.transactions import Columns, SealedBatch
+    from telemetry.uplink_contract import BatchId
 
 SeriesKey: TypeAlias = tuple[str, str, str]
 """One channel of one quantity of one device, in a reading's order: device, channel, quantity."""
@@ -35,6 +37,7 @@ class Recovered:
     next_sequence: int
     head: bytes
     closed_until_ms: int
+    turn: Turn
     checkpoint: bytes
     journal: Sequence[Run]
     """Readings committed after the checkpoint, in order."""
@@ -46,6 +49,7 @@ class Recovered:
     splitting: bool
     oldest_waiting_ms: int | None
     timetable_days: Mapping[int, int]
+    used_bytes: int
 
 
 @dataclass(slots=True)
@@ -56,15 +60,20 @@ class State:
     next_sequence: int
     head: bytes
     closed_until_ms: int
+    turn: Turn
     counts: dict[CountKey, int]
     receipts: dict[str, dict[int, int]]
     """The mark of each message that was acknowledged, by session and packet id; of a session, the newest last."""
-    unacknowledged: dict[int, SealedBatch]
+    unacknowledged: dict[BatchId, SealedBatch]
     waiting: int
     splitting: bool
     """Whether summaries of refused batches may wait to be sealed in smaller ones."""
     oldest_waiting_ms: int | None
     timetable: CompiledTimetable
+    used_bytes: int
+    """Of the store's file, what was in use when that was last seen."""
+    unplaced: Unplaced = field(default_factory=Unplaced)
+    """Readings that wait until the clock can be believed."""
     series: dict[SeriesKey, SeriesWindows] = field(default_factory=dict)
     safety: dict[SeriesKey, Held] = field(default_factory=dict)
     """The last state told of each safety series, and the second it was stamped with."""
@@ -78,13 +87,15 @@ class State:
             next_sequence=recovered.next_sequence,
             head=recovered.head,
             closed_until_ms=recovered.closed_until_ms,
+            turn=recovered.turn,
             counts=dict(recovered.counts),
             receipts={session: dict(marks) for session, marks in recovered.receipts.items()},
-            unacknowledged={batch.sequence: batch for batch in recovered.unacknowledged},
+            unacknowledged={batch.id: batch for batch in recovered.unacknowledged},
             waiting=recovered.waiting,
             splitting=recovered.splitting,
             oldest_waiting_ms=recovered.oldest_waiting_ms,
             timetable=CompiledTimetable(timetable, dict(recovered.timetable_days)),
+            used_bytes=recovered.used_bytes,
         )
         state.trim_receipts()
         if recovered.checkpoint:
@@ -97,10 +108,11 @@ class State:
         return state
 
     def apply(self, run: Run, bindings: Mapping[str, Binding]) -> None:
-        """Put journalled readings where they belong: into their windows, or, of safety, to what was told."""
+        """Put journalled readings where they belong: into their windows; of safety, to what was told; or aside."""
         device, columns, rows, event_ms, values, places = run
-        if places[0] == NO_WINDOW:
-            self._tell(run)
+        if not columns or places[0][1] == 0:
+            if not self.unplaced.apply(run):
+                self._tell(run)
             return
         cadence = _cadence(bindings, device)
         for series, ticks, place in zip(self._series_of(device, columns), values, places, strict=True):
@@ -138,23 +150,47 @@ class State:
         first = self.closed_until_ms // (DAY_S * 1000) - 1
         return {day: hours for day, hours in self.timetable.days.items() if day >= first}
 
+    def is_open(self, end_ms: int) -> bool:
+        """Whether a window that ends then can still take readings."""
+        return end_ms > self.closed_until_ms
+
+    def revision_of(self, end_ms: int) -> int:
+        """As which revision a window that ends then is told: it may have been told before the clock was set back."""
+        return self.turn.number if end_ms <= self.turn.told_until_ms else 0
+
+    def next_turn(self) -> Turn:
+        """What holds once the clock was set back: everything told so far may be told again."""
+        stamps = [held.event_ms + 1000 for held in self.safety.values()]
+        told_until_ms = max(self.turn.told_until_ms, self.closed_until_ms, *stamps)
+        return Turn(self.turn.number + 1, told_until_ms)
+
+    def turn_back(self, turn: Turn, closed_until_ms: int, now_ms: int) -> None:
+        """The clock was set back to `now_ms`: nothing that is carried on was measured after it."""
+        self.turn, self.closed_until_ms = turn, closed_until_ms
+        for windows in self.series.values():
+            windows.carried = _not_after(windows.carried, now_ms)
+        self.safety = {key: _told_before(held, now_ms) for key, held in self.safety.items()}
+
     def oldest_stored_ms(self) -> int | None:
         """Start of the oldest window that the centre has not acknowledged."""
         starts = [batch.oldest_ms for batch in self.unacknowledged.values()]
         return min((start for start in (*starts, self.oldest_waiting_ms) if start is not None), default=None)
 
     def open_readings(self) -> int:
-        """Readings in windows that are not over."""
-        return sum(window.readings for windows in self.series.values() for window in windows.open.values())
+        """Readings in windows that are not over, or that have none yet."""
+        in_windows = sum(window.readings for windows in self.series.values() for window in windows.open.values())
+        return in_windows + self.unplaced.readings
 
-    def checkpoint(self) -> bytes:
-        """The open windows as the store keeps them."""
+    def checkpoint(self, turned_ms: int | None = None) -> bytes:
+        """The open windows as the store keeps them; with `turned_ms`, as after the clock was set back to it."""
+        now_ms = 1 << 62 if turned_ms is None else turned_ms
         series = [
-            [*key, windows.carried, [_window_row(window) for window in windows.open.values()]]
+            [*key, _not_after(windows.carried, now_ms), [_window_row(window) for window in windows.open.values()]]
             for key, windows in self.series.items()
         ]
-        safety = [[*key, *held] for key, held in self.safety.items()]
-        return json.dumps({"series": series, "safety": safety}, separators=(",", ":")).encode()
+        safety = [[*key, *_told_before(held, now_ms)] for key, held in self.safety.items()]
+        document = {"series": series, "safety": safety, "unplaced": list(self.unplaced)}
+        return json.dumps(document, separators=(",", ":")).encode()
 
     def _restore(self, checkpoint: bytes, bindings: Mapping[str, Binding]) -> None:
         document = json.loads(checkpoint)
@@ -167,6 +203,7 @@ class State:
             self.series[device, channel, quantity] = windows
         for device, channel, quantity, event_ms, ticks in document["safety"]:
             self.safety[device, channel, quantity] = Held(event_ms, ticks)
+        self.unplaced = Unplaced(_run(row) for row in document.get("unplaced", ()))
 
 
 def stamp_of_event(event_ms: int, told: Held | None) -> int:
@@ -177,6 +214,20 @@ def stamp_of_event(event_ms: int, told: Held | None) -> int:
 
 def _window_row(window: Window) -> list[object]:
     return [window.start_ms, window.length_s, window.readings, list(window.slots.values())]
+
+
+def _run(row: list[Any]) -> Run:
+    device, columns, rows, event_ms, ticks, windows = row
+    names = tuple((channel, quantity) for channel, quantity in columns)
+    return Run(device, names, rows, event_ms, ticks, [(start_ms, length_s) for start_ms, length_s in windows])
+
+
+def _not_after(held: Held | None, now_ms: int) -> Held | None:
+    return None if held is None else Held(min(held.event_ms, now_ms), held.ticks)
+
+
+def _told_before(held: Held, now_ms: int) -> Held:
+    return Held(min(held.event_ms, now_ms - now_ms % 1000 - 1000), held.ticks)
 
 
 def _cadence(bindings: Mapping[str, Binding], device: str) -> Cadence:

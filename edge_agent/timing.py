@@ -16,6 +16,8 @@ class Timing:
     lateness_ms: int = 120_000
     close_every_s: float = 0.2
     batch_every_s: float = 60
+    backlog_every_s: float = 0.5
+    """Between batches while more waits than one holds, on average: a backlog leaves the line free for others."""
     report_every_s: float = 300
     retry_s: float = 2
     ledger_ms: int = 180 * 86_400_000

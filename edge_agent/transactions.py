@@ -11,10 +11,16 @@ if TYPE_CHECKING:
 
     from edge_agent.counts import Counts
     from edge_agent.events import Batch
+    from edge_agent.merging import MergeOrder
+    from telemetry.uplink_contract import BatchId
 
 
 NO_WINDOW: Final = (0, 0)
 """Start and length of the window of what is told at once."""
+UNPLACED: Final = (-1, 0)
+"""In the place of a window: the clock could not be believed, so the run's time is provisional."""
+UNPLACED_EVENT: Final = (-2, 0)
+"""The same for what is told at once, as soon as it is known when it was."""
 
 
 class Kind(enum.StrEnum):
@@ -24,8 +30,21 @@ class Kind(enum.StrEnum):
     CLOSE = "close"
     SEAL = "seal"
     MARK = "mark"
+    """The centre has a batch."""
     REFUSE = "refuse"
+    """The centre will never have a batch."""
     FORK = "fork"
+    """Another copy of this store has been at the centre."""
+    RECALL = "recall"
+    """The centre has lost a batch that it had: it is offered again."""
+    TURN = "turn"
+    """The clock was set back behind what is told: from here on, windows are told again, as revisions."""
+    PLACE = "place"
+    """What has waited for the clock finds its windows."""
+    SHORTEN = "shorten"
+    """Of the oldest acknowledged batches, the hashes alone stay."""
+    MERGE = "merge"
+    """The oldest summaries that wait become fewer, over longer windows."""
     CHECKPOINT = "checkpoint"
 
 
@@ -69,6 +88,10 @@ class Run(NamedTuple):
     """
 
 
+PLACED: Final = Run("", (), 0, 0, (), ())
+"""Stands in the journal where the runs that had no place have found theirs, behind it."""
+
+
 @dataclass(frozen=True, slots=True)
 class QuarantineEntry:
     """A frame that was refused: never its bytes, only what kind of mistake it was."""
@@ -82,7 +105,7 @@ class QuarantineEntry:
 class SealedBatch:
     """Exact bytes, numbered and chained: what is sent, for ever the same."""
 
-    sequence: int
+    id: BatchId
     kind: BatchKind
     body: bytes
     head: bytes
@@ -96,13 +119,21 @@ class SealedBatch:
 class SealOrder:
     """What to seal next: a report, or, where its text is empty, the summaries that wait, the newest first."""
 
-    sequence: int
+    id: BatchId
     previous_head: bytes
     sealed_ms: int
     most_lines: int
     report: bytes = b""
     split: bool = False
     """Whether to seal summaries of refused batches, in smaller ones, and not the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Windows from the start of the oldest to the end of the newest."""
+
+    from_ms: int
+    to_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,13 +151,49 @@ class Transaction:
     """What was taken in, to be handed back to the intakes after the commit; not written."""
     summaries: Sequence[NewSummary] = ()
     closed_until_ms: int | None = None
+    turn: Turn | None = None
+    turned_ms: int = 0
+    """What the clock showed when it had been set back."""
     timetable_days: Mapping[int, int] = field(default_factory=dict)
     seal: SealOrder | None = None
-    sequence: int = 0
-    """The batch that a mark or a refusal is about."""
+    batch: BatchId | None = None
+    """Which a mark, a refusal or a recall is about."""
+    head: bytes = b""
+    """Of a recall: the ledger's head before the batch, as the centre states it; empty where it was compared before."""
     epoch: str = ""
     """The new epoch after a fork."""
+    told: Span | None = None
+    """What the other copy has told the centre, after a fork."""
     checkpoint: bytes = b""
     """Open windows, as they are after every reading of the journal so far."""
     ledger_before_ms: int = 0
     """Acknowledged bytes sealed before this moment become hashes."""
+    ran_s: float = 0.0
+    """For how long the agent has run since the checkpoint before."""
+    shorten_bytes: int = 0
+    """How many bytes of acknowledged batches to give up, the oldest first."""
+    merge: MergeOrder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How time went on after the clock was set back."""
+
+    number: int
+    """The revision as which windows are told that may have been told before."""
+    told_until_ms: int
+    """Windows that end at or before this may have been told before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a commit came to, where only the store could know."""
+
+    used_bytes: int = 0
+    """Of the database, what is in use."""
+    batch: SealedBatch | None = None
+    """Which a seal made, or a recall found."""
+    counts: Counts = field(default_factory=dict)
+    """What the store itself counted, in the same commit."""
+    waiting: tuple[int, int | None] | None = None
+    """Summaries that are not sealed and the oldest start of them, where the commit changed that by itself."""

@@ -14,9 +14,17 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from edge_agent.events import Delivered, Forked, Refused, Undelivered
+from edge_agent.events import Applied, Delivered, Forked, Refused, Undelivered
 from telemetry import ContractViolation
-from telemetry.uplink_contract import APPLIED_HEADER, IDEMPOTENCY_HEADER, REPORT_PATH, WRITE_PATH, BatchId
+from telemetry.uplink_contract import (
+    APPLIED_HEADER,
+    GENESIS,
+    HEAD_HEADER,
+    IDEMPOTENCY_HEADER,
+    REPORT_PATH,
+    WRITE_PATH,
+    BatchId,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +44,10 @@ _LONGEST_RETRY_AFTER_S: Final = 3600.0
 
 
 class Uplink:
-    """Sends one batch after another, and reports each outcome as an event, on the loop."""
+    """Sends one batch after another, and reports each outcome as an event, on the loop.
+
+    `heard` is told by how many seconds this machine's clock is ahead of the centre's, whenever its own word is heard.
+    """
 
     def __init__(
         self,
@@ -46,6 +57,7 @@ class Uplink:
         district: str,
         school: str,
         report: Callable[[Event], None],
+        heard: Callable[[float], None] = lambda _offset_s: None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._client = httpx.AsyncClient(
@@ -57,6 +69,7 @@ class Uplink:
         )
         self._query = {"org": district, "bucket": school, "precision": "ms"}
         self._report = report
+        self._heard = heard
         self._queue: asyncio.Queue[Send] = asyncio.Queue()
         self._down = ""
 
@@ -89,7 +102,11 @@ class Uplink:
                 await response.aclose()  # status and headers say it all; a body may be without end
         except (httpx.RequestError, TimeoutError) as error:
             return Undelivered(send.batch, f"no connection ({type(error).__name__})")
-        return outcome(send.batch, response)
+        event = outcome(send.batch, response)
+        offset_s = _clock_offset_s(response)
+        if offset_s is not None and not isinstance(event, Undelivered):
+            self._heard(offset_s)
+        return event
 
     def _note(self, event: Event) -> None:
         """Say once that the line is down, and once that it is up."""
@@ -121,31 +138,44 @@ def probe(url: str, token: str, *, timeout_s: float) -> Probe:
         return Probe(failure=str(error) or type(error).__name__)
     if response.status_code not in (httpx.codes.BAD_REQUEST, httpx.codes.UNAUTHORIZED):
         return Probe(failure=f"what answers there is no centre: HTTP {response.status_code}")
-    stamp = response.headers.get("Date", "")
+    knows_token = response.status_code == httpx.codes.BAD_REQUEST
+    return Probe(knows_token=knows_token, offset_s=_clock_offset_s(response))
+
+
+def _clock_offset_s(response: httpx.Response) -> float | None:
+    """How far this machine's clock is ahead of what the answer is dated, to the second; None where it has no date."""
     try:
-        offset_s = time.time() - parsedate_to_datetime(stamp).timestamp()
+        return time.time() - parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
     except ValueError:
-        offset_s = None
-    return Probe(knows_token=response.status_code == httpx.codes.BAD_REQUEST, offset_s=offset_s)
+        return None
 
 
 def outcome(batch: BatchId, response: httpx.Response) -> Event:
     """What an answer means for the batch (design section 6, uplink contract)."""
     status = response.status_code
     if status == httpx.codes.NO_CONTENT:
-        try:
-            applied = BatchId.parse(response.headers.get(APPLIED_HEADER, ""))
-        except ContractViolation:
-            return Undelivered(batch, "204 without the centre's mark: not the centre's word")
-        return Delivered(batch) if applied.epoch == batch.epoch else Undelivered(batch, "the mark of another epoch")
+        applied = _applied(batch, response)
+        return Delivered(batch, applied) if applied else Undelivered(batch, "204 without the centre's mark")
     if status in _REFUSALS:
         _log.error("the centre refuses batch %s: %d", batch, status)
         return Refused(batch, status)
     if status == httpx.codes.CONFLICT:
-        return Forked(batch)
+        applied = _applied(batch, response)
+        return Forked(batch, applied) if applied else Undelivered(batch, "409 without the centre's mark")
     if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         return Undelivered(batch, f"HTTP {status}: the token is not this school's", NOT_OURS_WAIT_S)
     return Undelivered(batch, f"HTTP {status}", _retry_after(response))
+
+
+def _applied(batch: BatchId, response: httpx.Response) -> Applied | None:
+    """The centre's mark for the batch's epoch; None where there is none: that is not the centre's word."""
+    try:
+        applied = BatchId.parse(response.headers.get(APPLIED_HEADER, ""), least=0)
+        head = bytes.fromhex(response.headers.get(HEAD_HEADER, ""))
+    except (ContractViolation, ValueError):
+        return None
+    is_ours = applied.epoch == batch.epoch and len(head) == len(GENESIS)
+    return Applied(applied.sequence, head) if is_ours else None
 
 
 def _retry_after(response: httpx.Response) -> float | None:

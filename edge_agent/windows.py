@@ -70,7 +70,7 @@ class Window:
                 yield held
             elif carried is not None:
                 slot_start = self.start_ms + slot * cadence.every_ms
-                if slot_start - carried.event_ms <= cadence.stale_after_ms:
+                if 0 <= slot_start - carried.event_ms <= cadence.stale_after_ms:
                     yield carried
 
     def last(self) -> Held | None:

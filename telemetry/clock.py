@@ -25,6 +25,10 @@ class Clock(Protocol):
         """Real seconds until wall time is `time_ms`; 0 when it has passed."""
         ...
 
+    def passed(self, seconds: float) -> int:
+        """Milliseconds of wall time that go by in so many real seconds."""
+        ...
+
 
 class SystemClock:
     """The machine's own time."""
@@ -40,6 +44,10 @@ class SystemClock:
     def until(self, time_ms: int) -> float:
         """Real seconds until then."""
         return max(0.0, (time_ms - self.now()) / 1000)
+
+    def passed(self, seconds: float) -> int:
+        """As many milliseconds."""
+        return round(seconds * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,10 @@ class ScaledClock:
         """Real seconds until then, fewer than scaled ones."""
         return max(0.0, (time_ms - self.now()) / 1000 / self.speed)
 
+    def passed(self, seconds: float) -> int:
+        """Scaled milliseconds, more than real ones."""
+        return round(seconds * 1000 * self.speed)
+
 
 @dataclass(slots=True)
 class ManualClock:
@@ -85,6 +97,10 @@ class ManualClock:
     def until(self, time_ms: int) -> float:
         """Seconds it would have to be moved by."""
         return max(0.0, (time_ms - self.now_ms) / 1000)
+
+    def passed(self, seconds: float) -> int:
+        """As many milliseconds."""
+        return round(seconds * 1000)
 
     def advance(self, milliseconds: int) -> None:
         """Let both times pass."""

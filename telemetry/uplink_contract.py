@@ -34,7 +34,7 @@ MOST_LINES: Final = 5000
 GENESIS: Final = bytes(32)
 """The chain's value before the first batch of an epoch."""
 
-_BATCH_ID: Final = re.compile(r"([0-9a-f]{16})-([1-9][0-9]{0,17})")
+_BATCH_ID: Final = re.compile(r"([0-9a-f]{16})-(0|[1-9][0-9]{0,17})")
 _HEADER: Final = b"\x1f\x8b\x08\x04\x00\x00\x00\x00\x02\xff"  # deflate, FEXTRA, no time, best, unknown system
 _OVERHEAD: Final = len(_HEADER) + 2 + 4 + 8  # XLEN, one subfield's header, CRC-32 and size
 
@@ -62,10 +62,13 @@ class BatchId:
         return f"{self.epoch}-{self.sequence}"
 
     @classmethod
-    def parse(cls, text: str) -> BatchId:
-        """Read `<16 hex digits>-<number>`. Raises `MalformedBatch`."""
+    def parse(cls, text: str, least: int = 1) -> BatchId:
+        """Read `<16 hex digits>-<number>`. Raises `MalformedBatch`.
+
+        As a mark, the number may be 0: nothing of the epoch is there yet.
+        """
         match = _BATCH_ID.fullmatch(text)
-        if match is None:
+        if match is None or int(match.group(2)) < least:
             raise MalformedBatch(f"{text!r} is not <epoch>-<sequence>")
         return cls(match.group(1), int(match.group(2)))
 
@@ -109,7 +112,8 @@ class AgentReport:
     """An agent's own state, in numbers alone: the balance in readings, the buffer, the clock, the versions.
 
     Conservation: received = admitted + rejected + duplicate;
-    admitted = summarised + open + late + gap + withheld; summaries = acknowledged + waiting + merged + fork + refused.
+    admitted = summarised + open + late + gap + withheld;
+    summaries = acknowledged + waiting + merged + fork + refused + damaged.
     """
 
     time_ms: int
@@ -139,6 +143,12 @@ class AgentReport:
     """The first 48 bits of the SHA-256 of the configuration in force."""
     certificate_days: int
     """Days until the uplink's certificate expires; -1 where there is none."""
+    damaged: int = 0
+    """Summaries that a damaged disk has lost."""
+    restamped: int = 0
+    """Rows of readings whose device stated a time that could not be believed."""
+    clock_steps: int = 0
+    """How often the agent's clock was set."""
 
     def as_dict(self) -> dict[str, int]:
         """The report as JSON carries it."""
@@ -146,13 +156,19 @@ class AgentReport:
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, object]) -> AgentReport:
-        """Check a report's closed schema. Raises `MalformedBatch` naming the first field at fault."""
+        """Check a report's closed schema. Raises `MalformedBatch` naming the first field at fault.
+
+        An agent of an earlier version leaves out the fields that came after it.
+        """
         names = get_type_hints(cls).keys()
+        later = {field.name for field in dataclasses.fields(cls) if field.default is not dataclasses.MISSING}
         for name in mapping:
             if name not in names:
                 raise MalformedBatch(f"field {name!r} is not in the agent report")
         numbers: dict[str, int] = {}
         for name in names:
+            if name in later and name not in mapping:
+                continue
             number = mapping.get(name)
             if not isinstance(number, int) or isinstance(number, bool) or abs(number) >= 1 << 63:
                 raise MalformedBatch(f"field {name!r} of the agent report is not a 64-bit integer")

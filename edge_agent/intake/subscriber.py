@@ -45,6 +45,7 @@ class SubscriberIntake:
         self._level = MQTT_5
         self._generation = 0
         self._line: _Line | None = None
+        self._is_holding = False
 
     @property
     def is_subscribed(self) -> bool:
@@ -55,6 +56,18 @@ class SubscriberIntake:
         """Send the PUBACKs of what is on disk; those of an earlier connection are dropped, the broker sends again."""
         if self._line is not None and batch.token == SubscriberToken(self._generation):
             self._line.acknowledge([arrival.packet_id for arrival in batch.arrivals if arrival.packet_id])
+
+    def hold(self) -> None:
+        """Take nothing in until `resume`; the broker keeps what comes meanwhile."""
+        self._is_holding = True
+        if self._line is not None:
+            self._line.hold()
+
+    def resume(self) -> None:
+        """Take in again."""
+        self._is_holding = False
+        if self._line is not None:
+            self._line.resume()
 
     async def run(self) -> None:
         """Connect, and connect again, until cancelled."""
@@ -73,6 +86,8 @@ class SubscriberIntake:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             await asyncio.get_running_loop().create_connection(lambda: line, self._host, self._port)
         self._line = line
+        if self._is_holding:
+            line.hold()
         try:
             while not line.ended.done():
                 await asyncio.wait((line.ended,), timeout=TICK_S)
@@ -107,6 +122,7 @@ class _Line(asyncio.Protocol):
         self._clock = clock
         self._transport: asyncio.Transport | None = None
         self._heard_anything = False
+        self._is_holding = False
         self.is_subscribed = False
         self.has_other_version = False
         """Whether another version of MQTT should be tried: a broker that has no MQTT 5 may just hang up on it."""
@@ -134,8 +150,23 @@ class _Line(asyncio.Protocol):
         if packet_ids and self._transport is not None and not self.ended.done():
             self._transport.write(self._subscription.acknowledge(packet_ids, self._clock.monotonic()))
 
+    def hold(self) -> None:
+        """Read no further."""
+        self._is_holding = True
+        if self._transport is not None and not self.ended.done():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        self._is_holding = False
+        if self._transport is not None and not self.ended.done():
+            self._subscription.resume(self._clock.monotonic())
+            self._transport.resume_reading()
+
     def tick(self) -> None:
-        """Time has passed."""
+        """Time has passed; while nothing is read, the broker's silence proves nothing."""
+        if self._is_holding:
+            return
         self._apply(self._subscription.tick(self._clock.monotonic()))
 
     def close(self) -> None:

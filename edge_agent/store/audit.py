@@ -37,6 +37,7 @@ BALANCE = (
     "merged",
     "fork",
     "refused",
+    "damaged",
 )
 
 
@@ -102,7 +103,7 @@ def _imbalances(balance: Mapping[str, int]) -> list[str]:
     equations = (
         ("received", ("admitted", "rejected", "duplicate")),
         ("admitted", ("summarised", "open", "late", "gap", "withheld")),
-        ("summaries", ("acknowledged", "waiting", "merged", "fork", "refused")),
+        ("summaries", ("acknowledged", "waiting", "merged", "fork", "refused", "damaged")),
     )
     faults = []
     for left, right in equations:

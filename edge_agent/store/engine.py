@@ -6,6 +6,7 @@ an older one is refused. Two agents on one folder would be two writers: a lock o
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,7 @@ from edge_agent.store import schema
 from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 OLDEST_SQLITE: Final = 3_051_003
@@ -60,10 +62,11 @@ def open_writer(folder: Path, *, vfs: str | None = None) -> apsw.Connection:
     Raises `apsw.CorruptError` or `apsw.NotADBError` for a file that is no longer a database.
     """
     path = folder / FILE_NAME
+    had_log = path.with_name(f"{FILE_NAME}-wal").exists()
     connection = apsw.Connection(str(path), vfs=vfs)
     try:
         _configure(connection)
-        _begin_or_check(connection, path)
+        _begin_or_check(connection, path, had_log=had_log)
     except BaseException:
         connection.close()  # else it would close late, and take a later file's log away with it
         raise
@@ -71,17 +74,33 @@ def open_writer(folder: Path, *, vfs: str | None = None) -> apsw.Connection:
     return connection
 
 
-def _begin_or_check(connection: apsw.Connection, path: Path) -> None:
+def _begin_or_check(connection: apsw.Connection, path: Path, *, had_log: bool) -> None:
     found = connection.pragma("user_version")
     if not found:
-        schema.create(connection)
-        return
-    if not (found <= schema.VERSION and schema.can_migrate(found)):
+        with transaction(connection):
+            schema.create(connection)
+    elif not (found <= schema.VERSION and schema.can_migrate(found)):
         raise _other_schema(path, found)
-    if connection.pragma("quick_check") != "ok":
+    elif connection.pragma("quick_check") != "ok":
         raise apsw.CorruptError("quick_check found damage")
-    if found < schema.VERSION:
-        schema.migrate(connection, found)
+    elif not had_log and _is_noted_open(connection):
+        raise apsw.CorruptError("the write-ahead log is gone, and with it what was in it")
+    if 0 < found < schema.VERSION:
+        with transaction(connection):
+            schema.migrate(connection, found)
+    _note_open(connection, is_open=True)
+
+
+def _is_noted_open(connection: apsw.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM meta WHERE name = 'open'").fetchone() is not None
+
+
+def _note_open(connection: apsw.Connection, *, is_open: bool) -> None:
+    """Let the file itself say whether it is whole without its log: that goes only with a planned end."""
+    sql = "INSERT OR REPLACE INTO meta VALUES ('open', '1')" if is_open else "DELETE FROM meta WHERE name = 'open'"
+    with transaction(connection):
+        connection.execute(sql)
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
 
 def _check_readable(found: int, path: Path) -> None:
@@ -106,6 +125,7 @@ def open_reader(folder: Path) -> apsw.Connection:
         raise StoreUnusable(f"there is no store in {folder}", fix="start the agent once: `bansui agent run`")
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # the log is its writer's
         connection.set_busy_timeout(5000)
         connection.pragma("query_only", True)
         _check_readable(connection.pragma("user_version"), path)
@@ -116,6 +136,35 @@ def open_reader(folder: Path) -> apsw.Connection:
         connection.close()
         raise
     return connection
+
+
+@contextlib.contextmanager
+def transaction(connection: apsw.Connection) -> Iterator[None]:
+    """All of the block's statements or none; committed when it ends.
+
+    With no room left SQLite may have undone everything by itself ("Result Codes", SQLITE_FULL).
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def close_writer(connection: apsw.Connection) -> None:
+    """End in order: what was in the log is in the file, and the file says that nothing is missing."""
+    with contextlib.suppress(apsw.Error):  # the disk may be gone, and with it nothing that was acknowledged
+        _note_open(connection, is_open=False)
+    connection.close()
+
+
+def used_bytes(connection: apsw.Connection) -> int:
+    """Of the database, what is in use."""
+    pages = connection.pragma("page_count") - connection.pragma("freelist_count")
+    return int(pages * connection.pragma("page_size"))
 
 
 def unusable(folder: Path, error: apsw.Error) -> StoreUnusable:

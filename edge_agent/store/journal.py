@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import apsw
 
+    from edge_agent.counts import Counts
     from edge_agent.store.records import SeriesName
     from edge_agent.transactions import Columns, Run, Transaction
 
@@ -53,10 +54,11 @@ class JournalWriter:
             for session, marks in records.unpack_receipts(receipts):
                 remember(self._fresh_receipts, session, dict(records.unpack_marks(marks)))
 
-    def write(self, transaction: Transaction) -> None:
-        """Readings, receipts, refusals and counts of one transaction."""
-        if transaction.runs or transaction.counts or transaction.receipts:
-            counts = [(self._counter(key), number) for key, number in transaction.counts.items()]
+    def write(self, transaction: Transaction, more_counts: Counts) -> None:
+        """Readings, receipts, refusals and counts of one transaction; with them, what the store counted itself."""
+        if transaction.runs or transaction.counts or more_counts or transaction.receipts:
+            every = chain(transaction.counts.items(), more_counts.items())
+            counts = [(self._counter(key), number) for key, number in every]
             runs = records.pack_runs(transaction.runs, self._numbers_of)
             receipts = records.pack_receipts(transaction.receipts) if transaction.receipts else b""
             self._connection.execute(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from edge_agent.state import Recovered
 from edge_agent.store import journal, outbox
-from edge_agent.store.engine import row
+from edge_agent.store.engine import row, used_bytes
+from edge_agent.transactions import Turn
 
 if TYPE_CHECKING:
     import apsw
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def check_readable(connection: apsw.Connection) -> None:
     """Read everything that a restart needs. Raises `apsw.Error`, ValueError or LookupError where it is damaged."""
-    if row(connection, "SELECT count(*) FROM meta")[0]:
+    if row(connection, "SELECT count(*) FROM meta WHERE name = 'epoch'")[0]:
         json.loads(read_recovered(connection).checkpoint or b"{}")
 
 
@@ -25,20 +26,22 @@ def read_recovered(connection: apsw.Connection) -> Recovered:
     epoch = meta["epoch"]
     checkpoint, runs = journal.read_windows(connection)
     next_sequence, head = outbox.read_head(connection, epoch)
-    waiting, oldest_ms = row(connection, "SELECT count(*), min(start_ms) FROM summary WHERE batch IS NULL")
+    waiting, oldest_ms = outbox.count_waiting(connection)
     splitting = "SELECT EXISTS (SELECT 1 FROM summary WHERE batch IS NULL AND most IS NOT NULL)"
     return Recovered(
         epoch=epoch,
         next_sequence=next_sequence,
         head=head,
         closed_until_ms=int(meta.get("closed_until_ms", "0")),
+        turn=Turn(int(meta.get("turn", "0")), int(meta.get("told_until_ms", "0"))),
         checkpoint=checkpoint,
         journal=runs,
         counts=journal.read_counts(connection),
         receipts=journal.read_receipts(connection),
-        unacknowledged=outbox.read_unacknowledged(connection, epoch),
+        unacknowledged=outbox.read_unacknowledged(connection),
         waiting=waiting,
         splitting=bool(row(connection, splitting)[0]),
         oldest_waiting_ms=oldest_ms,
         timetable_days=dict(connection.execute("SELECT day, hours FROM timetable_day")),
+        used_bytes=used_bytes(connection),
     )

@@ -56,11 +56,10 @@ _MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
 
 
 def create(connection: apsw.Connection) -> None:
-    """Make the tables in an empty database."""
-    with connection:
-        connection.execute(_TABLES + _EXCHANGE + _BATCH)
-        connection.pragma("application_id", APPLICATION_ID)
-        connection.pragma("user_version", VERSION)
+    """Make the tables in an empty database, in the transaction that is open."""
+    connection.execute(_TABLES + _EXCHANGE + _BATCH)
+    connection.pragma("application_id", APPLICATION_ID)
+    connection.pragma("user_version", VERSION)
 
 
 def can_migrate(found: int) -> bool:
@@ -69,9 +68,8 @@ def can_migrate(found: int) -> bool:
 
 
 def migrate(connection: apsw.Connection, found: int) -> None:
-    """Bring a database from an earlier schema to today's: wholly, or not at all."""
-    with connection:
-        for version in range(found, VERSION):
-            for statement in _MIGRATIONS[version]:
-                connection.execute(statement)
-        connection.pragma("user_version", VERSION)
+    """Bring a database from an earlier schema to today's, in the transaction that is open."""
+    for version in range(found, VERSION):
+        for statement in _MIGRATIONS[version]:
+            connection.execute(statement)
+    connection.pragma("user_version", VERSION)

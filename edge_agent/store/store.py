@@ -5,21 +5,25 @@ from __future__ import annotations
 import logging
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import apsw
 
+from edge_agent.merging import MergeOrder
 from edge_agent.store import engine, outbox
+from edge_agent.store.ballast import Ballast
 from edge_agent.store.journal import JournalWriter
 from edge_agent.store.recovery import check_readable, read_recovered
-from edge_agent.transactions import Kind
+from edge_agent.store.wear import bytes_written
+from edge_agent.transactions import Kind, SealOrder, Transaction, Written
+from telemetry.uplink_contract import BatchId
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from edge_agent.state import Recovered
-    from edge_agent.transactions import SealedBatch, Transaction
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +31,14 @@ _log = logging.getLogger(__name__)
 class Store:
     """One agent's database. Every method is called on one thread."""
 
-    def __init__(self, folder: Path, *, new_epoch: Callable[[], str], vfs: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        new_epoch: Callable[[], str],
+        vfs: str | None = None,
+        bytes_written: Callable[[], int] = bytes_written,
+    ) -> None:
         """Open the store in `folder`, or make one. Raises `EnvironmentFault`.
 
         A file that is damaged is moved aside and a new one, with a new epoch, begun: an agent that does not start
@@ -36,8 +47,11 @@ class Store:
         self._folder = folder
         self._lock = engine.lock(folder)
         self._new_epoch = new_epoch
+        self._ballast = Ballast(folder)
+        self._bytes_written = bytes_written
+        self._written_before = bytes_written()
         try:
-            self._connection = self._open(vfs)
+            self._connection = self._open_with_room(vfs)
             self.epoch = self._read_epoch()
             self._journal = JournalWriter(self._connection)
         except apsw.Error as error:
@@ -51,35 +65,69 @@ class Store:
         """Everything a restart needs."""
         return read_recovered(self._connection)
 
-    def commit(self, transaction: Transaction) -> SealedBatch | None:
-        """Write all of it or nothing; returns when it is on disk. Raises `apsw.Error`.
+    def commit(self, transaction: Transaction) -> Written:
+        """Write all of it or nothing; returns when it is on disk.
 
-        What is returned is the batch that a seal made, if it made one.
+        Raises `apsw.FullError` where there is no room, after which it may be tried again, and `apsw.Error`.
         """
-        batch = None
-        with self._connection:
-            self._journal.write(transaction)
-            outbox.add_summaries(self._connection, transaction.summaries)
-            if transaction.closed_until_ms is not None:
-                self._set("closed_until_ms", str(transaction.closed_until_ms))
-            match transaction.kind:
-                case Kind.SEAL:
-                    assert transaction.seal is not None
-                    batch = outbox.seal_batch(self._connection, self.epoch, transaction.seal)
-                case Kind.MARK:
-                    outbox.mark_acknowledged(self._connection, self.epoch, transaction.sequence)
-                case Kind.REFUSE:
-                    outbox.mark_refused(self._connection, self.epoch, transaction.sequence)
-                case Kind.FORK:
-                    outbox.begin_epoch(self._connection, transaction.epoch)
-                case Kind.CHECKPOINT:
-                    self._journal.checkpoint(transaction.checkpoint)
-                    outbox.shorten_ledger(self._connection, transaction.ledger_before_ms)
-                case _:
-                    pass
+        try:
+            with engine.transaction(self._connection):
+                written = self._apply(transaction)
+        except apsw.FullError:
+            self._journal = JournalWriter(self._connection)  # it knows numbers of what was just undone
+            self._ballast.give_up()
+            raise
         if transaction.kind is Kind.FORK:
             self.epoch = transaction.epoch
-        return batch
+        if transaction.kind is Kind.JOURNAL:
+            return written
+        if transaction.kind is Kind.CHECKPOINT:
+            self._ballast.take(self.free_bytes())
+        return replace(written, used_bytes=engine.used_bytes(self._connection))
+
+    def _apply(self, transaction: Transaction) -> Written:
+        connection = self._connection
+        written = self._apply_to_outbox(transaction)
+        self._journal.write(transaction, written.counts)
+        outbox.add_summaries(connection, transaction.summaries)
+        if transaction.closed_until_ms is not None:
+            self._set("closed_until_ms", str(transaction.closed_until_ms))
+        if transaction.turn is not None:
+            self._set("turn", str(transaction.turn.number))
+            self._set("told_until_ms", str(transaction.turn.told_until_ms))
+        if transaction.checkpoint:
+            self._journal.checkpoint(transaction.checkpoint)
+            outbox.shorten_ledger(connection, transaction.ledger_before_ms)
+            self._note_wear(transaction.ran_s)
+        return written
+
+    def _apply_to_outbox(self, transaction: Transaction) -> Written:
+        """What a transaction does to summaries and batches that are there already."""
+        connection = self._connection
+        match transaction:
+            case Transaction(kind=Kind.SEAL, seal=SealOrder() as order):
+                return Written(batch=outbox.seal_batch(connection, order))
+            case Transaction(kind=Kind.MARK, batch=BatchId() as batch):
+                outbox.mark_acknowledged(connection, batch)
+            case Transaction(kind=Kind.REFUSE, batch=BatchId() as batch):
+                outbox.mark_refused(connection, batch)
+            case Transaction(kind=Kind.RECALL, batch=BatchId() as batch):
+                return Written(batch=outbox.recall(connection, batch, transaction.head))
+            case Transaction(kind=Kind.FORK):
+                return outbox.begin_epoch(connection, transaction.epoch, transaction.told)
+            case Transaction(kind=Kind.SHORTEN):
+                outbox.shorten(connection, transaction.shorten_bytes)
+            case Transaction(kind=Kind.MERGE, merge=MergeOrder() as merging):
+                return outbox.merge(connection, merging)
+        return Written()
+
+    def _note_wear(self, ran_s: float) -> None:
+        """Add up what the process has written to disks, and in how long: flash wears by it."""
+        written, self._written_before = self._bytes_written() - self._written_before, self._bytes_written()
+        for name, rise in (("written_bytes", written), ("ran_s", round(ran_s))):
+            sql = """INSERT INTO meta VALUES (?1, ?2)
+                     ON CONFLICT DO UPDATE SET value = CAST(CAST(value AS INTEGER) + ?2 AS TEXT)"""
+            self._connection.execute(sql, (name, str(rise)))
 
     def free_bytes(self) -> int:
         """Room left on the store's disk."""
@@ -88,8 +136,17 @@ class Store:
 
     def close(self) -> None:
         """Close the file and let the folder go."""
-        self._connection.close()
+        engine.close_writer(self._connection)
         os.close(self._lock)
+
+    def _open_with_room(self, vfs: str | None) -> apsw.Connection:
+        """Open the store; on a disk that is full, with the room that was kept for this."""
+        try:
+            return self._open(vfs)
+        except (apsw.FullError, apsw.IOError):
+            if not self._ballast.give_up():
+                raise
+            return self._open(vfs)
 
     def _open(self, vfs: str | None) -> apsw.Connection:
         try:
@@ -119,7 +176,7 @@ class Store:
         if row is not None:
             return str(row[0])
         epoch = self._new_epoch()
-        with self._connection:
+        with engine.transaction(self._connection):
             self._set("epoch", epoch)
         return epoch
 

@@ -8,11 +8,15 @@ import random
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
+import apsw
+
 from device_drivers.contract import Decoded, Frame, FrameRefused, Measurement
 from edge_agent.admission import Admission, Binding, ClockTolerance
+from edge_agent.clock_trust import Always
 from edge_agent.core import Core
 from edge_agent.events import (
     Acknowledge,
+    Applied,
     Arrival,
     Arrived,
     Batch,
@@ -21,11 +25,15 @@ from edge_agent.events import (
     Delivered,
     Event,
     Forked,
+    Hold,
     Refused,
+    Resume,
     Send,
     Tick,
+    Uncommitted,
     Undelivered,
 )
+from edge_agent.pressure import Room
 from edge_agent.privacy.classes import Role, classify
 from edge_agent.privacy.rules import Rule
 from edge_agent.reporting import Surroundings
@@ -34,6 +42,7 @@ from edge_agent.store import Store
 from edge_agent.store.audit import Audit, audit
 from edge_agent.timetable import Timetable
 from edge_agent.timing import Timing
+from edge_agent.transactions import Span
 from edge_agent.windows import Cadence
 from telemetry import ManualClock, Placement, quantity
 from telemetry.uplink_contract import BatchId, unseal
@@ -42,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from edge_agent.clock_trust import ClockTrust
     from edge_agent.transactions import Transaction
 
 SECOND: Final = 1000
@@ -96,7 +106,7 @@ DEVICES: Final = (
     bind("alarm", ("smoke", "water_leak"), role=Role.SAFETY),
 )
 TIMING: Final = Timing(lateness_ms=2 * MINUTE)
-SURROUNDINGS: Final = Surroundings(version=100, configuration_hash=1, free_bytes=lambda: 1 << 30)
+ROOM: Final = Room(limit_bytes=None, free_bytes=lambda: 1 << 30)
 
 
 class Bench:
@@ -110,16 +120,21 @@ class Bench:
         timing: Timing = TIMING,
         timetable: Timetable = TIMETABLE,
         seed: int = 0,
+        room: Room = ROOM,
+        clock_trust: ClockTrust | None = None,
         open_store: Callable[[Path, Callable[[], str]], Store] = lambda folder, epoch: Store(folder, new_epoch=epoch),
     ) -> None:
         self.folder = folder
         self.devices = devices
         self.timing = timing
         self.timetable = timetable
+        self.room = room
+        self.clock_trust = clock_trust or Always()
         self.clock = ManualClock(MONDAY_9, 1000.0)
         self.rng = random.Random(seed)
         self.commits: list[Transaction] = []
         self.sends: list[Send] = []
+        self.is_holding = False
         self.acknowledged: list[object] = []
         self.bodies: dict[BatchId, bytes] = {}
         self._open_store = open_store
@@ -136,7 +151,7 @@ class Bench:
             clock=self.clock,
             rng=self.rng,
             timing=self.timing,
-            surroundings=SURROUNDINGS,
+            surroundings=Surroundings(100, 1, self.room, self.clock_trust),
             new_epoch=lambda: f"{self.rng.getrandbits(64):016x}",
         )
 
@@ -163,6 +178,8 @@ class Bench:
                 case Send(batch, _, body):
                     assert self.bodies.setdefault(batch, body) == body, f"batch {batch} has changed"
                     self.sends.append(effect)
+                case Hold() | Resume():
+                    self.is_holding = isinstance(effect, Hold)
 
     def arrive(
         self,
@@ -180,9 +197,14 @@ class Bench:
             self.play(Arrived(Batch([arrival], now, device, session=session, token=own)))
 
     def commit(self) -> None:
-        """Write the transaction that is under way, and say so."""
+        """Write the transaction that is under way, and say so; or that there is no room for it."""
         transaction = self.commits.pop()
-        self.play(Committed(transaction, self.store.commit(transaction)))
+        try:
+            written = self.store.commit(transaction)
+        except apsw.FullError:
+            self.play(Uncommitted(transaction))
+        else:
+            self.play(Committed(transaction, written))
 
     def settle(self) -> None:
         """Let time pass until nothing waits for the disk but windows and summaries."""
@@ -249,4 +271,11 @@ def undelivered(batch: BatchId) -> Event:
     return Undelivered(batch, "no connection")
 
 
-delivered, forked = Delivered, Forked
+def delivered(batch: BatchId) -> Event:
+    """The centre's 204."""
+    return Delivered(batch, Applied(batch.sequence, b""))
+
+
+def forked(batch: BatchId) -> Event:
+    """The centre's 409: it has other bytes by that number, and nothing of ours is told by them."""
+    return Forked(batch, Applied(batch.sequence, b""), Span(0, 0))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.store import Store
-    from edge_agent.transactions import SealedBatch, Transaction
+    from edge_agent.transactions import Transaction, Written
 
 SPEED: Final = 600.0
 """A minute passes in a tenth of a second."""
@@ -132,7 +132,7 @@ class WatchedStore:
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
-    def commit(self, transaction: Transaction) -> SealedBatch | None:
+    def commit(self, transaction: Transaction) -> Written:
         """As the real one, if `before` lets it."""
         self._before(transaction)
         return self._store.commit(transaction)

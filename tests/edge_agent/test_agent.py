@@ -103,7 +103,7 @@ async def test_puback_waits_for_the_disk(tmp_path: Path, connect: Callable[[Agen
         gate.set()
 
 
-@pytest.mark.parametrize("error", [apsw.IOError, apsw.FullError, apsw.ReadOnlyError])
+@pytest.mark.parametrize("error", [apsw.IOError, apsw.ReadOnlyError])
 async def test_a_disk_that_fails_ends_the_agent(
     tmp_path: Path, connect: Callable[[Agent], Bridge], error: type[apsw.Error]
 ) -> None:
@@ -123,6 +123,24 @@ async def test_a_disk_that_fails_ends_the_agent(
         assert not info.is_published()
     assert len(tries) == 1
     assert agent.audit().balance["received"] == 0
+
+
+async def test_a_full_disk_makes_devices_wait(tmp_path: Path, connect: Callable[[Agent], Bridge]) -> None:
+    """Nothing is acknowledged and nothing ends; with room again, everything is taken in and acknowledged."""
+    full = threading.Event()
+    full.set()
+
+    def before(transaction: Transaction) -> None:
+        if transaction.kind is Kind.JOURNAL and full.is_set():
+            raise apsw.FullError
+
+    async with running(configure(tmp_path, LISTENER, SENSOR), watched(before)) as agent:
+        info = connect(agent.agent).publish()
+        await until(lambda: agent.agent.core.pressure.is_holding)
+        assert not info.is_published()
+        full.clear()
+        await until(info.is_published)
+    assert agent.audit().balance["received"] == 2
 
 
 async def test_a_disk_that_fails_during_a_stop_is_said(tmp_path: Path, connect: Callable[[Agent], Bridge]) -> None:

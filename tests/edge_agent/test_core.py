@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from edge_agent.core import ENOUGH_FRAMES, MOST_FRAMES
 from edge_agent.counts import CountKey
 from edge_agent.events import Arrival, Arrived, Batch, Committed, Tick
+from edge_agent.pending import ENOUGH_FRAMES, MOST_FRAMES
 from edge_agent.timing import Timing
 from edge_agent.transactions import Kind
 from tests.edge_agent.harness import (
@@ -69,10 +69,10 @@ class TestGroupCommit:
         transaction = bench.commits.pop()
         bench.pass_time(10 * SECOND)
         bench.arrive("air", frame(CO2), token="b")
-        bench.store.commit(transaction)
+        written = bench.store.commit(transaction)
         assert bench.acknowledged == []
         assert bench.core.state.open_readings() == 0, "memory follows the disk, never leads"
-        bench.play(Committed(transaction))
+        bench.play(Committed(transaction, written))
         assert bench.acknowledged == ["a"]
         assert bench.core.state.open_readings() == 1
 
@@ -180,8 +180,8 @@ class TestWindows:
         assert bench.audit().balance["late"] == 0
         assert "mean=20.00" in bench.told()[0]
 
-    def test_a_clock_set_back_tells_nothing_twice(self, bench: Bench) -> None:
-        """What was closed stays closed: readings that seem to lie there again are late, and counted."""
+    def test_a_clock_set_back_tells_again_as_a_revision(self, bench: Bench) -> None:
+        """What was told stays as it was; what is measured in those minutes again is told as revisions, none is late."""
         for _ in range(5):
             bench.read("mast", ["temperature", 10])
             bench.until_closed(MINUTE)
@@ -190,12 +190,30 @@ class TestWindows:
         for _ in range(12):
             bench.read("mast", ["temperature", 30])
             bench.until_closed(MINUTE)
-        starts = [line.rpartition(" ")[2] for line in bench.told()]
-        assert len(set(starts)) == len(starts) > len(told)
-        assert bench.told()[: len(told)] == told
+        keys = [(line.partition(" ")[0], line.rpartition(" ")[2]) for line in bench.told()]
+        assert len(set(keys)) == len(keys)
+        assert [line for line in bench.told() if "revision" not in line][: len(told)] == told
+        revisions = [line for line in bench.told() if ",revision=1," in line]
+        assert revisions
+        assert all("mean=30.00" in line for line in revisions)
         found = bench.audit()
-        assert found.balance["late"] > 0
+        assert found.balance["late"] == 0
         assert found.faults == []
+
+    def test_a_restart_goes_on_with_the_revisions(self, bench: Bench) -> None:
+        """The turn is durable, with the windows as they were then."""
+        for _ in range(5):
+            bench.read("mast", ["temperature", 10])
+            bench.until_closed(MINUTE)
+        bench.clock.step(-4 * MINUTE)
+        bench.pass_time(SECOND)
+        bench.settle()
+        bench.restart()
+        assert bench.core.state.turn.number == 1
+        bench.read("mast", ["temperature", 30])
+        bench.until_closed(4 * MINUTE)
+        assert any(",revision=1," in line for line in bench.told())
+        assert bench.audit().faults == []
 
     def test_the_mean_of_a_room_in_a_lesson(self, bench: Bench) -> None:
         """End to end in one class: a quarter hour, coarse, without extremes, stamped with its start."""

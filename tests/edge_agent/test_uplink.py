@@ -11,7 +11,7 @@ import pytest
 
 from bansui.free_port import free_port
 from edge_agent import uplink as module
-from edge_agent.events import Delivered, Event, Forked, Refused, Send, Undelivered
+from edge_agent.events import Applied, Delivered, Event, Forked, Refused, Send, Undelivered
 from edge_agent.uplink import Uplink
 from telemetry.uplink_contract import REPORT_PATH, WRITE_PATH, BatchId, seal
 from tests.edge_agent.servers import DURABLE, Centre, reply, serving
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 BATCH: Final = BatchId("0123456789abcdef", 7)
+DELIVERED: Final = Delivered(BATCH, Applied(7, bytes(32)))
 TOKEN: Final = "a-token-that-nobody-may-see"
 BODY: Final = seal(b"a line\n")
 
@@ -54,7 +55,7 @@ async def outcomes(*replies: bytes | None, path: str = WRITE_PATH) -> tuple[list
 async def test_durable_is_delivered() -> None:
     """204 with the mark of this epoch; the request is the contract's to the letter."""
     events, centre = await outcomes(DURABLE)
-    assert events == [Delivered(BATCH)]
+    assert events == [DELIVERED]
     [request] = centre.requests
     assert request.path == "/api/v2/write?org=changning&bucket=cn-002&precision=ms"
     assert request.body == BODY
@@ -67,7 +68,7 @@ async def test_durable_is_delivered() -> None:
 async def test_a_report_goes_to_its_own_path() -> None:
     """The same identity and seal, as JSON, without the query of a write."""
     events, centre = await outcomes(DURABLE, path=REPORT_PATH)
-    assert events == [Delivered(BATCH)]
+    assert events == [DELIVERED]
     assert centre.requests[0].path == REPORT_PATH
     assert centre.requests[0].headers["content-type"] == "application/json"
 
@@ -82,6 +83,9 @@ async def test_a_report_goes_to_its_own_path() -> None:
         reply(302, "Location: http://127.0.0.1:1/elsewhere"),
         reply(500, body=b"{}"),
         reply(404),
+        reply(409),
+        reply(409, "Bansui-Applied: 0123456789abcdef-6"),
+        reply(409, "Bansui-Applied: ffffffffffffffff-6", f"Bansui-Ledger-Head: {'0' * 64}"),
         reply(200, "Content-Encoding: gzip", body=b"this is no gzip"),
         b"220 smtp.example ESMTP\r\n\r\n",
         b"\x00\xff" * 100,
@@ -94,7 +98,7 @@ async def test_nothing_else_is_a_delivery(answer: bytes | None) -> None:
     events, _ = await outcomes(answer, DURABLE)
     assert isinstance(events[0], Undelivered)
     assert events[0].batch == BATCH
-    assert events[1] == Delivered(BATCH)
+    assert events[1] == DELIVERED
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
@@ -104,8 +108,9 @@ async def test_a_refusal(status: int) -> None:
 
 
 async def test_a_fork() -> None:
-    """409: other bytes stand there under this identity."""
-    assert (await outcomes(reply(409)))[0] == [Forked(BATCH)]
+    """409 with the centre's mark: it cannot put this batch behind those it has."""
+    mark = reply(409, "Bansui-Applied: 0123456789abcdef-0", f"Bansui-Ledger-Head: {'0' * 64}")
+    assert (await outcomes(mark))[0] == [Forked(BATCH, Applied(0, bytes(32)))]
 
 
 @pytest.mark.parametrize(
@@ -187,4 +192,4 @@ async def test_no_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
     """A proxy would be a second way out of the school."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
-    assert (await outcomes(DURABLE))[0] == [Delivered(BATCH)]
+    assert (await outcomes(DURABLE))[0] == [DELIVERED]

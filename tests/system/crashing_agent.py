@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from edge_agent.events import Acknowledge
     from edge_agent.store import Store
-    from edge_agent.transactions import SealedBatch, Transaction
+    from edge_agent.transactions import Transaction, Written
 
 STEPS: Final = ("commit", "acknowledge", "seal", "send", "mark")
 BOUNDARIES: Final = tuple(f"{side}:{step}" for step in STEPS for side in ("before", "after"))
@@ -70,7 +70,7 @@ class CrashingStore:
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
-    def commit(self, transaction: Transaction) -> SealedBatch | None:
+    def commit(self, transaction: Transaction) -> Written:
         """As the real one."""
         step = _STEP_OF.get(transaction.kind)
         if step is None:
