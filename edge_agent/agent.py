@@ -91,7 +91,9 @@ class Agent:
         self._listener_clients = prepared.clients
         self._subscriber = _subscriber(tables.subscriber, prepared.broker_password, clock, self._deliver)
         self._store = seams.wrap_store(Store(state_folder(loaded), new_epoch=new_epoch))
-        state = State.rebuild(self._store.load(), tables.timetable.compile(tables.zone), self._admission.bindings)
+        begin_ms = clock.now() - tables.windows.lateness_s * 1000
+        timetable = tables.timetable.compile(tables.zone)
+        state = State.rebuild(self._store.load(), timetable, self._admission.bindings, begin_ms)
         self.core = Core(
             school=tables.agent.school,
             admission=self._admission,

@@ -42,6 +42,9 @@ def close_windows(state: State, bindings: Mapping[str, Binding], school: str, ho
             if binding is None or quantity not in binding.rules:
                 closing.tally.add("withheld", window.readings, device=device, reason="device_removed")
                 continue
+            if window.end_ms <= state.told_elsewhere_ms:
+                closing.tally.add("withheld", window.readings, device=device, reason="told_elsewhere")
+                continue
             rule = binding.rules[quantity]
             if not _is_window_of(rule, window, state):
                 closing.tally.add("withheld", window.readings, device=device, reason="rule_changed")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edge_agent.events import Delivered, Forked
     from edge_agent.state import State
     from edge_agent.timing import Timing
-    from edge_agent.transactions import SealedBatch, Written
+    from edge_agent.transactions import SealedBatch, Span, Written
     from telemetry.uplink_contract import AgentReport
 
 MOST_UNACKNOWLEDGED: Final = 4
@@ -66,26 +66,29 @@ class DeliveryPlan:
 
     def seal_due(self, state: State, now: float, now_ms: int, report: Callable[[], AgentReport]) -> SealOrder | None:
         """What to seal now; nothing while the centre does not answer, so that the newest goes first when it does."""
-        if self._failures or self._lost is not None or len(state.unacknowledged) >= MOST_UNACKNOWLEDGED:
+        is_full = len(state.unacknowledged) >= MOST_UNACKNOWLEDGED
+        if self._failures or self._lost is not None or state.ending or is_full:
             return None
         next_id = BatchId(state.epoch, state.next_sequence)
-        if now >= self._next_report:
+        closes = state.ending is not None
+        if closes or now >= self._next_report:
             self._next_report = now + self._timing.report_every_s
             text = json.dumps(report().as_dict(), separators=(",", ":")).encode()
-            return SealOrder(next_id, state.head, now_ms, 0, text)
-        if not state.waiting:
-            return None
-        backlog_due = now >= self._next_backlog
-        if self._urgent or (
-            not state.splitting and (now >= self._next_batch or (state.waiting >= MOST_LINES and backlog_due))
-        ):
+            return SealOrder(next_id, state.head, now_ms, 0, text, closes=closes)
+        if self._is_summaries_due(state, now):
             self._urgent = False
             self._next_batch = now + self._timing.batch_every_s
             self._next_backlog = now + self._rng.uniform(0, 2 * self._timing.backlog_every_s)
             return SealOrder(next_id, state.head, now_ms, MOST_LINES)
-        if state.splitting:
+        if state.waiting and state.splitting:
             return SealOrder(next_id, state.head, now_ms, MOST_LINES, split=True)
         return None
+
+    def _is_summaries_due(self, state: State, now: float) -> bool:
+        if not state.waiting or (state.splitting and not self._urgent):
+            return False
+        is_backlog = state.waiting >= MOST_LINES and now >= self._next_backlog
+        return self._urgent or now >= self._next_batch or is_backlog
 
     def recall_due(self, state: State) -> Transaction | None:
         """The next batch that the centre has lost and that is to be offered again."""
@@ -121,6 +124,7 @@ class DeliveryPlan:
             state.splitting = state.splitting and not order.split
             return
         state.unacknowledged[batch.id] = batch
+        state.ending = batch.id.sequence if order.closes else state.ending
         state.next_sequence = batch.id.sequence + 1
         state.head = batch.head
         state.waiting -= batch.summaries
@@ -136,12 +140,14 @@ class DeliveryPlan:
                 self._sealed(state, order, written.batch)
             case Transaction(kind=Kind.MARK, batch=BatchId() as batch):
                 self._marked(state, batch)
+                return _after_the_last(state, batch, new_epoch)
             case Transaction(kind=Kind.REFUSE, batch=BatchId() as batch):
                 self._refused(state, batch)
+                return _after_the_last(state, batch, new_epoch)
             case Transaction(kind=Kind.RECALL, batch=BatchId() as batch):
                 return self._recalled(state, batch, written.batch, new_epoch)
             case Transaction(kind=Kind.FORK):
-                self._forked(state, transaction.epoch)
+                self._forked(state, transaction.epoch, transaction.told)
         return None
 
     def _marked(self, state: State, batch_id: BatchId) -> None:
@@ -200,8 +206,11 @@ class DeliveryPlan:
             state.splitting = True
         self._line_is_free()
 
-    def _forked(self, state: State, epoch: str) -> None:
+    def _forked(self, state: State, epoch: str, told: Span | None) -> None:
         """A new epoch is on disk; what was not acknowledged waits again, as far as the other copy has not told it."""
+        if told is not None:
+            state.told_elsewhere_ms = told.to_ms
+        state.ending = None
         state.unacknowledged.clear()
         state.epoch, state.next_sequence, state.head = epoch, 1, GENESIS
         state.splitting = True  # of what was sealed, some may have been refused before
@@ -212,6 +221,12 @@ class DeliveryPlan:
     def _line_is_free(self) -> None:
         self._sending = None
         self._failures = 0
+
+
+def _after_the_last(state: State, batch: BatchId, new_epoch: Callable[[], str]) -> Transaction | None:
+    """Once the centre has answered the report that closes an epoch, it knows no more of it than we do: the next one."""
+    is_last = batch.epoch == state.epoch and batch.sequence == state.ending
+    return Transaction(kind=Kind.FORK, epoch=new_epoch()) if is_last else None
 
 
 def _count_acknowledged(state: State, summaries: int) -> None:

@@ -36,7 +36,12 @@ class Recovered:
     epoch: str
     next_sequence: int
     head: bytes
-    closed_until_ms: int
+    ending: int | None
+    """The store was damaged, and its epoch has to be closed before anything else is sealed: the number of the report
+    that closes it, 0 before there is one."""
+    closed_until_ms: int | None
+    """None where nobody knows: the store was damaged, and what was told is lost."""
+    told_elsewhere_ms: int
     turn: Turn
     checkpoint: bytes
     journal: Sequence[Run]
@@ -59,7 +64,10 @@ class State:
     epoch: str
     next_sequence: int
     head: bytes
+    ending: int | None
     closed_until_ms: int
+    told_elsewhere_ms: int
+    """Windows that end at or before this, another copy of the store has told."""
     turn: Turn
     counts: dict[CountKey, int]
     receipts: dict[str, dict[int, int]]
@@ -80,13 +88,20 @@ class State:
     _known: dict[tuple[str, Columns], list[SeriesWindows]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
-    def rebuild(cls, recovered: Recovered, timetable: Timetable, bindings: Mapping[str, Binding]) -> State:
-        """The state before the stop: the checkpoint, and every reading journalled since, in order."""
+    def rebuild(
+        cls, recovered: Recovered, timetable: Timetable, bindings: Mapping[str, Binding], begin_ms: int = 0
+    ) -> State:
+        """The state before the stop: the checkpoint, and every reading journalled since, in order.
+
+        A store that has lost what was told takes nothing for windows that end at or before `begin_ms`.
+        """
         state = cls(
             epoch=recovered.epoch,
             next_sequence=recovered.next_sequence,
             head=recovered.head,
-            closed_until_ms=recovered.closed_until_ms,
+            ending=recovered.ending,
+            closed_until_ms=begin_ms if recovered.closed_until_ms is None else recovered.closed_until_ms,
+            told_elsewhere_ms=recovered.told_elsewhere_ms,
             turn=recovered.turn,
             counts=dict(recovered.counts),
             receipts={session: dict(marks) for session, marks in recovered.receipts.items()},
@@ -204,6 +219,21 @@ class State:
         for device, channel, quantity, event_ms, ticks in document["safety"]:
             self.safety[device, channel, quantity] = Held(event_ms, ticks)
         self.unplaced = Unplaced(_run(row) for row in document.get("unplaced", ()))
+
+
+def open_readings_of(checkpoint: bytes, runs: Sequence[Run], closed_until_ms: int) -> int:
+    """Readings in windows that are not over, and in none yet, from what the store keeps of them."""
+    document = json.loads(checkpoint or b'{"series": [], "unplaced": []}')
+    windows: list[list[int]] = [window for *_, rows in document["series"] for window in rows]
+    kept = sum(rows for start_ms, length_s, rows, _ in windows if start_ms + length_s * 1000 > closed_until_ms)
+    unplaced = Unplaced(_run(row) for row in document.get("unplaced", ()))
+    for run in runs:
+        if run.columns and run.windows[0][1]:
+            ends_ms = [start_ms + length_s * 1000 for start_ms, length_s in run.windows]
+            kept += run.rows * sum(end_ms > closed_until_ms for end_ms in ends_ms)
+        else:
+            unplaced.apply(run)
+    return kept + unplaced.readings
 
 
 def stamp_of_event(event_ms: int, told: Held | None) -> int:

@@ -126,6 +126,8 @@ class SealOrder:
     report: bytes = b""
     split: bool = False
     """Whether to seal summaries of refused batches, in smaller ones, and not the newest."""
+    closes: bool = False
+    """Whether this report is the last batch of an epoch that ends."""
 
 
 @dataclass(frozen=True, slots=True)

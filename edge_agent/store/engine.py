@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
-from edge_agent.store import schema
+from edge_agent.store import log_check, schema
 from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
@@ -62,7 +62,10 @@ def open_writer(folder: Path, *, vfs: str | None = None) -> apsw.Connection:
     Raises `apsw.CorruptError` or `apsw.NotADBError` for a file that is no longer a database.
     """
     path = folder / FILE_NAME
-    had_log = path.with_name(f"{FILE_NAME}-wal").exists()
+    log = path.with_name(f"{FILE_NAME}-wal")
+    had_log = log.exists()
+    if had_log and log_check.is_damaged(log):
+        raise apsw.CorruptError("the write-ahead log is damaged")
     connection = apsw.Connection(str(path), vfs=vfs)
     try:
         _configure(connection)

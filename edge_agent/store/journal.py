@@ -7,15 +7,16 @@ and the thread that writes seldom asks for the interpreter.
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edge_agent.counts import CountKey
 from edge_agent.receipts import MOST_RECEIPTS, newest, remember
 from edge_agent.store import records
 from edge_agent.store.engine import row
+from edge_agent.store.schema import sum_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import apsw
 
@@ -49,9 +50,9 @@ class JournalWriter:
         self._days: set[int] = set()
         self._fresh_counts: dict[int, int] = {}
         self._fresh_receipts: dict[str, dict[int, int]] = {}
-        for counts, receipts in _rows_since(connection, "counts, receipts"):
-            self._note(records.unpack_counts(counts))
-            for session, marks in records.unpack_receipts(receipts):
+        for each in rows_since(connection):
+            self._note(records.unpack_counts(each.counts))
+            for session, marks in records.unpack_receipts(each.receipts):
                 remember(self._fresh_receipts, session, dict(records.unpack_marks(marks)))
 
     def write(self, transaction: Transaction, more_counts: Counts) -> None:
@@ -61,9 +62,9 @@ class JournalWriter:
             counts = [(self._counter(key), number) for key, number in every]
             runs = records.pack_runs(transaction.runs, self._numbers_of)
             receipts = records.pack_receipts(transaction.receipts) if transaction.receipts else b""
+            packed = runs, records.pack_counts(counts), receipts
             self._connection.execute(
-                "INSERT INTO journal (runs, counts, receipts) VALUES (?, ?, ?)",
-                (runs, records.pack_counts(counts), receipts),
+                "INSERT INTO journal (runs, counts, receipts, sum) VALUES (?, ?, ?, ?)", (*packed, sum_of(*packed))
             )
             self._note(counts)
             for session, marks in transaction.receipts.items():
@@ -84,7 +85,7 @@ class JournalWriter:
         receipts = {session: newest(marks) for session, marks in self._fresh_receipts.items()}
         execute, many = self._connection.execute, self._connection.executemany
         position = row(self._connection, "SELECT coalesce(max(position), 0) FROM journal")[0]
-        execute("INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?)", (position, state))
+        execute("INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?)", (position, state, sum_of(state)))
         many("UPDATE counter SET value = value + ?2 WHERE id = ?1", list(self._fresh_counts.items()))
         many(
             "INSERT INTO receipt (session, packets, marks) VALUES (?, ?, ?)",
@@ -127,9 +128,11 @@ class JournalWriter:
 
 def read_windows(connection: apsw.Connection) -> tuple[bytes, list[Run]]:
     """The open windows as last kept, and every reading admitted since, in order."""
-    kept = connection.execute("SELECT state FROM checkpoint").fetchone()
+    kept = connection.execute("SELECT state, sum FROM checkpoint").fetchone()
+    if kept is not None and sum_of(kept[0]) != kept[1]:
+        raise ValueError("a checkpoint that is not what was written")
     series = read_series(connection)
-    runs = [run for (packed,) in _rows_since(connection, "runs") for run in records.unpack_runs(packed, series)]
+    runs = [run for each in rows_since(connection) for run in records.unpack_runs(each.runs, series)]
     return (kept[0] if kept is not None else b""), runs
 
 
@@ -137,8 +140,8 @@ def read_counts(connection: apsw.Connection) -> dict[CountKey, int]:
     """Every counter; what the centre acknowledged is counted from the batches themselves."""
     keys = _read_counters(connection)
     values = dict(connection.execute("SELECT id, value FROM counter"))
-    for (packed,) in _rows_since(connection, "counts"):
-        for number, rise in records.unpack_counts(packed):
+    for each in rows_since(connection):
+        for number, rise in records.unpack_counts(each.counts):
             values[number] += rise
     counts = {keys[number]: value for number, value in values.items()}
     sql = "SELECT coalesce(sum(summaries), 0) FROM batch WHERE state = 'acknowledged'"
@@ -150,7 +153,7 @@ def read_receipts(connection: apsw.Connection) -> Mapping[str, Mapping[int, int]
     """By session and packet id, the mark of what the message held; of a session, the newest last."""
     receipts: dict[str, dict[int, int]] = {}
     kept = connection.execute("SELECT session, marks FROM receipt ORDER BY position")
-    since = (entry for (packed,) in _rows_since(connection, "receipts") for entry in records.unpack_receipts(packed))
+    since = (entry for each in rows_since(connection) for entry in records.unpack_receipts(each.receipts))
     for session, packed in chain(kept, since):
         remember(receipts, session, dict(records.unpack_marks(packed)))
     return receipts
@@ -167,7 +170,20 @@ def _read_counters(connection: apsw.Connection) -> dict[int, CountKey]:
     return {number: CountKey(stage, device, reason) for number, stage, device, reason in rows}
 
 
-def _rows_since(connection: apsw.Connection, columns: str) -> Iterable[tuple[Any, ...]]:
-    """The journal's rows behind the checkpoint, in order."""
+class JournalRow(NamedTuple):
+    """One row: what one transaction wrote."""
+
+    runs: bytes
+    counts: bytes
+    receipts: bytes
+    exchanges: bytes
+
+
+def rows_since(connection: apsw.Connection) -> Iterator[JournalRow]:
+    """The journal's rows behind the checkpoint, in order. Raises ValueError for one that is not what was written."""
     after = "position > (SELECT coalesce(max(position), 0) FROM checkpoint)"
-    return connection.execute(f"SELECT {columns} FROM journal WHERE {after} ORDER BY position")  # noqa: S608 - our own words
+    query = f"SELECT runs, counts, receipts, exchanges, sum FROM journal WHERE {after} ORDER BY position"  # noqa: S608 - our own words
+    for *parts, checked in connection.execute(query):
+        if sum_of(*parts) != checked:
+            raise ValueError("a row of the journal that is not what was written")
+        yield JournalRow(*parts)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from edge_agent.counts import CountKey
 from edge_agent.merging import Waiting, merges
 from edge_agent.store.engine import row
+from edge_agent.store.schema import sum_of
 from edge_agent.transactions import BatchKind, SealedBatch, Written
 from telemetry import decode_all, encode_series
 from telemetry.uplink_contract import GENESIS, BatchId, chain, seal, unseal
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     from edge_agent.transactions import NewSummary, SealOrder, Span
 
 _NEWEST_FIRST: Final = """
-SELECT id, line, start_ms FROM summary WHERE batch IS NULL AND most IS NULL ORDER BY start_ms DESC, id LIMIT ?
+SELECT id, line, start_ms, sum FROM summary WHERE batch IS NULL AND most IS NULL ORDER BY start_ms DESC, id LIMIT ?
 """
 _REFUSED: Final = """
-SELECT id, line, start_ms FROM summary WHERE batch IS NULL AND most = ? ORDER BY id LIMIT ?
+SELECT id, line, start_ms, sum FROM summary WHERE batch IS NULL AND most = ? ORDER BY id LIMIT ?
 """
 _OLDEST_FIRST: Final = """
-SELECT id, line FROM summary WHERE batch IS NULL AND most IS NULL AND series NOT LIKE '%,window=86400'
+SELECT id, line, sum FROM summary WHERE batch IS NULL AND most IS NULL AND series NOT LIKE '%,window=86400'
 ORDER BY start_ms, id LIMIT ?
 """
 _SEALED: Final = "SELECT epoch, sequence, kind, body, head, summaries, sealed_ms, oldest_ms FROM batch"
@@ -37,32 +38,43 @@ _SEALED: Final = "SELECT epoch, sequence, kind, body, head, summaries, sealed_ms
 def add_summaries(connection: apsw.Connection, summaries: Sequence[NewSummary]) -> None:
     """Put summaries into the outbox; one that is there already is a mistake of the program and raises."""
     connection.executemany(
-        "INSERT INTO summary (series, start_ms, line) VALUES (?, ?, ?)",
-        [(summary.series, summary.start_ms, summary.line) for summary in summaries],
+        "INSERT INTO summary (series, start_ms, line, sum) VALUES (?, ?, ?, ?)",
+        [(summary.series, summary.start_ms, summary.line, sum_of(summary.line)) for summary in summaries],
     )
 
 
-def seal_batch(connection: apsw.Connection, order: SealOrder) -> SealedBatch | None:
-    """Seal a report, or the summaries that wait, the newest first; None when none wait.
+def seal_batch(connection: apsw.Connection, order: SealOrder) -> Written:
+    """Seal a report, or the summaries that wait, the newest first; nothing when none wait.
 
     Summaries of batches that the centre refused go by themselves, in ever smaller batches, until the one at fault
-    is alone.
+    is alone. One that a disk has changed is dropped, and counted.
     """
+    if order.closes:
+        connection.execute("UPDATE meta SET value = ? WHERE name = 'ending'", (str(order.id.sequence),))
     if order.report:
-        return _insert(connection, order, kind=BatchKind.REPORT, text=order.report, starts=[])
+        return Written(batch=_insert(connection, order, kind=BatchKind.REPORT, text=order.report, starts=[]))
     if order.split:
         smallest = row(connection, "SELECT coalesce(min(most), 0) FROM summary WHERE batch IS NULL")[0]
-        rows = list(connection.execute(_REFUSED, (smallest, smallest)))
+        found = list(connection.execute(_REFUSED, (smallest, smallest)))
     else:
-        rows = list(connection.execute(_NEWEST_FIRST, (order.most_lines,)))
+        found = list(connection.execute(_NEWEST_FIRST, (order.most_lines,)))
+    rows = [each for each in found if sum_of(each[1]) == each[3]]
+    damaged = _drop_damaged(connection, [each[0] for each in found if sum_of(each[1]) != each[3]])
     if not rows:
-        return None
-    text = "".join(f"{line}\n" for _, line, _ in rows).encode("ascii")
-    starts = [start_ms for _, _, start_ms in rows]
+        return damaged
+    text = "".join(f"{line}\n" for _, line, _, _ in rows).encode("ascii")
+    starts = [start_ms for _, _, start_ms, _ in rows]
     batch = _insert(connection, order, kind=BatchKind.SUMMARIES, text=text, starts=starts)
     number = connection.last_insert_rowid()
-    connection.executemany("UPDATE summary SET batch = ? WHERE id = ?", [(number, identity) for identity, _, _ in rows])
-    return batch
+    connection.executemany("UPDATE summary SET batch = ? WHERE id = ?", [(number, each[0]) for each in rows])
+    return replace(damaged, batch=batch)
+
+
+def _drop_damaged(connection: apsw.Connection, numbers: Sequence[int]) -> Written:
+    if not numbers:
+        return Written()
+    connection.executemany("DELETE FROM summary WHERE id = ?", [(number,) for number in numbers])
+    return Written(counts={CountKey("damaged"): len(numbers)}, waiting=count_waiting(connection))
 
 
 def mark_acknowledged(connection: apsw.Connection, batch: BatchId) -> None:
@@ -97,13 +109,19 @@ def recall(connection: apsw.Connection, batch: BatchId, head: bytes) -> SealedBa
         connection.execute("UPDATE batch SET summaries = 0 WHERE id = ?", (number,))
         return replace(sealed, summaries=0)
     if sealed.kind is BatchKind.SUMMARIES:
-        lines = unseal(sealed.body)
-        each = zip(decode_all(lines), lines.decode("ascii").splitlines(), strict=True)
-        connection.executemany(
-            "INSERT INTO summary (series, start_ms, line, batch) VALUES (?, ?, ?, ?)",
-            [(encode_series(summary.series), summary.start_ms, line, number) for summary, line in each],
-        )
+        fill_in(connection, number)
     return sealed
+
+
+def fill_in(connection: apsw.Connection, number: int) -> None:
+    """Let a batch's summaries stand in the outbox again, from its bytes; those that are there stay."""
+    lines = unseal(row(connection, "SELECT body FROM batch WHERE id = ?", (number,))[0])
+    each = zip(decode_all(lines), lines.decode("ascii").splitlines(), strict=True)
+    connection.executemany(
+        """INSERT INTO summary (series, start_ms, line, batch, sum) VALUES (?, ?, ?, ?, ?)
+           ON CONFLICT (series, start_ms) DO UPDATE SET batch = excluded.batch""",
+        [(encode_series(summary.series), summary.start_ms, line, number, sum_of(line)) for summary, line in each],
+    )
 
 
 def begin_epoch(connection: apsw.Connection, epoch: str, told: Span | None) -> Written:
@@ -114,13 +132,18 @@ def begin_epoch(connection: apsw.Connection, epoch: str, told: Span | None) -> W
     connection.execute("UPDATE batch SET state = 'forked' WHERE state = 'sealed'")
     connection.execute("UPDATE summary SET batch = NULL WHERE batch IS NOT NULL")
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('epoch', ?)", (epoch,))
-    dropped = _drop_told(connection, told) if told is not None else 0
+    connection.execute("DELETE FROM meta WHERE name = 'ending'")
+    dropped = 0
+    if told is not None:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('told_elsewhere_ms', ?)", (str(told.to_ms),))
+        dropped = _drop_told(connection, told)
     return Written(counts={CountKey("fork"): dropped} if dropped else {}, waiting=count_waiting(connection))
 
 
 def _drop_told(connection: apsw.Connection, told: Span) -> int:
-    query = "SELECT id, line FROM summary WHERE start_ms >= ? AND start_ms < ?"
-    rows = list(connection.execute(query, (told.from_ms, told.to_ms)))
+    query = "SELECT id, line, sum FROM summary WHERE start_ms >= ? AND start_ms < ?"
+    found = connection.execute(query, (told.from_ms, told.to_ms))
+    rows = [(number, line) for number, line, checked in found if sum_of(line) == checked]
     ends = [summary.end_ms for summary in decode_all("".join(f"{line}\n" for _, line in rows).encode())]
     within = [(number,) for (number, _), end_ms in zip(rows, ends, strict=True) if end_ms <= told.to_ms]
     connection.executemany("DELETE FROM summary WHERE id = ?", within)
@@ -129,7 +152,8 @@ def _drop_told(connection: apsw.Connection, told: Span) -> int:
 
 def merge(connection: apsw.Connection, order: MergeOrder) -> Written:
     """Put the oldest summaries that wait together over longer windows, wherever a group is whole."""
-    waiting = [Waiting(number, line) for number, line in connection.execute(_OLDEST_FIRST, (order.most,))]
+    found = connection.execute(_OLDEST_FIRST, (order.most,))
+    waiting = [Waiting(number, line) for number, line, checked in found if sum_of(line) == checked]
     gone = 0
     for each in merges(waiting, order):
         told = each.merged
@@ -160,7 +184,10 @@ def shorten_ledger(connection: apsw.Connection, before_ms: int) -> None:
 
 
 def read_unacknowledged(connection: apsw.Connection) -> list[SealedBatch]:
-    """Batches that the centre has not yet spoken of."""
+    """Batches that the centre has not yet spoken of. Raises ValueError for bytes that are not what was sealed."""
+    for body, digest in connection.execute("SELECT body, body_sha256 FROM batch WHERE state = 'sealed'"):
+        if body is None or hashlib.sha256(body).digest() != digest:
+            raise ValueError("a batch that is not what was sealed")
     return [_sealed(found) for found in connection.execute(f"{_SEALED} WHERE state = 'sealed' ORDER BY id")]
 
 
@@ -202,12 +229,12 @@ def _insert(
             batch.id.epoch,
             batch.id.sequence,
             kind.value,
-            body,
             hashlib.sha256(body).digest(),
             batch.head,
             batch.summaries,
             batch.sealed_ms,
             batch.oldest_ms,
+            body,
         ),
     )
     return batch

@@ -25,6 +25,7 @@ def read_recovered(connection: apsw.Connection) -> Recovered:
     meta = dict(connection.execute("SELECT name, value FROM meta"))
     epoch = meta["epoch"]
     checkpoint, runs = journal.read_windows(connection)
+    unknown = "past_unknown" in meta and "closed_until_ms" not in meta
     next_sequence, head = outbox.read_head(connection, epoch)
     waiting, oldest_ms = outbox.count_waiting(connection)
     splitting = "SELECT EXISTS (SELECT 1 FROM summary WHERE batch IS NULL AND most IS NOT NULL)"
@@ -32,7 +33,9 @@ def read_recovered(connection: apsw.Connection) -> Recovered:
         epoch=epoch,
         next_sequence=next_sequence,
         head=head,
-        closed_until_ms=int(meta.get("closed_until_ms", "0")),
+        ending=int(meta["ending"]) if "ending" in meta else None,
+        closed_until_ms=None if unknown else int(meta.get("closed_until_ms", "0")),
+        told_elsewhere_ms=int(meta.get("told_elsewhere_ms", "0")),
         turn=Turn(int(meta.get("turn", "0")), int(meta.get("told_until_ms", "0"))),
         checkpoint=checkpoint,
         journal=runs,

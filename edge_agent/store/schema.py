@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from zlib import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     import apsw
 
 VERSION: Final = 3
+"""`sum` is the CRC-32 of what a row says: SQLite itself does not look into its rows, and a disk may change them."""
 APPLICATION_ID: Final = 0x42534149  # "BSAI"
 
 _TABLES: Final = """
@@ -17,8 +19,9 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT R
 CREATE TABLE series (id INTEGER PRIMARY KEY, device TEXT NOT NULL, channel TEXT NOT NULL, quantity TEXT NOT NULL,
     UNIQUE (device, channel, quantity)) STRICT;
 CREATE TABLE journal (position INTEGER PRIMARY KEY, runs BLOB NOT NULL, counts BLOB NOT NULL,
-    receipts BLOB NOT NULL, exchanges BLOB NOT NULL DEFAULT x'') STRICT;
-CREATE TABLE checkpoint (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL, state BLOB NOT NULL) STRICT;
+    receipts BLOB NOT NULL, exchanges BLOB NOT NULL DEFAULT x'', sum INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE checkpoint (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL, state BLOB NOT NULL,
+    sum INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE counter (id INTEGER PRIMARY KEY, stage TEXT NOT NULL, device TEXT NOT NULL, reason TEXT NOT NULL,
     value INTEGER NOT NULL, UNIQUE (stage, device, reason)) STRICT;
 CREATE TABLE receipt (position INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL, packets INTEGER NOT NULL,
@@ -28,14 +31,15 @@ CREATE TABLE quarantine (driver TEXT NOT NULL, reason TEXT NOT NULL, length INTE
     PRIMARY KEY (driver, reason, length)) STRICT, WITHOUT ROWID;
 CREATE TABLE timetable_day (day INTEGER PRIMARY KEY, hours INTEGER NOT NULL) STRICT;
 CREATE TABLE summary (id INTEGER PRIMARY KEY, series TEXT NOT NULL, start_ms INTEGER NOT NULL, line TEXT NOT NULL,
-    batch INTEGER, most INTEGER, UNIQUE (series, start_ms)) STRICT;
+    batch INTEGER, most INTEGER, sum INTEGER NOT NULL DEFAULT 0, UNIQUE (series, start_ms)) STRICT;
 CREATE INDEX summary_batch ON summary (batch, start_ms);
 """
 _BATCH: Final = """
 CREATE TABLE batch (id INTEGER PRIMARY KEY, epoch TEXT NOT NULL, sequence INTEGER NOT NULL, kind TEXT NOT NULL,
-    state TEXT NOT NULL, body BLOB, body_sha256 BLOB NOT NULL, head BLOB NOT NULL, summaries INTEGER NOT NULL,
-    sealed_ms INTEGER NOT NULL, oldest_ms INTEGER, UNIQUE (epoch, sequence)) STRICT;
+    state TEXT NOT NULL, body_sha256 BLOB NOT NULL, head BLOB NOT NULL, summaries INTEGER NOT NULL,
+    sealed_ms INTEGER NOT NULL, oldest_ms INTEGER, body BLOB, UNIQUE (epoch, sequence)) STRICT;
 """
+"""The body comes last: it stands on pages of its own, and their loss then costs nothing else."""
 _EXCHANGE: Final = """
 CREATE TABLE exchange (session TEXT NOT NULL, packet_id INTEGER NOT NULL, PRIMARY KEY (session, packet_id))
     STRICT, WITHOUT ROWID;
@@ -43,16 +47,31 @@ CREATE TABLE exchange (session TEXT NOT NULL, packet_id INTEGER NOT NULL, PRIMAR
 _MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
     2: (
         "ALTER TABLE journal ADD COLUMN exchanges BLOB NOT NULL DEFAULT x''",
+        "ALTER TABLE journal ADD COLUMN sum INTEGER NOT NULL DEFAULT 0",
+        "UPDATE journal SET sum = crc32(runs, counts, receipts, exchanges)",
+        "ALTER TABLE checkpoint ADD COLUMN sum INTEGER NOT NULL DEFAULT 0",
+        "UPDATE checkpoint SET sum = crc32(state)",
+        "ALTER TABLE summary ADD COLUMN sum INTEGER NOT NULL DEFAULT 0",
+        "UPDATE summary SET sum = crc32(line)",
         _EXCHANGE,
         "ALTER TABLE batch RENAME TO batch_of_2",
         _BATCH,
-        "INSERT INTO batch SELECT rowid, * FROM batch_of_2",
+        """INSERT INTO batch SELECT rowid, epoch, sequence, kind, state, body_sha256, head, summaries, sealed_ms,
+           oldest_ms, body FROM batch_of_2""",
         """UPDATE summary SET batch = (SELECT id FROM batch WHERE sequence = summary.batch
            AND epoch = (SELECT value FROM meta WHERE name = 'epoch')) WHERE batch IS NOT NULL""",
         "DROP TABLE batch_of_2",
     ),
 }
 """By the schema it mends; each leads to the next."""
+
+
+def sum_of(*parts: apsw.SQLiteValue) -> int:
+    """The CRC-32 over all parts, as `sum` columns have it."""
+    checked = 0
+    for part in parts:
+        checked = crc32(part if isinstance(part, bytes) else str(part).encode(), checked)
+    return checked
 
 
 def create(connection: apsw.Connection) -> None:
@@ -69,6 +88,7 @@ def can_migrate(found: int) -> bool:
 
 def migrate(connection: apsw.Connection, found: int) -> None:
     """Bring a database from an earlier schema to today's, in the transaction that is open."""
+    connection.create_scalar_function("crc32", sum_of)
     for version in range(found, VERSION):
         for statement in _MIGRATIONS[version]:
             connection.execute(statement)

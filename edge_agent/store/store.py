@@ -15,6 +15,7 @@ from edge_agent.store import engine, outbox
 from edge_agent.store.ballast import Ballast
 from edge_agent.store.journal import JournalWriter
 from edge_agent.store.recovery import check_readable, read_recovered
+from edge_agent.store.salvage import salvage
 from edge_agent.store.wear import bytes_written
 from edge_agent.transactions import Kind, SealOrder, Transaction, Written
 from telemetry.uplink_contract import BatchId
@@ -106,7 +107,7 @@ class Store:
         connection = self._connection
         match transaction:
             case Transaction(kind=Kind.SEAL, seal=SealOrder() as order):
-                return Written(batch=outbox.seal_batch(connection, order))
+                return outbox.seal_batch(connection, order)
             case Transaction(kind=Kind.MARK, batch=BatchId() as batch):
                 outbox.mark_acknowledged(connection, batch)
             case Transaction(kind=Kind.REFUSE, batch=BatchId() as batch):
@@ -152,14 +153,28 @@ class Store:
         try:
             return self._open_whole(vfs)
         except (apsw.CorruptError, apsw.NotADBError, ValueError, LookupError) as error:
-            aside = f"{engine.FILE_NAME}.corrupt-{time.time_ns()}"
+            aside = self._move_aside()
             _log.error("the store is damaged (%s): moved aside as %s, a new one begun", type(error).__name__, aside)
-            for suffix in ("", "-wal", "-shm"):
-                damaged = self._folder / f"{engine.FILE_NAME}{suffix}"
-                if damaged.exists():
-                    damaged.rename(self._folder / f"{aside}{suffix}")
-            engine.sync_folder(self._folder)
-            return self._open_whole(vfs)
+            connection = self._open_whole(vfs)
+            with engine.transaction(connection):
+                connection.execute("INSERT INTO meta VALUES ('past_unknown', '1')")
+            try:
+                with engine.transaction(connection):
+                    salvage(self._folder / aside, connection, self._new_epoch())
+            except (apsw.Error, ValueError, LookupError):
+                _log.exception("nothing of %s can be kept", aside)
+            return connection
+
+    def _move_aside(self) -> str:
+        """Keep the damaged file and its log, under one name; returns that."""
+        aside = f"{engine.FILE_NAME}.corrupt-{time.time_ns()}"
+        for suffix in ("", "-wal"):
+            damaged = self._folder / f"{engine.FILE_NAME}{suffix}"
+            if damaged.exists():
+                damaged.rename(self._folder / f"{aside}{suffix}")
+        (self._folder / f"{engine.FILE_NAME}-shm").unlink(missing_ok=True)
+        engine.sync_folder(self._folder)
+        return aside
 
     def _open_whole(self, vfs: str | None) -> apsw.Connection:
         """Open the file and see that everything in it can be read: SQLite does not look into its blobs."""

@@ -120,6 +120,7 @@ class Bench:
         timing: Timing = TIMING,
         timetable: Timetable = TIMETABLE,
         seed: int = 0,
+        at_ms: int = MONDAY_9,
         room: Room = ROOM,
         clock_trust: ClockTrust | None = None,
         open_store: Callable[[Path, Callable[[], str]], Store] = lambda folder, epoch: Store(folder, new_epoch=epoch),
@@ -130,7 +131,7 @@ class Bench:
         self.timetable = timetable
         self.room = room
         self.clock_trust = clock_trust or Always()
-        self.clock = ManualClock(MONDAY_9, 1000.0)
+        self.clock = ManualClock(at_ms, 1000.0)
         self.rng = random.Random(seed)
         self.commits: list[Transaction] = []
         self.sends: list[Send] = []
@@ -147,13 +148,16 @@ class Bench:
         self.core = Core(
             school="cn-002",
             admission=admission,
-            state=State.rebuild(self.store.load(), self.timetable, admission.bindings),
+            state=State.rebuild(self.store.load(), self.timetable, admission.bindings, self._begin_ms()),
             clock=self.clock,
             rng=self.rng,
             timing=self.timing,
             surroundings=Surroundings(100, 1, self.room, self.clock_trust),
             new_epoch=lambda: f"{self.rng.getrandbits(64):016x}",
         )
+
+    def _begin_ms(self) -> int:
+        return self.clock.now() - self.timing.lateness_ms
 
     def stop(self) -> None:
         """As a crash: what is not on disk is gone."""

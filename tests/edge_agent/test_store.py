@@ -15,6 +15,7 @@ from edge_agent.receipts import MOST_RECEIPTS
 from edge_agent.store import Store, engine, schema
 from edge_agent.store.engine import StoreBusy, StoreUnusable, row
 from edge_agent.transactions import Kind, NewSummary, Transaction
+from telemetry.uplink_contract import unseal
 from tests.edge_agent.harness import DEVICES, HOUR, MINUTE, SECOND, Bench, bind, delivered, frame, refused
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["text", "page", "journal", "checkpoint", "series"])
 def test_a_damaged_file_is_moved_aside(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever is damaged, the agent starts at once on a new store with a new epoch, and what is there stays aside."""
+    """Whatever is damaged, the agent starts at once on a new store; what was there stays aside, and the epoch ends."""
     bench = Bench(tmp_path)
     bench.read("air", ["carbon_dioxide", 700])
     bench.checkpoint()
@@ -217,12 +218,19 @@ def test_a_damaged_file_is_moved_aside(tmp_path: Path, damage: str, caplog: pyte
         content[4096 + 2 : 4096 + 400] = bytes(398)
         file.write_bytes(content)
     bench.start()
-    assert bench.store.epoch != old_epoch
     assert "moved aside" in caplog.text
     assert list(tmp_path.glob("agent.db.corrupt-*"))
+    kept = bench.audit()
+    assert kept.faults == []
     bench.read("air", ["carbon_dioxide", 702])
     bench.restart()
-    assert bench.audit().balance["admitted"] == 1, "the new store's own log was lost"
+    assert bench.audit().balance["admitted"] == kept.balance["admitted"] + 1, "the new store's own log was lost"
+    bench.until_closed(MINUTE)
+    if damage in ("journal", "checkpoint", "series"):
+        assert bench.core.state.epoch == old_epoch
+        assert unseal(bench.answer(delivered).body).startswith(b"{"), "the report that closes the epoch"
+        bench.until_closed(MINUTE)
+    assert bench.core.state.epoch != old_epoch
     assert bench.audit().closes
     bench.stop()
 

@@ -1,0 +1,108 @@
+"""A centre in memory, by the uplink contract: marks, a chain, a window of four, refusals, forks, copies of itself."""
+
+from __future__ import annotations
+
+import hashlib
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.events import Applied, Delivered, Forked, Refused
+from edge_agent.transactions import Span
+from telemetry import decode_all
+from telemetry.uplink_contract import GENESIS, REPORT_PATH, BatchId, link, unseal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge_agent.events import Event, Send
+    from telemetry import Summary
+
+OPEN_WINDOW: Final = 4
+
+
+@dataclass(slots=True)
+class _Mark:
+    digest: bytes
+    span: Span | None
+    is_refused: bool
+
+
+@dataclass(slots=True)
+class _Epoch:
+    applied: int = 0
+    head: bytes = GENESIS
+    marks: dict[int, _Mark] = field(default_factory=dict)
+
+
+class ModelCentre:
+    """Takes batches as `cloud_sink` does, and remembers every summary that it ever took, by its key."""
+
+    def __init__(self, is_poison: Callable[[Summary], bool] = lambda _: False) -> None:
+        self._is_poison = is_poison
+        self._epochs: dict[str, _Epoch] = {}
+        self._bytes: dict[BatchId, bytes] = {}
+        self.stored: dict[tuple[str, int], str] = {}
+        """The line of each summary, by its series and start: what a store would hold."""
+        self.doubled: list[str] = []
+        """Summaries that came twice, under two identities."""
+        self.changed: list[str] = []
+        """Batches that came with other bytes than before, and were not disputed."""
+        self._taken: set[BatchId] = set()
+
+    def take(self, send: Send) -> Event:
+        """The answer to a batch."""
+        epoch = self._epochs.setdefault(send.batch.epoch, _Epoch())
+        sequence, digest = send.batch.sequence, hashlib.sha256(send.body).digest()
+        known = epoch.marks.get(sequence)
+        if known is not None and known.digest != digest:
+            return Forked(send.batch, Applied(epoch.applied, epoch.head), _span_from(epoch, sequence))
+        if known is not None and not known.is_refused:
+            return Delivered(send.batch, Applied(epoch.applied, epoch.head))
+        if sequence > epoch.applied + OPEN_WINDOW:
+            return Forked(send.batch, Applied(epoch.applied, epoch.head), _span_from(epoch, sequence))
+        text = b"" if send.path == REPORT_PATH else unseal(send.body)
+        summaries = decode_all(text)
+        is_refused = any(map(self._is_poison, summaries))
+        epoch.marks[sequence] = _Mark(digest, None if is_refused else _span(summaries), is_refused)
+        if not is_refused:
+            self._store(send, text.decode().splitlines())
+        while (following := epoch.marks.get(epoch.applied + 1)) is not None:
+            epoch.applied, epoch.head = epoch.applied + 1, link(epoch.head, following.digest)
+        return Refused(send.batch, 422) if is_refused else Delivered(send.batch, Applied(epoch.applied, epoch.head))
+
+    def copy(self) -> object:
+        """A backup of its inbox."""
+        return deepcopy(self._epochs)
+
+    def restore(self, backup: object) -> None:
+        """The backup takes the inbox's place; the stores behind it know the batches that they have."""
+        assert isinstance(backup, dict)
+        self._epochs = deepcopy(backup)
+
+    def _store(self, send: Send, lines: list[str]) -> None:
+        if self._bytes.setdefault(send.batch, send.body) != send.body:
+            self.changed.append(f"batch {send.batch} has changed")
+        elif send.batch in self._taken:
+            return
+        self._taken.add(send.batch)
+        for line in lines:
+            key = line.partition(" ")[0], int(line.rpartition(" ")[2])
+            if key in self.stored:
+                self.doubled.append(line)
+            self.stored[key] = line
+
+
+def _span(summaries: list[Summary]) -> Span | None:
+    if not summaries:
+        return None
+    return Span(min(each.start_ms for each in summaries), max(each.end_ms for each in summaries))
+
+
+def _span_from(epoch: _Epoch, sequence: int) -> Span | None:
+    """What was told in batches of this number and later; None where there is none."""
+    later = [mark for number, mark in epoch.marks.items() if number >= sequence]
+    spans = [mark.span for mark in later if mark.span is not None]
+    if not later:
+        return None
+    return Span(min((s.from_ms for s in spans), default=0), max((s.to_ms for s in spans), default=0))
