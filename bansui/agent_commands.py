@@ -1,4 +1,4 @@
-"""`bansui agent`: run the on-site agent, check its configuration, see its state, audit its balance."""
+"""`bansui agent`: run the on-site agent, check its configuration."""
 
 from __future__ import annotations
 
@@ -10,17 +10,13 @@ import logging
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
 from bansui.clock_option import ClockOption
 from bansui.json_option import AsJson, JsonLines
 from telemetry import parse_clock
-
-if TYPE_CHECKING:
-    from edge_agent.config_file import LoadedConfiguration
-    from edge_agent.store.audit import Audit
 
 YOUNG_OBJECTS: Final = 20_000
 """New objects after which the garbage collector looks among them; Python's default is 700."""
@@ -90,66 +86,3 @@ def validate(config: Config, as_json: AsJson = False) -> None:
         print(json.dumps({"valid": True, "mistakes": [], **counts}))
     else:
         print(f"{config} is valid: {counts['devices']} devices in {counts['rooms']} rooms")
-
-
-@app.command()
-def status(config: Config, clock: ClockOption = "", as_json: AsJson = False) -> None:
-    """What the agent holds: hours stored, hours of room left, what waits. Works beside a running agent or without."""
-    from edge_agent.config_file import load
-
-    loaded = load(config)
-    found = _audit(loaded)
-    now_ms = parse_clock(clock).now()
-    disk = os.statvfs(_folder(loaded))
-    free_bytes = disk.f_bavail * disk.f_frsize
-    stored_minutes = 0 if found.oldest_stored_ms is None else max(0, (now_ms - found.oldest_stored_ms) // 60_000)
-    figures = {
-        "epoch": found.epoch,
-        "last_sequence": found.last_sequence,
-        "unacknowledged_batches": found.unacknowledged_batches,
-        "waiting_summaries": found.balance["waiting"],
-        "stored_minutes": stored_minutes,
-        "free_bytes": free_bytes,
-        "open_readings": found.balance["open"],
-    }
-    if as_json:
-        print(json.dumps(figures))
-        return
-    print(
-        f"stored      {stored_minutes // 60} h {stored_minutes % 60:02d} min, {figures['waiting_summaries']} summaries"
-    )
-    print(f"batches     {found.unacknowledged_batches} sent and not yet acknowledged, last {found.last_sequence}")
-    print(f"open        {figures['open_readings']} readings in windows that are not over")
-    print(f"disk        {free_bytes >> 20} MiB free")
-
-
-@app.command()
-def audit(config: Config, as_json: AsJson = False) -> None:
-    """Check that every reading and every summary is accounted for, and the chain of batches whole; exit 1 if not."""
-    from edge_agent.config_file import load
-
-    found = _audit(load(config))
-    if as_json:
-        print(json.dumps({"closes": found.closes, **dataclasses.asdict(found)}))
-    else:
-        for name, number in found.balance.items():
-            print(f"{name:<14}{number:>12}")
-        for reason, number in sorted(found.rejected.items()):
-            print(f"  rejected, {reason}: {number}")
-        for fault in found.faults:
-            print(f"✕ {fault}")
-        print("the balance closes" if found.closes else "the balance does not close")
-    if not found.closes:
-        raise typer.Exit(1)
-
-
-def _audit(loaded: LoadedConfiguration) -> Audit:
-    from edge_agent.bindings import bind
-    from edge_agent.store.audit import audit as audit_store
-
-    tables = loaded.tables
-    return audit_store(_folder(loaded), tables.timetable.compile(tables.zone), bind(loaded).bindings)
-
-
-def _folder(loaded: LoadedConfiguration) -> Path:
-    return loaded.folder / loaded.tables.agent.state

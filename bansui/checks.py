@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import os
-import shutil
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import apsw
 import bansui
 import broker
 import telemetry
-from edge_agent.reporting import BYTES_A_SUMMARY
+from edge_agent.room import room_of
 from edge_agent.store.engine import LOCK_NAME, StoreBusy, lock
 from edge_agent.uplink import probe
 
@@ -66,7 +65,7 @@ def examine(loaded: LoadedConfiguration, prepared: Prepared) -> Iterator[Finding
     yield _sqlite()
     folder = loaded.folder / loaded.tables.agent.state
     running = _agent_runs(folder)
-    yield _disk(folder, prepared)
+    yield _disk(loaded, folder, prepared)
     yield from _serial_lines(loaded)
     yield from _ports(loaded, running=running)
     yield from _broker(loaded)
@@ -101,16 +100,18 @@ def _agent_runs(folder: Path) -> bool:
     return False
 
 
-def _disk(folder: Path, prepared: Prepared) -> Finding:
+def _disk(loaded: LoadedConfiguration, folder: Path, prepared: Prepared) -> Finding:
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     if not os.access(existing, os.W_OK):
         return Finding("disk", Verdict.BAD, f"{existing} cannot be written", f"chown {_user()} {existing}")
-    free = shutil.disk_usage(existing).free
-    an_hour = sum(binding.summaries_an_hour for binding in prepared.admission.bindings.values())
-    hours = free / (BYTES_A_SUMMARY * max(an_hour, 1))
-    what = f"{free >> 20} MiB free: room for {min(hours, 24 * 3660):.0f} h at least without the centre"
+    bindings = prepared.admission.bindings
+    an_hour = sum(binding.summaries_an_hour for binding in bindings.values())
+    room = room_of(loaded, bindings, existing)
+    hours = room.minutes(0, an_hour) // 60
+    what = f"{room.free_bytes() >> 20} MiB free: room for {hours} h at least without the centre"
     if hours < PROMISED_HOURS:
-        return Finding("disk", Verdict.BAD, what, f"make room on the disk of {existing}: `du -xh {existing} | sort -h`")
+        fix = f"raise [store] buffer_hours or buffer_mib, or make room on the disk: `du -xh {existing} | sort -h`"
+        return Finding("disk", Verdict.BAD, what, fix)
     return Finding("disk", Verdict.GOOD, what)
 
 

@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 
 
 _SUFFIX: Final = "_commands"
-_EXTRAS: Final = {"agent": "agent", "broker": "sim", "centre": "centre", "demo": "agent,centre,sim", "sim": "sim"}
+_EXTRAS: Final = {
+    "agent": "agent",
+    "audit": "agent",
+    "buffer": "agent,parquet",
+    "broker": "sim",
+    "centre": "centre",
+    "demo": "agent,centre,sim",
+    "sim": "sim",
+}
 """What to install for a command whose packages are missing."""
 _OWN_PACKAGES: Final = frozenset(
     ("bansui", "broker", "cloud_sink", "device_drivers", "edge_agent", "simulators", "telemetry")

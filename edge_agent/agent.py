@@ -27,8 +27,8 @@ from edge_agent.intake.serial_line import SerialIntake
 from edge_agent.intake.serial_poll import SerialPollIntake
 from edge_agent.intake.subscriber import SubscriberIntake, SubscriberToken
 from edge_agent.intake.tcp_poll import TcpPollIntake
-from edge_agent.pressure import Room
-from edge_agent.reporting import BYTES_A_SUMMARY, Surroundings
+from edge_agent.reporting import Surroundings
+from edge_agent.room import room_of
 from edge_agent.state import State
 from edge_agent.store import Store, StoreThread
 from edge_agent.timing import Timing
@@ -54,8 +54,6 @@ _log = logging.getLogger(__name__)
 TICK_S: Final = 0.02
 """How often the core is told that time passed: a fifth of the group commit's wait."""
 LONGEST_FAREWELL_S: Final = 10.0
-SMALLEST_BUFFER: Final = 32 << 20
-"""Bytes that a store takes besides the summaries: its journal, counters and the ledger's hashes."""
 CONFIRM_EVERY_S: Final = 10.0
 
 
@@ -104,7 +102,7 @@ class Agent:
             surroundings=Surroundings(
                 version_number(),
                 int.from_bytes(loaded.digest[:6]),
-                Room(buffer_bytes(loaded, self._admission.bindings), self._store.free_bytes),
+                room_of(loaded, self._admission.bindings, state_folder(loaded)),
                 self._clock_trust,
             ),
             new_epoch=new_epoch,
@@ -124,7 +122,14 @@ class Agent:
         self._thread: StoreThread | None = None
         self._polled = _device_intakes(loaded, self._admission.bindings, clock, self._deliver)
         self.health = HealthServer(
-            Health(self.core.report, lambda: self.core.state.counts, self._unavailable, lambda: self._uplink.is_up),
+            Health(
+                report=self.core.report,
+                counts=lambda: self.core.state.counts,
+                unavailable=self._unavailable,
+                uplink_up=lambda: self._uplink.is_up,
+                next_retry_s=lambda: max(0.0, self.core.delivery.next_try - clock.monotonic()),
+                buffer=lambda: (self.core.state.used_bytes, self.core.pressure.is_holding),
+            ),
             tables.health.port,
         )
         self._failure: asyncio.Future[None] | None = None
@@ -292,17 +297,6 @@ def version_number() -> int:
     """This program's version as major * 10000 + minor * 100 + patch."""
     major, minor, patch = (int(part) for part in version("bansui").split(".")[:3])
     return major * 10_000 + minor * 100 + patch
-
-
-def buffer_bytes(loaded: LoadedConfiguration, bindings: Mapping[str, Binding]) -> int | None:
-    """How large the configuration lets the store become; None where only the disk says."""
-    table = loaded.tables.store
-    an_hour = sum(binding.summaries_an_hour for binding in bindings.values())
-    by_hours = (
-        None if table.buffer_hours is None else int(table.buffer_hours * an_hour * BYTES_A_SUMMARY) + SMALLEST_BUFFER
-    )
-    by_size = None if table.buffer_mib is None else table.buffer_mib << 20
-    return min((limit for limit in (by_hours, by_size) if limit is not None), default=None)
 
 
 def state_folder(loaded: LoadedConfiguration) -> Path:

@@ -6,7 +6,7 @@ any moment leaves what a restart rebuilds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.clock_watch import ClockWatch
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from edge_agent.admission import Admission
-    from edge_agent.events import Effect, Event
+    from edge_agent.events import Batch, Effect, Event
     from edge_agent.reporting import Surroundings
     from edge_agent.state import State
     from edge_agent.timing import Timing
@@ -120,7 +120,7 @@ class Core:
             self._started_ms = self.clock.now()
         match event:
             case Arrived(batch) if batch.arrivals:
-                self._pending.add(batch, self.clock.monotonic())
+                self._pending.add(self._stamped(batch), self.clock.monotonic())
             case Committed():
                 effects += self._committed(event)
             case Uncommitted():
@@ -139,6 +139,12 @@ class Core:
         if (turned := self._pending.turned(is_full=self.pressure.is_holding)) is not None:
             effects.append(Hold() if turned else Resume())
         return effects
+
+    def _stamped(self, batch: Batch) -> Batch:
+        """With provisional time, while the clock cannot be believed."""
+        if self.watch.is_trusted:
+            return batch
+        return replace(batch, received_ms=self.watch.provisional_ms(batch.received_ms), is_provisional=True)
 
     def report(self) -> AgentReport:
         """The balance and the agent's state as they are now."""
@@ -186,7 +192,7 @@ class Core:
         if self.watch.is_trusted and len(self.state.unplaced):
             bindings, correction_ms = self.admission.bindings, self.watch.correction_ms
             return place_transaction(self.state, bindings, self.school, correction_ms)
-        if self.watch.is_trusted:
+        if self.watch.is_trusted and not self._pending.is_provisional:
             self.watch.placed()
         return None
 
@@ -246,9 +252,7 @@ class Core:
             return None
         earlier = under_way.receipts if under_way is not None else {}
         batches, dropped = self._pending.take(now)
-        return journal_transaction(
-            batches, self.admission, self.state, self.school, self.watch, dropped=dropped, earlier=earlier
-        )
+        return journal_transaction(batches, self.admission, self.state, self.school, dropped=dropped, earlier=earlier)
 
     def _undone(self, transaction: Transaction) -> None:
         """There was no room: what came in waits again, what the centre said too; the rest will be due again."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_agent.counts import CountKey
 from edge_agent.events import Applied, Send
-from edge_agent.transactions import BatchKind, Kind, SealOrder, Transaction
+from edge_agent.transactions import BatchKind, Kind, SealOrder, Transaction, Turn
 from telemetry.uplink_contract import GENESIS, REPORT_PATH, WRITE_PATH, BatchId
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_UNACKNOWLEDGED: Final = 4
 MOST_LINES: Final = 2000
 LONGEST_WAIT_S: Final = 300.0
+_FURTHER: Final = 1 << 20
 _PATHS: Final = {BatchKind.SUMMARIES: WRITE_PATH, BatchKind.REPORT: REPORT_PATH}
 
 
@@ -92,8 +93,8 @@ class DeliveryPlan:
 
     def recall_due(self, state: State) -> Transaction | None:
         """The next batch that the centre has lost and that is to be offered again."""
-        if self._lost is None or len(state.unacknowledged) >= MOST_UNACKNOWLEDGED + 1:
-            return None
+        if self._lost is None or self._sending is not None or any(each < self._lost for each in state.unacknowledged):
+            return None  # one at a time, and none while another is under way: it may be a new epoch that begins
         if self._lost.sequence >= self._lost_until:
             self._lost = None
             return None
@@ -147,7 +148,7 @@ class DeliveryPlan:
             case Transaction(kind=Kind.RECALL, batch=BatchId() as batch):
                 return self._recalled(state, batch, written.batch, new_epoch)
             case Transaction(kind=Kind.FORK):
-                self._forked(state, transaction.epoch, transaction.told)
+                self._forked(state, transaction.epoch, transaction.told, transaction.turn)
         return None
 
     def _marked(self, state: State, batch_id: BatchId) -> None:
@@ -169,13 +170,20 @@ class DeliveryPlan:
             if self._lost is not None:
                 self._line_is_free()
                 return None
-        return Transaction(kind=Kind.FORK, epoch=new_epoch(), told=event.told)
+        if event.told is None:
+            return Transaction(kind=Kind.FORK, epoch=new_epoch())
+        # the other copy may have turned too: a number that it cannot have come to keeps ours apart
+        number = state.turn.number + self._rng.randrange(_FURTHER, 2 * _FURTHER)
+        turn = Turn(number, max(state.turn.told_until_ms, event.told.to_ms))
+        return Transaction(kind=Kind.FORK, epoch=new_epoch(), told=event.told, turn=turn)
 
     def _note_lost(self, state: State, batch_id: BatchId, applied: Applied) -> None:
         """Offer again what the centre acknowledged and has no more: it was restored from a copy."""
         first = BatchId(batch_id.epoch, applied.sequence + 1)
-        if batch_id.epoch == state.epoch and first not in state.unacknowledged and self._lost is None:
-            self._lost, self._lost_until, self._head_before_lost = first, batch_id.sequence, applied.head
+        is_news = first not in state.unacknowledged and (self._lost is None or first < self._lost)
+        if batch_id.epoch == state.epoch and is_news:
+            until = batch_id.sequence if self._lost is None else max(self._lost_until, batch_id.sequence)
+            self._lost, self._lost_until, self._head_before_lost = first, until, applied.head
 
     def _recalled(
         self, state: State, batch_id: BatchId, batch: SealedBatch | None, new_epoch: Callable[[], str]
@@ -206,10 +214,10 @@ class DeliveryPlan:
             state.splitting = True
         self._line_is_free()
 
-    def _forked(self, state: State, epoch: str, told: Span | None) -> None:
+    def _forked(self, state: State, epoch: str, told: Span | None, turn: Turn | None) -> None:
         """A new epoch is on disk; what was not acknowledged waits again, as far as the other copy has not told it."""
-        if told is not None:
-            state.told_elsewhere_ms = told.to_ms
+        if told is not None and turn is not None:
+            state.told_elsewhere_ms, state.turn = told.to_ms, turn
         state.ending = None
         state.unacknowledged.clear()
         state.epoch, state.next_sequence, state.head = epoch, 1, GENESIS

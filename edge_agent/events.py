@@ -39,6 +39,8 @@ class Batch:
     """In which the packet ids are unique."""
     token: object = None
     """What the intake wants back, with the batch, once it is on disk; None when nobody waits."""
+    is_provisional: bool = False
+    """Whether the clock could not be believed when it came in: `received_ms` is then provisional time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,24 +33,34 @@ class Health:
 
     def __init__(
         self,
+        *,
         report: Callable[[], AgentReport],
         counts: Callable[[], Mapping[CountKey, int]],
         unavailable: Callable[[], int],
         uplink_up: Callable[[], bool],
+        next_retry_s: Callable[[], float],
+        buffer: Callable[[], tuple[int, bool]],
     ) -> None:
+        """`buffer` gives the bytes in use, and whether senders are held back."""
         self.report = report
         self.counts = counts
         self.unavailable = unavailable
         self.uplink_up = uplink_up
+        self.next_retry_s = next_retry_s
+        self.buffer = buffer
 
     def as_dict(self) -> dict[str, object]:
         """What /healthz says; `status` is `ok`, or `degraded` while the centre or a device is out of reach."""
         report = self.report()
-        well = self.uplink_up() and not self.unavailable()
+        used_bytes, is_holding = self.buffer()
+        well = self.uplink_up() and not self.unavailable() and not is_holding
         return {
             "status": "ok" if well else "degraded",
             "uplink": "up" if self.uplink_up() else "down",
             "devices_unavailable": self.unavailable(),
+            "next_retry_s": round(self.next_retry_s()),
+            "buffer_used_bytes": used_bytes,
+            "buffer_is_full": is_holding,
             **report.as_dict(),
         }
 
@@ -97,6 +107,13 @@ class AgentCollector(Collector):
             ("bansui_agent_waiting_summaries", "Summaries the centre has not acknowledged", report["waiting"]),
             ("bansui_agent_buffer_stored_minutes", "Age of the oldest such summary", report["stored_minutes"]),
             ("bansui_agent_buffer_room_minutes", "How much longer the disk lasts", report["room_minutes"]),
+            ("bansui_agent_buffer_used_bytes", "Of the store's file, what is in use", self._health.buffer()[0]),
+            (
+                "bansui_agent_buffer_full",
+                "1 while senders are held back for want of room",
+                int(self._health.buffer()[1]),
+            ),
+            ("bansui_agent_next_retry_seconds", "Until a batch is offered again", round(self._health.next_retry_s())),
             ("bansui_agent_devices_unavailable", "Devices that do not answer", self._health.unavailable()),
             ("bansui_agent_uplink_up", "1 while the centre answers", int(self._health.uplink_up())),
         ):

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from edge_agent.admission import Admission, Admitted
-    from edge_agent.clock_watch import ClockWatch
     from edge_agent.events import Batch
     from edge_agent.lanes import Lane
     from edge_agent.state import State
@@ -42,7 +41,7 @@ class _Draft:
 
     admission: Admission
     state: State
-    watch: ClockWatch
+    is_provisional: bool
     teller: Teller
     earlier: Mapping[str, Mapping[int, int]]
     tally: Tally = field(default_factory=Tally)
@@ -59,8 +58,6 @@ class _Draft:
     def take(self, batch: Batch) -> None:
         """Admit the frames of one batch and sort their rows."""
         admit, device, received_ms = self.admission.admit, batch.device, batch.received_ms
-        if not self.watch.is_trusted:
-            received_ms = self.watch.provisional_ms(received_ms)
         marks, running = self.receipts.setdefault(batch.session, {}), self.running
         for arrival in batch.arrivals:
             admitted = admit(arrival, device, received_ms)
@@ -105,7 +102,7 @@ class _Draft:
         for device, fields in self.dropped.items():
             self.tally.add("dropped", fields, device)
         self.tally.add("restamped", self.restamped)
-        finish = self._finished if self.watch.is_trusted else self._unplaced
+        finish = self._unplaced if self.is_provisional else self._finished
         finished = [finish(run) for run in self.runs]
         return [run for run in finished if run.columns] + self.events + self.teller.runs
 
@@ -160,11 +157,11 @@ class _Draft:
         """A safety state is told when it changes, and the first time it is known."""
         for column in lane.events:
             ticks = column.rule.quantity.to_ticks(values[column.place])
-            if self.watch.is_trusted:
-                self.teller.tell(lane.binding, column, event_ms, ticks)
-            else:
+            if self.is_provisional:
                 name = ((column.channel, column.rule.quantity.id),)
                 self.events.append(Run(lane.binding.device, name, 1, event_ms, [ticks], [UNPLACED_EVENT]))
+            else:
+                self.teller.tell(lane.binding, column, event_ms, ticks)
 
 
 def journal_transaction(
@@ -172,18 +169,19 @@ def journal_transaction(
     admission: Admission,
     state: State,
     school: str,
-    watch: ClockWatch,
     *,
     dropped: int = 0,
     earlier: Mapping[str, Mapping[int, int]] = MappingProxyType({}),
 ) -> Transaction:
-    """Admit these frames. Changes no state: that follows when the transaction is on disk.
+    """Admit these frames, all stamped by a clock that is believed or none. Changes no state: that follows when the
+    transaction is on disk.
 
     `dropped` frames came in besides, for which there was no room. `earlier` are the receipts of the transaction that
     is being written, and that the state does not have yet.
     """
-    draft = _Draft(admission, state, watch, Teller(state, school), earlier)
-    admission.believes_devices = watch.is_trusted
+    is_provisional = bool(batches) and batches[0].is_provisional
+    draft = _Draft(admission, state, is_provisional, Teller(state, school), earlier)
+    admission.believes_devices = not is_provisional
     for batch in batches:
         draft.take(batch)
     runs = draft.finished_runs()

@@ -65,10 +65,19 @@ class Pending:
         """Whether more waits than one transaction takes."""
         return self.frames >= MOST_FRAMES
 
+    @property
+    def is_provisional(self) -> bool:
+        """Whether the oldest that waits came in while the clock could not be believed."""
+        return bool(self._batches) and self._batches[0].is_provisional
+
     def take(self, now: float) -> tuple[list[Batch], int]:
-        """The batches of one transaction, and how many frames were dropped since the last."""
-        taken, frames = [], 0
-        while self._batches and frames < MOST_FRAMES:
+        """The batches of one transaction, and how many frames were dropped since the last.
+
+        What is stamped with provisional time goes by itself.
+        """
+        taken: list[Batch] = []
+        frames, is_provisional = 0, self.is_provisional
+        while self._batches and frames < MOST_FRAMES and self._batches[0].is_provisional == is_provisional:
             taken.append(self._batches.popleft())
             frames += len(taken[-1].arrivals)
         self.frames -= frames

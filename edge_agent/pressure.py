@@ -6,7 +6,6 @@ windows, and that is counted; then whoever sends has to wait.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.merging import MergeOrder
@@ -17,11 +16,10 @@ if TYPE_CHECKING:
 
     from edge_agent.admission import Binding
     from edge_agent.privacy.rules import Rule
+    from edge_agent.room import Room
     from edge_agent.state import State
     from edge_agent.transactions import Written
 
-MOST_RESERVED: Final = 64 << 20
-"""Bytes of the disk that are left to others; on a small disk a twentieth."""
 SHORTEN_FROM: Final = 0.80
 MERGE_FROM: Final = 0.90
 HOLD_FROM: Final = 0.97
@@ -29,22 +27,6 @@ RELEASE_BELOW: Final = 0.95
 MERGED_AT_ONCE: Final = 20_000
 RETRY_S: Final = 1.0
 LOOK_EVERY_S: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """How much the store may take."""
-
-    limit_bytes: int | None
-    """By configuration; None for all that the disk has."""
-    free_bytes: Callable[[], int]
-    """Left on the store's disk."""
-
-    def bytes_for(self, used_bytes: int) -> int:
-        """How large a store that now uses so much may become."""
-        whole = used_bytes + self.free_bytes()
-        ours = max(1, whole - min(MOST_RESERVED, whole // 20))
-        return ours if self.limit_bytes is None else max(1, min(ours, self.limit_bytes))
 
 
 class Pressure:

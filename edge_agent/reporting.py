@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from telemetry.uplink_contract import AgentReport
 
@@ -12,12 +12,8 @@ if TYPE_CHECKING:
 
     from edge_agent.clock_trust import ClockTrust
     from edge_agent.counts import CountKey
-    from edge_agent.pressure import Room
+    from edge_agent.room import Room
     from edge_agent.state import State
-
-BYTES_A_SUMMARY: Final = 200
-"""What a stored summary takes on disk, lines and index together; measured on a day of `school-day`."""
-_FOREVER_MINUTES: Final = 10 * 366 * 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +44,10 @@ class Rate:
 
     def room_minutes(self, state: State, now_ms: int, room: Room) -> int:
         """How long the store could take summaries at this rate; before there is one, a quarter hour a series."""
-        free_bytes = max(0, room.bytes_for(state.used_bytes) - state.used_bytes)
         made = totals(state.counts).get("summaries", 0) - self.summaries_before
-        minutes = (now_ms - self.since_ms) / 60_000
-        a_minute = made / minutes if made and minutes > 0 else max(len(state.series), 1) / 15
-        return min(int(free_bytes / (BYTES_A_SUMMARY * a_minute)), _FOREVER_MINUTES)
+        hours = (now_ms - self.since_ms) / 3_600_000
+        an_hour = made / hours if made and hours > 0 else max(len(state.series), 1) * 4
+        return room.minutes(state.used_bytes, an_hour)
 
 
 def report_of(state: State, now_ms: int, surroundings: Surroundings, rate: Rate) -> AgentReport:

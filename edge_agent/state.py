@@ -204,7 +204,11 @@ class State:
             for key, windows in self.series.items()
         ]
         safety = [[*key, *_told_before(held, now_ms)] for key, held in self.safety.items()]
-        document = {"series": series, "safety": safety, "unplaced": list(self.unplaced)}
+        document = {
+            "series": series,
+            "safety": safety,
+            "unplaced": [[*run[:4], list(run.ticks), run.windows] for run in self.unplaced],
+        }
         return json.dumps(document, separators=(",", ":")).encode()
 
     def _restore(self, checkpoint: bytes, bindings: Mapping[str, Binding]) -> None:

@@ -6,8 +6,6 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-import apsw
-
 from edge_agent.reporting import totals
 from edge_agent.state import State
 from edge_agent.store import engine
@@ -17,6 +15,8 @@ from telemetry.uplink_contract import GENESIS, chain, link
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    import apsw
 
     from edge_agent.admission import Binding
     from edge_agent.timetable import Timetable
@@ -63,14 +63,8 @@ class Audit:
 
 def audit(folder: Path, timetable: Timetable, bindings: Mapping[str, Binding]) -> Audit:
     """Check the store in `folder`, in one snapshot. Raises `StoreUnusable`."""
-    connection = engine.open_reader(folder)
-    try:
-        connection.execute("BEGIN")
+    with engine.reading(folder) as connection:
         return _audit(connection, timetable, bindings)
-    except apsw.Error as error:
-        raise engine.unusable(folder, error) from None
-    finally:
-        connection.close()
 
 
 def _audit(connection: apsw.Connection, timetable: Timetable, bindings: Mapping[str, Binding]) -> Audit:
@@ -96,7 +90,7 @@ def _audit(connection: apsw.Connection, timetable: Timetable, bindings: Mapping[
         last_sequence=recovered.next_sequence - 1,
         unacknowledged_batches=len(recovered.unacknowledged),
         oldest_stored_ms=state.oldest_stored_ms(),
-        faults=[*_imbalances(balance), *_broken_links(connection)],
+        faults=[*_imbalances(balance), *broken_links(connection)],
     )
 
 
@@ -114,7 +108,7 @@ def _imbalances(balance: Mapping[str, int]) -> list[str]:
     return faults
 
 
-def _broken_links(connection: apsw.Connection) -> list[str]:
+def broken_links(connection: apsw.Connection) -> list[str]:
     """Batches whose bytes or place in the chain are not what they were sealed as; of an epoch that a disk has damaged
     some may be missing, and that was said and counted then."""
     faults = []

@@ -23,9 +23,10 @@ class Ballast:
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
 
-    def take(self, free_bytes: int) -> None:
+    def take(self) -> None:
         """Take the room where it is not taken yet and the disk has plenty."""
-        if free_bytes < _FREE_BEFORE_TAKING or self._path.exists():
+        stats = os.statvfs(self._path.parent)
+        if self._path.exists() or stats.f_bavail * stats.f_frsize < _FREE_BEFORE_TAKING:
             return
         descriptor = os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600)
         try:

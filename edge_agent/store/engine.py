@@ -170,6 +170,19 @@ def used_bytes(connection: apsw.Connection) -> int:
     return int(pages * connection.pragma("page_size"))
 
 
+@contextlib.contextmanager
+def reading(folder: Path) -> Iterator[apsw.Connection]:
+    """One snapshot of the store, for as long as the block lasts. Raises `StoreUnusable`."""
+    connection = open_reader(folder)
+    try:
+        connection.execute("BEGIN")
+        yield connection
+    except apsw.Error as error:
+        raise unusable(folder, error) from None
+    finally:
+        connection.close()
+
+
 def unusable(folder: Path, error: apsw.Error) -> StoreUnusable:
     """What SQLite says of a file, for a person."""
     return StoreUnusable(

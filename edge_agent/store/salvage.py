@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import re
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -25,8 +24,6 @@ from telemetry.uplink_contract import seal
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-_log = logging.getLogger(__name__)
 
 LONGEST_S: Final = 6.0
 """After which what was not read yet counts as lost: an agent that does not start loses more."""
@@ -79,10 +76,10 @@ class _Source:
         return None
 
 
-def salvage(damaged: Path, target: apsw.Connection, epoch: str) -> None:
+def salvage(damaged: Path, target: apsw.Connection, epoch: str) -> tuple[int, int]:
     """Copy what can be kept of the file into a new database, in the transaction that is open there.
 
-    `epoch` is the new database's name where the old one's cannot be read.
+    `epoch` is the new database's name where the old one's cannot be read. Returns the readings and summaries lost.
     """
     connection = apsw.Connection(str(damaged))
     try:
@@ -95,7 +92,7 @@ def salvage(damaged: Path, target: apsw.Connection, epoch: str) -> None:
         _name_after_batches(target)
     finally:
         connection.close()
-    _close_balance(target)
+    return _close_balance(target)
 
 
 def _copy_meta(source: _Source, target: apsw.Connection, epoch: str) -> None:
@@ -192,7 +189,7 @@ def _complete(target: apsw.Connection, number: int, summaries: int) -> None:
         outbox.fill_in(target, number)
 
 
-def _close_balance(target: apsw.Connection) -> None:
+def _close_balance(target: apsw.Connection) -> tuple[int, int]:
     """Count what is gone, so that every reading and every summary is accounted for again."""
     sums: dict[str, int] = {}
     for key, value in journal.read_counts(target).items():
@@ -205,8 +202,7 @@ def _close_balance(target: apsw.Connection) -> None:
     lost = _balance(target, sums, "admitted", parts, "gap")
     _balance(target, sums, "received", ("admitted", "rejected", "duplicate"), "received")
     told = ("acknowledged", "waiting", "merged", "fork", "refused", "damaged")
-    damaged = _balance(target, sums, "summaries", told, "damaged")
-    _log.error("of the damaged store %d readings and %d summaries are lost", lost, damaged)
+    return lost, _balance(target, sums, "summaries", told, "damaged")
 
 
 def _balance(target: apsw.Connection, sums: dict[str, int], left: str, right: tuple[str, ...], slack: str) -> int:

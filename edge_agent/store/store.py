@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import apsw
@@ -27,6 +27,17 @@ if TYPE_CHECKING:
     from edge_agent.state import Recovered
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What became of a damaged store."""
+
+    aside: str
+    """The name of the damaged file, beside the new one."""
+    readings: int
+    """Lost, as far as the counters tell."""
+    summaries: int
 
 
 class Store:
@@ -83,7 +94,7 @@ class Store:
         if transaction.kind is Kind.JOURNAL:
             return written
         if transaction.kind is Kind.CHECKPOINT:
-            self._ballast.take(self.free_bytes())
+            self._ballast.take()
         return replace(written, used_bytes=engine.used_bytes(self._connection))
 
     def _apply(self, transaction: Transaction) -> Written:
@@ -130,10 +141,19 @@ class Store:
                      ON CONFLICT DO UPDATE SET value = CAST(CAST(value AS INTEGER) + ?2 AS TEXT)"""
             self._connection.execute(sql, (name, str(rise)))
 
-    def free_bytes(self) -> int:
-        """Room left on the store's disk."""
-        stats = os.statvfs(self._folder)
-        return stats.f_bavail * stats.f_frsize
+    @classmethod
+    def repair(cls, folder: Path, new_epoch: Callable[[], str]) -> Repaired:
+        """Move the store in `folder` aside and keep what can be read of it. Raises `EnvironmentFault`."""
+        holder = engine.lock(folder)
+        try:
+            aside = _move_aside(folder)
+            connection, lost = _begin_anew(folder, aside, new_epoch())
+            engine.close_writer(connection)
+        except apsw.Error as error:
+            raise engine.unusable(folder, error) from None
+        finally:
+            os.close(holder)
+        return Repaired(aside, *lost)
 
     def close(self) -> None:
         """Close the file and let the folder go."""
@@ -151,40 +171,13 @@ class Store:
 
     def _open(self, vfs: str | None) -> apsw.Connection:
         try:
-            return self._open_whole(vfs)
+            return _open_whole(self._folder, vfs)
         except (apsw.CorruptError, apsw.NotADBError, ValueError, LookupError) as error:
-            aside = self._move_aside()
+            aside = _move_aside(self._folder)
             _log.error("the store is damaged (%s): moved aside as %s, a new one begun", type(error).__name__, aside)
-            connection = self._open_whole(vfs)
-            with engine.transaction(connection):
-                connection.execute("INSERT INTO meta VALUES ('past_unknown', '1')")
-            try:
-                with engine.transaction(connection):
-                    salvage(self._folder / aside, connection, self._new_epoch())
-            except (apsw.Error, ValueError, LookupError):
-                _log.exception("nothing of %s can be kept", aside)
+            connection, lost = _begin_anew(self._folder, aside, self._new_epoch(), vfs)
+            _log.error("of the damaged store %d readings and %d summaries are lost", *lost)
             return connection
-
-    def _move_aside(self) -> str:
-        """Keep the damaged file and its log, under one name; returns that."""
-        aside = f"{engine.FILE_NAME}.corrupt-{time.time_ns()}"
-        for suffix in ("", "-wal"):
-            damaged = self._folder / f"{engine.FILE_NAME}{suffix}"
-            if damaged.exists():
-                damaged.rename(self._folder / f"{aside}{suffix}")
-        (self._folder / f"{engine.FILE_NAME}-shm").unlink(missing_ok=True)
-        engine.sync_folder(self._folder)
-        return aside
-
-    def _open_whole(self, vfs: str | None) -> apsw.Connection:
-        """Open the file and see that everything in it can be read: SQLite does not look into its blobs."""
-        connection = engine.open_writer(self._folder, vfs=vfs)
-        try:
-            check_readable(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
 
     def _read_epoch(self) -> str:
         row = self._connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
@@ -197,3 +190,42 @@ class Store:
 
     def _set(self, name: str, value: str) -> None:
         self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+
+def _open_whole(folder: Path, vfs: str | None = None) -> apsw.Connection:
+    """Open the file and see that everything in it can be read: SQLite does not look into its blobs."""
+    connection = engine.open_writer(folder, vfs=vfs)
+    try:
+        check_readable(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _move_aside(folder: Path) -> str:
+    """Keep the damaged file and its log, under one name; returns that."""
+    aside = f"{engine.FILE_NAME}.corrupt-{time.time_ns()}"
+    for suffix in ("", "-wal"):
+        damaged = folder / f"{engine.FILE_NAME}{suffix}"
+        if damaged.exists():
+            damaged.rename(folder / f"{aside}{suffix}")
+    (folder / f"{engine.FILE_NAME}-shm").unlink(missing_ok=True)
+    engine.sync_folder(folder)
+    return aside
+
+
+def _begin_anew(
+    folder: Path, aside: str, epoch: str, vfs: str | None = None
+) -> tuple[apsw.Connection, tuple[int, int]]:
+    """A new store with all that can be kept of the one moved aside, and the readings and summaries that are lost."""
+    connection = _open_whole(folder, vfs)
+    with engine.transaction(connection):
+        connection.execute("INSERT INTO meta VALUES ('past_unknown', '1')")
+    lost = 0, 0
+    try:
+        with engine.transaction(connection):
+            lost = salvage(folder / aside, connection, epoch)
+    except (apsw.Error, ValueError, LookupError) as error:
+        _log.error("nothing of %s can be kept: %s", aside, type(error).__name__)
+    return connection, lost

@@ -107,7 +107,7 @@ def test_a_page_is_whole_html_in_its_language_without_inline_code_or_foreign_hos
 @pytest.mark.parametrize("path", PATHS)
 def test_a_chinese_page_has_no_english_words_left(centre: Running, path: str) -> None:
     shown = page(centre, path, "zh-CN")
-    said = re.sub(r"https://\S+|\[school.timetable\]|centre.toml|\[uplink\]|bansui agent status", "", shown.text)
+    said = re.sub(r"https://\S+|\[school.timetable\]|centre.toml|\[uplink\]|bansui buffer show", "", shown.text)
     words = set(re.findall(r"[A-Za-z]{3,}", said)) - {"English", "ppm", "edge", "smoke", "meter", "pir"}
     assert words <= {"kWh", "CSV"}, words
 
@@ -190,7 +190,7 @@ def test_a_centre_without_rooms_says_what_to_do(tmp_path: Path) -> None:
     with running_centre(tmp_path) as empty:
         shown = page(empty, "/").text
         assert "No rooms yet: no agent has sent a summary." in shown
-        assert "bansui agent status" in page(empty, "/school/cn-002").text
+        assert "bansui buffer show" in page(empty, "/school/cn-002").text
 
 
 def test_an_agents_report_is_told_and_ages(tmp_path: Path) -> None:

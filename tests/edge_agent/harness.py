@@ -33,10 +33,10 @@ from edge_agent.events import (
     Uncommitted,
     Undelivered,
 )
-from edge_agent.pressure import Room
 from edge_agent.privacy.classes import Role, classify
 from edge_agent.privacy.rules import Rule
 from edge_agent.reporting import Surroundings
+from edge_agent.room import Room
 from edge_agent.state import State
 from edge_agent.store import Store
 from edge_agent.store.audit import Audit, audit

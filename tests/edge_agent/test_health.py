@@ -29,8 +29,16 @@ class Page:
         self.unavailable = 0
         self.is_up = True
         core = bench.core
-        health = Health(core.report, lambda: core.state.counts, lambda: self.unavailable, lambda: self.is_up)
-        self.server = HealthServer(health, 0)
+        self.is_full = False
+        self.health = Health(
+            report=core.report,
+            counts=lambda: core.state.counts,
+            unavailable=lambda: self.unavailable,
+            uplink_up=lambda: self.is_up,
+            next_retry_s=lambda: 12.4,
+            buffer=lambda: (core.state.used_bytes, self.is_full),
+        )
+        self.server = HealthServer(self.health, 0)
 
     async def ask(self, request: bytes) -> bytes:
         """What comes back over a connection of its own."""
@@ -147,7 +155,7 @@ async def test_a_babbling_client_gets_no_answer(page: Page) -> None:
 
 async def test_a_taken_port_is_said(page: Page) -> None:
     """With the port, and what to do."""
-    second = HealthServer(Health(page.bench.core.report, dict, lambda: 0, lambda: True), page.server.port)
+    second = HealthServer(page.health, page.server.port)
     with pytest.raises(EnvironmentFault, match=str(page.server.port)) as caught:
         await second.start()
     assert "[health] port" in caught.value.fix

@@ -8,7 +8,7 @@ import apsw
 import pytest
 
 from edge_agent.merging import MergeOrder, Waiting, merges
-from edge_agent.pressure import Room
+from edge_agent.room import Room
 from edge_agent.store.ballast import NAME
 from edge_agent.timing import Timing
 from telemetry import decode_all

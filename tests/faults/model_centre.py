@@ -26,6 +26,8 @@ class _Mark:
     digest: bytes
     span: Span | None
     is_refused: bool
+    position: int
+    """In the order of arrival, over all epochs."""
 
 
 @dataclass(slots=True)
@@ -56,15 +58,16 @@ class ModelCentre:
         sequence, digest = send.batch.sequence, hashlib.sha256(send.body).digest()
         known = epoch.marks.get(sequence)
         if known is not None and known.digest != digest:
-            return Forked(send.batch, Applied(epoch.applied, epoch.head), _span_from(epoch, sequence))
+            return Forked(send.batch, Applied(epoch.applied, epoch.head), self._told_since(known.position))
         if known is not None and not known.is_refused:
             return Delivered(send.batch, Applied(epoch.applied, epoch.head))
         if sequence > epoch.applied + OPEN_WINDOW:
-            return Forked(send.batch, Applied(epoch.applied, epoch.head), _span_from(epoch, sequence))
+            return Forked(send.batch, Applied(epoch.applied, epoch.head))
         text = b"" if send.path == REPORT_PATH else unseal(send.body)
         summaries = decode_all(text)
         is_refused = any(map(self._is_poison, summaries))
-        epoch.marks[sequence] = _Mark(digest, None if is_refused else _span(summaries), is_refused)
+        position = 1 + max((mark.position for each in self._epochs.values() for mark in each.marks.values()), default=0)
+        epoch.marks[sequence] = _Mark(digest, None if is_refused else _span(summaries), is_refused, position)
         if not is_refused:
             self._store(send, text.decode().splitlines())
         while (following := epoch.marks.get(epoch.applied + 1)) is not None:
@@ -79,6 +82,17 @@ class ModelCentre:
         """The backup takes the inbox's place; the stores behind it know the batches that they have."""
         assert isinstance(backup, dict)
         self._epochs = deepcopy(backup)
+
+    def _told_since(self, position: int) -> Span:
+        """What came with the batch at this position and behind it, in whatever epoch: all that the other copy told."""
+        marks = [mark for epoch in self._epochs.values() for mark in epoch.marks.values() if mark.position >= position]
+        spans = [mark.span for mark in marks if mark.span is not None]
+        return Span(min((s.from_ms for s in spans), default=0), max((s.to_ms for s in spans), default=0))
+
+    def applied_in(self, backup: object, epoch: str) -> int:
+        """How far an epoch had come when the backup was made."""
+        assert isinstance(backup, dict)
+        return backup[epoch].applied if epoch in backup else 0
 
     def _store(self, send: Send, lines: list[str]) -> None:
         if self._bytes.setdefault(send.batch, send.body) != send.body:
@@ -97,12 +111,3 @@ def _span(summaries: list[Summary]) -> Span | None:
     if not summaries:
         return None
     return Span(min(each.start_ms for each in summaries), max(each.end_ms for each in summaries))
-
-
-def _span_from(epoch: _Epoch, sequence: int) -> Span | None:
-    """What was told in batches of this number and later; None where there is none."""
-    later = [mark for number, mark in epoch.marks.items() if number >= sequence]
-    spans = [mark.span for mark in later if mark.span is not None]
-    if not later:
-        return None
-    return Span(min((s.from_ms for s in spans), default=0), max((s.to_ms for s in spans), default=0))

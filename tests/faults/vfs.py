@@ -66,6 +66,10 @@ class PowerVFS(apsw.VFS):
         super().xDelete(filename, syncdir)
         self.steps.append(Step("delete", Path(filename).name))
 
+    def remember(self, file: Path) -> None:
+        """Let the diary begin with a file that is on the disk already."""
+        self.steps += [Step("write", file.name, 0, file.read_bytes()), Step("sync", file.name)]
+
     def mark(self, text: str) -> None:
         """Note in the diary where the test stands."""
         self.steps.append(Step("mark", text))

@@ -1,0 +1,39 @@
+"""`bansui audit`: whether every reading and every summary of an agent is accounted for."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bansui.json_option import AsJson
+
+app = typer.Typer()
+
+
+@app.command("audit")
+def audit(
+    config: Annotated[Path, typer.Option("--config", help="The agent's TOML file.")], as_json: AsJson = False
+) -> None:
+    """Check that every reading and every summary is accounted for, and the chain of batches whole; exit 1 if not."""
+    from edge_agent.agent import state_folder
+    from edge_agent.bindings import bind
+    from edge_agent.config_file import load
+    from edge_agent.store.audit import audit as audit_store
+
+    loaded = load(config)
+    tables = loaded.tables
+    found = audit_store(state_folder(loaded), tables.timetable.compile(tables.zone), bind(loaded).bindings)
+    if as_json:
+        print(json.dumps({"closes": found.closes, **dataclasses.asdict(found)}))
+    else:
+        for name, number in found.balance.items():
+            print(f"{name:<14}{number:>12}")
+        for reason, number in sorted(found.rejected.items()):
+            print(f"  rejected, {reason}: {number}")
+        for fault in found.faults:
+            print(f"✕ {fault}")
+        print("the balance closes" if found.closes else "the balance does not close")
+    if not found.closes:
+        raise typer.Exit(1)

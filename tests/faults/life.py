@@ -1,0 +1,463 @@
+"""One life of an agent, driven by one seed: what happens, in what state it happens, and what must hold throughout."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.clock_trust import EARLIEST_MS
+from edge_agent.events import Arrived, Undelivered
+from edge_agent.room import Room
+from edge_agent.store import Store
+from edge_agent.timing import Timing
+from telemetry import Placement
+from tests.edge_agent.harness import DAY, DEVICES, HOUR, MINUTE, SECOND, Bench, bind
+from tests.faults.devices import Device
+from tests.faults.model_centre import ModelCentre
+from tests.faults.vfs import PowerVFS, cut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from edge_agent.events import Arrival
+    from telemetry import Summary
+
+TIMING: Final = Timing(
+    lateness_ms=2 * MINUTE, checkpoint_s=400, batch_every_s=120, backlog_every_s=1, report_every_s=1800, retry_s=1
+)
+STATES: Final = ("quiet", "committing", "sending", "backlog", "untrusted", "holding")
+"""In which state of the agent a fault may strike; the later of several that hold counts."""
+_MORE_DEVICES: Final = (*DEVICES, bind("spare", ("temperature",)))
+_STRICTER: Final = bind("mast", ("temperature", "wind_speed"), placement=Placement.INDOOR)
+
+
+class BrokenPromise(Exception):
+    """Something that must hold does not."""
+
+
+class Trust:
+    """Trust in the clock, as the run's world has it."""
+
+    def __init__(self) -> None:
+        self.is_kept = True
+        self.offset_ms = 0
+
+    def holds(self) -> bool:
+        return self.is_kept
+
+    def stepped(self) -> None:
+        """The world decides."""
+
+    def heard(self, offset_s: float) -> None:
+        """Nobody tells."""
+
+
+class Life:
+    """An agent with its devices and its centre, and everything that befalls them."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder = folder
+        self.random = random.Random(seed)
+        self.step = 0
+        self.log: list[str] = []
+        self.covered: Counter[tuple[str, str]] = Counter()
+        self.totals: Counter[str] = Counter()
+        self._starts = 1
+        self._vfs = PowerVFS(f"life-{seed}")
+        self._free = 1 << 30
+        self._trust = Trust()
+        self._is_centre_up = True
+        self._seed = seed
+        self.centre = ModelCentre(_is_poisoned)
+        self._backups: list[object] = [self.centre.copy()]
+        self.bench = Bench(
+            folder / "state-0",
+            timing=TIMING,
+            seed=seed,
+            room=Room(None, lambda: self._free),
+            clock_trust=self._trust,
+            open_store=self._open,
+        )
+        self.devices = [Device(binding.device, self.random) for binding in _MORE_DEVICES]
+        self._forgiven = 0
+        """Readings that were durable once, on a disk that a backup has taken the place of."""
+
+    def run(self, steps: int) -> None:
+        """Live so many steps, then let everything come to its end. Raises `BrokenPromise`."""
+        began = self.bench.clock.monotonic()
+        try:
+            for self.step in range(steps):
+                self._live()
+                if self.random.random() < 0.12:
+                    self._strike(FAULTS.keys())
+                self._hear()
+                if self.step % 50 == 0:
+                    self._check_now()
+            self._end()
+            self._check_end()
+        except AssertionError as error:
+            raise BrokenPromise(str(error) or "an assertion of the harness") from error
+        finally:
+            self.totals["days"] += round((self.bench.clock.monotonic() - began) / 86_400)
+
+    def remove(self) -> None:
+        """Close everything and leave nothing behind."""
+        self.bench.stop()
+        self._vfs.unregister()
+        shutil.rmtree(self.folder)
+
+    # what happens by itself
+
+    def _live(self) -> None:
+        actions = (
+            self._arrive,
+            self._arrive,
+            self._arrive,
+            self._pass,
+            self._pass,
+            self._commit,
+            self._commit,
+            self._answer,
+        )
+        self.random.choice(actions)()
+
+    def _arrive(self) -> None:
+        device = self.random.choice(self.devices)
+        now = self.bench.clock.now()
+        rules = next((each.rules for each in self.bench.devices if each.device == device.name), None)
+        if rules is None:
+            return
+        self._bring(device, device.send(rules, now, self.random.randint(1, 4)))
+
+    def _bring(self, device: Device, arrivals: list[Arrival]) -> None:
+        if self.bench.is_holding:
+            device.wait(arrivals)
+        elif arrivals:
+            self.bench.play(Arrived(device.batch(arrivals, self.bench.clock.now())))
+
+    def _pass(self) -> None:
+        self.bench.pass_time(self.random.choice([60, 200, SECOND, 20 * SECOND, MINUTE, 5 * MINUTE]))
+
+    def _commit(self) -> None:
+        if self.bench.commits:
+            self.bench.commit()
+
+    def _answer(self) -> None:
+        if not self.bench.sends:
+            return
+        send = self.bench.sends.pop(0)
+        if not self._is_centre_up:
+            self.bench.play(Undelivered(send.batch, "no connection"))
+            return
+        self.bench.play(self.centre.take(send))
+
+    def _hear(self) -> None:
+        """Devices take note of their acknowledgements; connections are made again where a batch was not taken."""
+        for token in self.bench.acknowledged:
+            assert isinstance(token, tuple)
+            name, packets = token
+            next(device for device in self.devices if device.name == name).acknowledged(packets)
+        self.bench.acknowledged.clear()
+        if self.bench.is_holding:
+            return
+        for device in self.devices:
+            for arrivals in device.waited():
+                self._bring(device, arrivals)
+
+    # what befalls them
+
+    def _strike(self, names: Iterable[str]) -> None:
+        """One fault of these. Of agent and centre one alone is ever restored in a life: what both forget is gone."""
+        spared = {"agent_restored" if self._seed % 2 else "centre_restored"}
+        if not self._trust.is_kept:
+            spared |= {"clock_unknown", "clock_far"}
+        name = self.random.choice(sorted(set(names) - spared))
+        self.covered[name, self._state()] += 1
+        self._note(name)
+        FAULTS[name](self)
+
+    def power_cut(self) -> None:
+        """Between any two writes: what was not synced is there, or not, or in part."""
+        self.bench.commits.clear()
+        place = self.folder / f"state-{self._starts}"
+        steps = list(self._vfs.steps)
+        last = max((index + 1 for index, step in enumerate(steps) if step.kind == "sync"), default=0)
+        position = self.random.randint(last, len(steps))
+        cut(steps, position, place, self.random)
+        self.bench.store.close()
+        self._start_on(place)
+
+    def power_cut_in_a_commit(self) -> None:
+        """While a transaction is being written: all of it is there afterwards, or nothing."""
+        if not self.bench.commits:
+            self.power_cut()
+            return
+        before = len(self._vfs.steps)
+        self.bench.store.commit(self.bench.commits.pop())
+        place = self.folder / f"state-{self._starts}"
+        cut(list(self._vfs.steps), self.random.randint(before, len(self._vfs.steps)), place, self.random)
+        self.bench.store.close()
+        self._start_on(place)
+
+    def kill(self) -> None:
+        """The process dies; what it had written stays, and what was under way got there or did not."""
+        if self.bench.commits and self.random.random() < 0.5:
+            self.bench.store.commit(self.bench.commits[0])
+        self._restart()
+
+    def answer_lost(self) -> None:
+        """The centre has the batch, and nobody hears of it."""
+        if self.bench.sends:
+            send = self.bench.sends.pop(0)
+            self.centre.take(send)
+            self.bench.play(Undelivered(send.batch, "the answer got lost"))
+
+    def answer_doubled(self) -> None:
+        """The centre's word comes twice."""
+        if self.bench.sends:
+            send = self.bench.sends.pop(0)
+            answer = self.centre.take(send)
+            self.bench.play(answer)
+            self.bench.play(answer)
+
+    def answers_reordered(self) -> None:
+        """An answer comes after the batch was offered again, and that was answered."""
+        if not self.bench.sends:
+            return
+        send = self.bench.sends.pop(0)
+        early = self.centre.take(send)
+        self.bench.play(Undelivered(send.batch, "no answer in time", 0))
+        self._settle()
+        if self.bench.sends:
+            self.bench.play(self.centre.take(self.bench.sends.pop(0)))
+        self.bench.play(early)
+
+    def centre_slow(self) -> None:
+        """It asks for a wait, or answers nobody for a time."""
+        if self.bench.sends:
+            send = self.bench.sends.pop(0)
+            self.bench.play(Undelivered(send.batch, "HTTP 503", self.random.choice([None, 0, 30, 300])))
+
+    def centre_dead(self) -> None:
+        """Away for hours."""
+        self._is_centre_up = False
+        for _ in range(self.random.randint(5, 40)):
+            self._live()
+            self._hear()
+        self.bench.pass_time(self.random.choice([MINUTE, HOUR, 5 * HOUR]))
+        self._is_centre_up = True
+
+    def centre_restored(self) -> None:
+        """Its inbox is a copy of some time ago; not of before the bytes that the agent still has."""
+        backup = self.random.choice(self._backups)
+        query = "SELECT epoch, max(sequence) FROM batch WHERE body IS NULL GROUP BY epoch"
+        gone = dict(self.bench.store._connection.execute(query))
+        if all(self.centre.applied_in(backup, epoch) >= sequence for epoch, sequence in gone.items()):
+            self.centre.restore(backup)
+
+    def backup_of_centre(self) -> None:
+        """A copy of its inbox is made."""
+        self._backups = [*self._backups[-2:], self.centre.copy()]
+
+    def agent_restored(self) -> None:
+        """The agent's disk is replaced by a copy of some time ago; what came in since is gone with the old one."""
+        copy = self.folder / f"state-{self._starts}"
+        self.bench.store._connection.wal_checkpoint()
+        shutil.copytree(self.bench.folder, copy)
+        received = self.bench.audit().balance
+        for _ in range(self.random.randint(5, 60)):
+            self._live()
+            self._hear()
+        lost = self.bench.audit().balance
+        self._forgiven += (lost["received"] - lost["duplicate"]) - (received["received"] - received["duplicate"])
+        self.bench.store.close()
+        self.bench.bodies.clear()
+        self._start_on(copy)
+
+    def redelivered(self) -> None:
+        """The broker sends again, with DUP, what was not acknowledged; some of that is under way already."""
+        device = self.random.choice(self.devices)
+        if not self.bench.is_holding:
+            self._bring(device, device.again())
+
+    def late(self) -> None:
+        """A device that was out of reach sends what it measured hours ago."""
+        device = self.devices[2]
+        self._bring(device, device.send_late(self.bench.clock.now() - self.random.randrange(12 * HOUR)))
+
+    def clock_step(self) -> None:
+        """The time service corrects the clock, or spoils it."""
+        self.bench.clock.step(self.random.choice([-HOUR, -10 * MINUTE, -3 * SECOND, 3 * SECOND, 2 * HOUR]))
+
+    def clock_far(self) -> None:
+        """A month off, and back after a while."""
+        days = self.random.choice([-30, 30]) * DAY
+        self.bench.clock.step(days)
+        for _ in range(self.random.randint(1, 10)):
+            self._live()
+        self.bench.clock.step(-days)
+
+    def clock_unknown(self) -> None:
+        """A start with no battery in the clock: 1970, until a time service comes, or the box is started again."""
+        right, began = self.bench.clock.now(), self.bench.clock.monotonic()
+        self._trust.is_kept = False
+        self.bench.clock.step(self.random.choice([0, -right, EARLIEST_MS - right - DAY, DAY]))
+        self._restart()
+        for _ in range(self.random.randint(1, 25)):
+            self._live()
+            self._hear()
+            if self.random.random() < 0.2:
+                self._strike(FAULTS.keys())
+        elapsed = int((self.bench.clock.monotonic() - began) * 1000)
+        self.bench.clock.step(right + elapsed - self.bench.clock.now())
+        self._trust.is_kept = True
+
+    def disk_full(self) -> None:
+        """No room for hours; then somebody makes some. Bytes that a restored centre still needs are not at stake."""
+        state = self.bench.core.state
+        if self.centre.applied_in(self.centre.copy(), state.epoch) < state.next_sequence - 1 - len(
+            state.unacknowledged
+        ):
+            return
+        self._free = 0
+        for _ in range(self.random.randint(10, 60)):
+            self._live()
+            self._hear()
+            if self.random.random() < 0.3 and self.bench.is_holding:
+                self._strike(FAULTS.keys() - {"disk_full", "centre_restored"})
+        self._free = 1 << 30
+
+    def reload(self) -> None:
+        """The configuration is edited: a device comes or goes, a rule becomes stricter; the agent starts again."""
+        devices = list(_MORE_DEVICES if self.random.random() < 0.5 or self.devices[-1].sent else DEVICES)
+        if self.random.random() < 0.3:
+            devices[2] = _STRICTER
+        self.bench.devices = devices
+        self._restart()
+
+    # the machinery
+
+    def _open(self, folder: Path, new_epoch: Callable[[], str]) -> Store:
+        self._vfs.steps.clear()
+        for file in sorted(folder.glob("agent.db*")):
+            if not file.name.endswith("-shm"):
+                self._vfs.remember(file)
+        return Store(folder, new_epoch=new_epoch, vfs=self._vfs.name, bytes_written=lambda: 0)
+
+    def _start_on(self, folder: Path) -> None:
+        self._starts += 1
+        old, self.bench.folder = self.bench.folder, folder
+        self.bench.commits.clear()
+        self.bench.sends.clear()
+        self.bench.is_holding = False
+        self.bench.start()
+        shutil.rmtree(old)
+        self._reconnect()
+
+    def _restart(self) -> None:
+        self.bench.is_holding = False
+        self.bench.restart()
+        self._reconnect()
+
+    def _reconnect(self) -> None:
+        """Every session is carried on: what has no acknowledgement comes again."""
+        for device in self.devices:
+            self._bring(device, device.again())
+
+    def _settle(self) -> None:
+        for _ in range(50):
+            while self.bench.commits:
+                self.bench.commit()
+            if self.bench.sends or self.bench.core.is_idle:
+                return
+            self.bench.pass_time(50)
+
+    def _state(self) -> str:
+        core = self.bench.core
+        holding = {
+            "holding": self.bench.is_holding,
+            "untrusted": not core.watch.is_trusted,
+            "backlog": core.state.waiting > 20,
+            "sending": bool(self.bench.sends),
+            "committing": bool(self.bench.commits),
+        }
+        return next((state for state, holds in holding.items() if holds), "quiet")
+
+    def _note(self, what: str) -> None:
+        self.log.append(f"{self.step} {what} {self._state()} {self.bench.clock.now()}")
+
+    def _end(self) -> None:
+        """Everything that waits gets its time."""
+        self._free, self._is_centre_up, self._trust.is_kept = 1 << 30, True, True
+        self._reconnect()
+        for _ in range(3000):
+            while self.bench.commits:
+                self.bench.commit()
+            self._hear()
+            self._answer()
+            state = self.bench.core.state
+            sealed = any(batch.summaries for batch in state.unacknowledged.values())
+            waits = state.waiting or state.open_readings() or sealed or state.ending is not None
+            if not (waits or self.bench.commits or any(device.sent for device in self.devices)):
+                return
+            busy = self.bench.sends or self.bench.commits
+            self.bench.pass_time(100 if busy else HOUR)
+        raise BrokenPromise(f"it does not come to its end: {self.bench.core.report()}")
+
+    def _check_now(self) -> None:
+        faults = self.bench.audit().faults
+        if faults:
+            raise BrokenPromise("; ".join(faults))
+
+    def _check_end(self) -> None:
+        self._check_now()
+        balance = self.bench.audit().balance
+        once = balance["received"] - balance["duplicate"] + self._forgiven
+        sent = sum(device.readings for device in self.devices)
+        told = balance["summaries"] - balance["refused"] - balance["merged"] - balance["fork"]
+        self.totals["readings"] += once
+        self.totals["summaries"] += len(self.centre.stored)
+        self.totals["doubled"] += len(self.centre.doubled)
+        self.totals["lost"] += max(0, sent - once)
+        promises = {
+            f"{sent} readings sent, {once} taken in": once == sent,
+            f"told twice: {self.centre.doubled[:3]}": not self.centre.doubled,
+            f"changed: {self.centre.changed[:3]}": not self.centre.changed,
+            f"{told} summaries told, {len(self.centre.stored)} stored": told <= len(self.centre.stored),
+            "nothing happened": bool(balance["summarised"] and balance["summaries"]),
+        }
+        broken = [promise for promise, holds in promises.items() if not holds]
+        if broken:
+            raise BrokenPromise("; ".join(broken))
+
+
+def _is_poisoned(summary: Summary) -> bool:
+    """What the centre refuses for good."""
+    return summary.series.channel == "poison"
+
+
+FAULTS: Final[dict[str, Callable[[Life], None]]] = {
+    "power_cut": Life.power_cut,
+    "power_cut_in_a_commit": Life.power_cut_in_a_commit,
+    "kill": Life.kill,
+    "answer_lost": Life.answer_lost,
+    "answer_doubled": Life.answer_doubled,
+    "answers_reordered": Life.answers_reordered,
+    "centre_slow": Life.centre_slow,
+    "centre_dead": Life.centre_dead,
+    "centre_restored": Life.centre_restored,
+    "backup_of_centre": Life.backup_of_centre,
+    "agent_restored": Life.agent_restored,
+    "redelivered": Life.redelivered,
+    "late": Life.late,
+    "clock_step": Life.clock_step,
+    "clock_far": Life.clock_far,
+    "clock_unknown": Life.clock_unknown,
+    "disk_full": Life.disk_full,
+    "reload": Life.reload,
+}
+IMPOSSIBLE: Final = {("clock_unknown", "untrusted")}
+"""What cannot be: a clock that nobody knows is not lost again."""

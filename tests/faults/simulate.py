@@ -1,0 +1,105 @@
+"""One seed, one life: an agent's core and store, its devices and a centre, on a clock, disk and network that fail.
+
+    python -m tests.faults.simulate --seed 7 --steps 400      one run, with what it did
+    python -m tests.faults.simulate --seeds 200               many, and the table of what was met in which state
+
+The core and the store are the real ones; the disk is SQLite's file system with the power cut between any two writes;
+time, randomness and the network are the run's. A run that breaks a promise prints its seed, which replays it exactly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tests.faults.campaign import Campaign, Outcome
+from tests.faults.life import FAULTS, IMPOSSIBLE, STATES, BrokenPromise, Life
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+STEPS: Final = 300
+
+
+def run(count: int, folder: Path) -> Outcome:
+    """So many seeds; a cell of the table that no seed met counts as broken: what is not tried is not shown."""
+    covered: Counter[tuple[str, str]] = Counter()
+    broken: list[str] = []
+    totals: Counter[str] = Counter()
+    for seed in range(count):
+        life = Life(folder / f"seed-{seed}", seed)
+        try:
+            life.run(STEPS)
+        except BrokenPromise as promise:
+            broken.append(f"seed {seed}, step {life.step}: {promise}")
+        covered += life.covered
+        totals += life.totals
+        life.remove()
+    cells = {(fault, state) for fault in FAULTS for state in STATES} - IMPOSSIBLE
+    missing = sorted(f"{fault} x {state}" for fault, state in cells if not covered[fault, state])
+    broken += [f"never met: {cell}" for cell in missing] if count >= 100 else []
+    lost, doubled = totals["lost"], totals["doubled"]
+    seen = (
+        f"{totals['readings']:,} readings, {totals['summaries']:,} summaries, {sum(covered.values()):,} faults, "
+        f"{totals['days']:,} days of agents' lives"
+    )
+    return Outcome(count, lost, doubled, seen, tuple(broken))
+
+
+def table(covered: Counter[tuple[str, str]]) -> str:
+    """How often each fault was met in each state."""
+    width = max(map(len, FAULTS))
+    lines = [" " * width + "".join(f"{state:>12}" for state in STATES)]
+    lines += [f"{fault:<{width}}" + "".join(f"{covered[fault, state]:>12}" for state in STATES) for fault in FAULTS]
+    return "\n".join(lines)
+
+
+def replay(seeds: Iterable[int], steps: int) -> int:
+    """Run each seed and say what became of it; 1 when a promise was broken or, of many seeds, a cell is empty."""
+    covered: Counter[tuple[str, str]] = Counter()
+    failed = 0
+    for seed in seeds:
+        with tempfile.TemporaryDirectory(prefix="simulate-") as folder:
+            life = Life(Path(folder) / "life", seed)
+            try:
+                life.run(steps)
+                verdict = "every promise held"
+            except BrokenPromise as promise:
+                verdict, failed = f"BROKEN at step {life.step}: {promise}", failed + 1
+            digest = hashlib.sha256("\n".join(life.log).encode()).hexdigest()[:16]
+            figures = ", ".join(f"{name} {number}" for name, number in sorted(life.totals.items()))
+            print(f"seed {seed}, {steps} steps, log {digest}: {verdict}; {figures}", flush=True)
+            covered += life.covered
+            life.remove()
+    print(table(covered))
+    return 1 if failed else 0
+
+
+def main(arguments: list[str]) -> int:
+    """See the module."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.simulate", description="Seeded simulation.")
+    parser.add_argument("--seed", type=int, help="this seed alone")
+    parser.add_argument("--seeds", type=int, default=20, help="so many seeds, from 0")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    options = parser.parse_args(arguments)
+    return replay([options.seed] if options.seed is not None else range(options.seeds), options.steps)
+
+
+CAMPAIGNS: Final = [
+    Campaign(
+        name="simulation",
+        fault="seeded lives: power cuts, lost and doubled answers, clock steps, a slow, dead or restored centre, a "
+        "restored or forked agent, redelivery, late readings, a full disk, reloads",
+        short=200,
+        long=10_000,
+        run=run,
+    )
+]
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
