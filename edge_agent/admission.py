@@ -19,12 +19,13 @@ from zlib import crc32
 from msgspec import Struct
 
 from device_drivers.contract import FrameRefused, Layout
+from edge_agent.driver_guard import DriverBlocked, DriverGuard, Suspension
 from edge_agent.lanes import Lane, is_channel
 from edge_agent.privacy.rules import SHORTEST_S, Rule
 from edge_agent.transactions import QuarantineEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from device_drivers.contract import Decoded, Driver
     from edge_agent.events import Arrival
@@ -40,6 +41,10 @@ OUT_OF_RANGE: Final = "out_of_range"
 UNDECLARED: Final = "undeclared"
 NO_ROOM: Final = "no_room"
 
+DRIVER_SUSPENDED: Final = "driver_suspended"
+
+MOST_ROWS: Final = 1_000
+"""In one frame; no device has measured so often since its last."""
 MOST_LANES: Final = 64
 """Remembered of one device; one that sends more layouts has them worked out again."""
 _MARSHAL_VERSION: Final = 2
@@ -47,7 +52,7 @@ _MARSHAL_VERSION: Final = 2
 _REASON: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Binding:
     """A device as the configuration binds it: its driver, its place in the school, and the rule of each quantity."""
 
@@ -60,6 +65,9 @@ class Binding:
     rules: Mapping[str, Rule]
     lanes: dict[Layout, Lane] = field(default_factory=dict, repr=False)
     """Of the layouts that its driver has given so far."""
+    renew: Callable[[], Driver] | None = None
+    """Makes the driver anew, as the configuration says."""
+    suspension: Suspension = field(default_factory=Suspension, repr=False)
 
     @property
     def summaries_an_hour(self) -> float:
@@ -110,8 +118,11 @@ class Admitted(Struct, frozen=True, gc=False):
 class Admission:
     """Admits frames for the devices that are bound; keeps no state between frames but which drivers fail."""
 
-    def __init__(self, bindings: Iterable[tuple[Binding, str]], tolerance: ClockTolerance) -> None:
+    def __init__(
+        self, bindings: Iterable[tuple[Binding, str]], tolerance: ClockTolerance, guard: DriverGuard | None = None
+    ) -> None:
         """`bindings` come with the topic that a device publishes to, empty for one that does not publish."""
+        self.guard = guard or DriverGuard()
         self.bindings: dict[str, Binding] = {}
         self._by_topic: dict[str, Binding] = {}
         self._by_prefix: list[tuple[str, Binding]] = []
@@ -136,8 +147,18 @@ class Admission:
         binding = self.bindings.get(device) if device else self._by_topic.get(frame.topic) or self._within(frame.topic)
         if binding is None:
             return _refused("", "", UNKNOWN_DEVICE, arrival)
+        if binding.suspension.failures and binding.suspension.holds(received_ms):
+            return _refused(binding.device, binding.driver_id, DRIVER_SUSPENDED, arrival)
+        guard = self.guard
+        guard.calls += 1
+        guard.calling = True
         try:
-            admitted = self._sort(binding.driver.decode(frame), binding, received_ms, arrival.retained)
+            decoded = binding.driver.decode(frame)
+            guard.calling = False
+            admitted = self._sort(decoded, binding, received_ms, arrival.retained)
+        except DriverBlocked:
+            self._suspend(binding, received_ms)
+            return _refused(binding.device, binding.driver_id, DRIVER_FAULT, arrival)
         except FrameRefused as refusal:
             reason = refusal.reason if _REASON.fullmatch(refusal.reason) else DRIVER_FAULT
             return _refused(binding.device, binding.driver_id, reason, arrival)
@@ -146,10 +167,30 @@ class Admission:
                 self._failing.add(binding.device)
                 _log.error("driver %s fails on device %s: %s", binding.driver_id, binding.device, type(error).__name__)
             return _refused(binding.device, binding.driver_id, DRIVER_FAULT, arrival)
+        finally:
+            guard.calling = False
         if self._failing and binding.device in self._failing:
             self._failing.discard(binding.device)
+            binding.suspension.lift()
             _log.info("driver %s understands device %s again", binding.driver_id, binding.device)
         return admitted
+
+    @property
+    def suspended(self) -> int:
+        """Devices whose drivers had to be broken off, and have not done well since."""
+        return sum(binding.suspension.failures > 0 for binding in self.bindings.values())
+
+    def _suspend(self, binding: Binding, now_ms: int) -> None:
+        """Leave a device alone whose driver did not come back."""
+        wait_ms = binding.suspension.extend(now_ms)
+        if binding.device not in self._failing:
+            self._failing.add(binding.device)
+            _log.error(
+                "driver %s blocks on device %s: broken off, and left alone for %d s",
+                binding.driver_id,
+                binding.device,
+                wait_ms // 1000,
+            )
 
     def _within(self, topic: str) -> Binding | None:
         """The device to which the topics below belong, the nearest of several."""
@@ -157,6 +198,8 @@ class Admission:
         return max(matches, key=lambda match: match[0])[1] if matches else None
 
     def _sort(self, decoded: Decoded, binding: Binding, received_ms: int, is_retained: bool) -> Admitted:
+        if len(decoded.rows) > MOST_ROWS:
+            raise FrameRefused("too_many", f"more than {MOST_ROWS} rows in one frame")
         mark, rows, restamped = 0, [], 0
         rejected: dict[str, int] = {}
         for row in decoded.rows:

@@ -15,10 +15,11 @@ import apsw
 from broker.listener import Listener
 from broker.publications import Publications
 from broker.subscription import Login
-from device_drivers.contract import PollDriver, StreamDriver
+from device_drivers.contract import StreamDriver
 from edge_agent.bindings import prepare
 from edge_agent.clock_trust import Always, Confirmed
 from edge_agent.core import Core
+from edge_agent.driver_guard import DriverStopped, look_after, resident_bytes
 from edge_agent.events import Acknowledge, Arrived, Commit, Hold, Resume, Send, Tick
 from edge_agent.health import Health, HealthServer
 from edge_agent.intake.listener import ListenerIntake
@@ -36,12 +37,12 @@ from edge_agent.uplink import Uplink, probe
 from telemetry import EnvironmentFault, SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     import httpx
 
-    from edge_agent.admission import Binding
+    from edge_agent.admission import Admission
     from edge_agent.clock_trust import ClockTrust
     from edge_agent.config import SerialTable, SubscriberTable
     from edge_agent.config_file import LoadedConfiguration
@@ -120,7 +121,7 @@ class Agent:
         self._acknowledge = seams.wrap_acknowledge(self._hand_back)
         self._listener: Listener | None = None
         self._thread: StoreThread | None = None
-        self._polled = _device_intakes(loaded, self._admission.bindings, clock, self._deliver)
+        self._polled = _device_intakes(loaded, self._admission, clock, self._deliver)
         self.health = HealthServer(
             Health(
                 report=self.core.report,
@@ -145,6 +146,7 @@ class Agent:
         self._failure = loop.create_future()
         loop.set_exception_handler(self._crashed)
         self._thread = StoreThread(self._store, loop, self._handle, self._failed)
+        self._admission.guard.begin()
         try:
             await self._start_listener(self._remembered())
             await self.health.start()
@@ -154,6 +156,7 @@ class Agent:
                     group.create_task(self._uplink.run(), name="uplink"),
                     group.create_task(self._tick(), name="tick"),
                     group.create_task(self._confirm_clock(), name="clock"),
+                    group.create_task(look_after(self._admission.bindings, resident_bytes()), name="drivers"),
                     *(group.create_task(_supervised(intake), name=f"intake {name}") for name, intake in self._polled),
                 ]
                 if self._subscriber is not None:
@@ -219,6 +222,7 @@ class Agent:
         if self._listener is not None:
             await self._listener.stop()
         await self.health.stop()
+        self._admission.guard.end()
         assert self._thread is not None
         self._thread.stop()
         self._store.close()
@@ -275,7 +279,8 @@ class Agent:
             self._failure.set_exception(error)
 
     def _unavailable(self) -> int:
-        return sum(not each.is_available for _, intake in self._polled for each in intake.availabilities)
+        asked = sum(not each.is_available for _, intake in self._polled for each in intake.availabilities)
+        return asked + self._admission.suspended
 
 
 async def _supervised(intake: DeviceIntake) -> None:
@@ -284,7 +289,7 @@ async def _supervised(intake: DeviceIntake) -> None:
         try:
             await intake.run()
         except Exception as error:  # noqa: BLE001 - the supervisor's boundary
-            what = f"its driver fails with {type(error).__name__}"
+            what = str(error) if isinstance(error, DriverStopped) else f"its driver fails with {type(error).__name__}"
             await asyncio.sleep(max(each.down(what) for each in intake.availabilities))
 
 
@@ -327,21 +332,18 @@ def _subscriber(
 
 
 def _device_intakes(
-    loaded: LoadedConfiguration,
-    bindings: Mapping[str, Binding],
-    clock: Clock,
-    deliver: Callable[[Batch], None],
+    loaded: LoadedConfiguration, admission: Admission, clock: Clock, deliver: Callable[[Batch], None]
 ) -> list[tuple[str, DeviceIntake]]:
     """An intake for each device that does not come by MQTT, and one for each line whose devices are asked."""
     intakes: list[tuple[str, DeviceIntake]] = []
     shared: dict[str, tuple[SerialTable, list[Polled]]] = {}
     for device in loaded.tables.device:
-        driver = bindings[device.id].driver
-        if device.serial is not None and isinstance(driver, StreamDriver):
-            intakes.append((device.id, SerialIntake(device.id, device.serial, driver, clock, deliver)))
+        binding, guard = admission.bindings[device.id], admission.guard
+        if device.serial is not None and isinstance(binding.driver, StreamDriver):
+            serial = SerialIntake(binding, device.serial, guard, clock=clock, deliver=deliver)
+            intakes.append((device.id, serial))
         elif device.mqtt is None:
-            assert isinstance(driver, PollDriver)
-            polled = Polled(device.id, driver, device.cadence_s * 1000, clock=clock, deliver=deliver)
+            polled = Polled(binding, guard, clock=clock, deliver=deliver)
             if device.serial is not None:
                 shared.setdefault(device.serial.port, (device.serial, []))[1].append(polled)
             elif device.tcp is not None:

@@ -90,7 +90,8 @@ def _binding(device: DeviceTable, room: RoomTable, entry: DriverEntry, loaded: L
     secrets = {}
     if device.tcp is not None and device.tcp.password_file:
         secrets["password"] = loaded.read_secret(device.tcp.password_file)
-    driver = entry.create(Settings(model=device.model, options=device.options, secrets=secrets))
+    settings = Settings(model=device.model, options=device.options, secrets=secrets)
+    driver = entry.create(settings)
     if device.serial is not None and not isinstance(driver, (StreamDriver, PollDriver)):
         raise WrongTransport(f"driver {entry.id} reads no serial line")
     if device.tcp is not None and not isinstance(driver, PollDriver):
@@ -104,6 +105,7 @@ def _binding(device: DeviceTable, room: RoomTable, entry: DriverEntry, loaded: L
         driver=driver,
         cadence=Cadence(device.cadence_s * 1000, stale_after_s * 1000),
         rules=_rules(entry.manifest.quantities, room.placement, device.role),
+        renew=lambda: entry.create(settings),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.counts import CountKey
@@ -93,6 +94,8 @@ class DeliveryPlan:
 
     def recall_due(self, state: State) -> Transaction | None:
         """The next batch that the centre has lost and that is to be offered again."""
+        while self._lost in state.unacknowledged:
+            self._lost = replace(self._lost, sequence=self._lost.sequence + 1)
         if self._lost is None or self._sending is not None or any(each < self._lost for each in state.unacknowledged):
             return None  # one at a time, and none while another is under way: it may be a new epoch that begins
         if self._lost.sequence >= self._lost_until:

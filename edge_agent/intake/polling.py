@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from device_drivers.contract import PollDriver
+from edge_agent.driver_guard import DriverBlocked, DriverStopped
 from edge_agent.events import Arrival, Batch
 from edge_agent.intake.availability import Availability
 from telemetry import DeviceFault
@@ -13,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from typing import TypeVar
 
-    from device_drivers.contract import Connection, PollDriver
+    from device_drivers.contract import Connection
+    from edge_agent.admission import Binding
+    from edge_agent.driver_guard import DriverGuard
     from edge_agent.intake import Deliver
     from telemetry import Clock
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 ROUND_TIMEOUT_S: Final = 30.0
 LONGEST_ANSWER: Final = 4096
+MOST_FRAMES: Final = 1_000
 
 
 class DeviceSilent(DeviceFault):
@@ -69,13 +74,13 @@ class StreamConnection:
 class Polled:
     """One device that is asked every cadence of the agent's time."""
 
-    def __init__(self, device: str, driver: PollDriver, every_ms: int, *, clock: Clock, deliver: Deliver) -> None:
-        self._device = device
-        self._driver = driver
-        self._every_ms = every_ms
+    def __init__(self, binding: Binding, guard: DriverGuard, *, clock: Clock, deliver: Deliver) -> None:
+        self._binding = binding
+        self._guard = guard
+        self._every_ms = binding.cadence.every_ms
         self._clock = clock
         self._deliver = deliver
-        self.availability = Availability(device)
+        self.availability = Availability(binding.device)
 
     def next_due_ms(self) -> int:
         """The next moment at which it is to be asked: always the same within its cadence."""
@@ -85,16 +90,32 @@ class Polled:
         """Ask for everything and hand it on; returns the seconds to leave the device alone. Raises `LineLost`."""
         try:
             async with asyncio.timeout(ROUND_TIMEOUT_S):
-                arrivals = [Arrival(frame) async for frame in self._driver.poll(connection)]
+                arrivals = await self._round(connection)
         except LineLost:
             raise
+        except DriverBlocked:
+            return self.availability.down("its driver blocks")
         except (DeviceFault, TimeoutError) as error:
             return self.availability.down(str(error) or "no answer in time")
         except Exception as error:  # noqa: BLE001 - the boundary that keeps a vendor's mistake from the line's others
             return self.availability.down(f"its driver fails with {type(error).__name__}")
         self.availability.up()
-        self._deliver(Batch(arrivals, self._clock.now(), self._device))
+        self._deliver(Batch(arrivals, self._clock.now(), self._binding.device))
         return 0.0
+
+    async def _round(self, connection: Connection) -> list[Arrival]:
+        """Every answer of one round. Raises what the driver raises, and `DriverStopped`."""
+        driver = self._binding.driver
+        assert isinstance(driver, PollDriver)
+        with self._guard.call():
+            frames = driver.poll(connection)
+        arrivals: list[Arrival] = []
+        while len(arrivals) <= MOST_FRAMES:
+            try:
+                arrivals.append(Arrival(await self._guard.drive(anext(frames))))
+            except StopAsyncIteration:
+                return arrivals
+        raise DriverStopped(f"its driver finds more than {MOST_FRAMES} answers in one round")
 
 
 def reason(error: Exception) -> str:

@@ -7,31 +7,41 @@ from typing import TYPE_CHECKING, Final
 
 import serial
 
+from device_drivers.contract import StreamDriver
+from edge_agent.driver_guard import DriverBlocked, DriverStopped
 from edge_agent.events import Arrival, Batch
 from edge_agent.intake.availability import Availability
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from device_drivers.contract import StreamDriver
+    from device_drivers.contract import Frame
+    from edge_agent.admission import Binding
     from edge_agent.config import SerialTable
+    from edge_agent.driver_guard import DriverGuard
     from edge_agent.intake import Deliver
     from telemetry import Clock
 
 LARGEST_READ: Final = 65_536
+LARGEST_BUFFER: Final = 65_536
+MOST_FRAMES: Final = 10_000
 
 
 class SerialIntake:
     """Reads one line; opens it again when it goes away. The descriptor is closed when the task is cancelled."""
 
-    def __init__(self, device: str, line: SerialTable, driver: StreamDriver, clock: Clock, deliver: Deliver) -> None:
-        self._device = device
+    def __init__(
+        self, binding: Binding, line: SerialTable, guard: DriverGuard, *, clock: Clock, deliver: Deliver
+    ) -> None:
+        self._binding = binding
         self._line = line
-        self._driver = driver
+        self._guard = guard
         self._clock = clock
         self._deliver = deliver
         self._buffer = bytearray()
-        self.availability = Availability(device)
+        self._driver_failed = False
+        """Whether the driver has understood nothing since it failed: an open port alone is no sign of life then."""
+        self.availability = Availability(binding.device)
 
     @property
     def availabilities(self) -> Sequence[Availability]:
@@ -46,9 +56,13 @@ class SerialIntake:
             except (OSError, ValueError) as error:  # SerialException is an OSError
                 await asyncio.sleep(self.availability.down(_short(error)))
                 continue
-            self.availability.up()
+            if not self._driver_failed:
+                self.availability.up()
             try:
                 await self._read(port)
+            except Exception:
+                self._driver_failed = True
+                raise
             finally:
                 port.close()
             await asyncio.sleep(self.availability.down("the line went away"))
@@ -83,9 +97,24 @@ class SerialIntake:
     def _take(self, data: bytes) -> None:
         self._buffer += data
         now = self._clock.now()
-        frames = self._driver.split(self._buffer)
+        frames = self._split()
         if frames:
-            self._deliver(Batch([Arrival(frame) for frame in frames], now, self._device))
+            self._driver_failed = False
+            self.availability.up()
+            self._deliver(Batch([Arrival(frame) for frame in frames], now, self._binding.device))
+
+    def _split(self) -> list[Frame]:
+        """What the driver finds. Raises what it raises, and `DriverStopped`."""
+        driver = self._binding.driver
+        assert isinstance(driver, StreamDriver)
+        try:
+            with self._guard.call():
+                frames = driver.split(self._buffer)
+        except DriverBlocked:
+            raise DriverStopped("its driver blocks") from None
+        if len(self._buffer) > LARGEST_BUFFER or len(frames) > MOST_FRAMES:
+            raise DriverStopped("its driver keeps more bytes, or finds more frames in them, than a line brings")
+        return frames
 
 
 def _short(error: Exception) -> str:

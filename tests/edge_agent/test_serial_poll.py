@@ -17,9 +17,12 @@ from edge_agent.agent import _device_intakes
 from edge_agent.bindings import bind
 from edge_agent.config import SerialTable
 from edge_agent.config_file import ConfigurationMistakes, load
+from edge_agent.driver_guard import DriverGuard
 from edge_agent.intake.polling import Polled
 from edge_agent.intake.serial_poll import SerialPollIntake
+from edge_agent.windows import Cadence
 from telemetry import ScaledClock, SystemClock
+from tests.edge_agent.harness import bind as bind_device
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -82,7 +85,12 @@ class Intake:
     def __init__(self, port: str, drivers: dict[str, PollDriver]) -> None:
         self.batches: list[Batch] = []
         polled = [
-            Polled(name, driver, CADENCE_MS, clock=FAST, deliver=self.batches.append)
+            Polled(
+                bind_device(name, (), driver=driver, cadence=Cadence(CADENCE_MS, 3 * CADENCE_MS)),
+                DriverGuard(),
+                clock=FAST,
+                deliver=self.batches.append,
+            )
             for name, driver in drivers.items()
         ]
         self.intake = SerialPollIntake(SerialTable(port=port), polled, FAST)
@@ -216,7 +224,7 @@ def configured(tmp_path: Path, *devices: dict[str, object]) -> list[str]:
     path = tmp_path / "agent.toml"
     path.write_text(CONFIGURATION + "".join(DEVICE.format(**SENSOR | device) for device in devices), encoding="utf-8")
     loaded = load(path)
-    intakes = _device_intakes(loaded, bind(loaded).bindings, SystemClock(), lambda _: None)
+    intakes = _device_intakes(loaded, bind(loaded), SystemClock(), lambda _: None)
     return [name for name, _ in intakes]
 
 
