@@ -51,7 +51,7 @@ class Sabotaged:
                 while True:
                     try:
                         pass
-                    except Exception:
+                    except Exception:  # noqa: BLE001 - what a careless vendor writes
                         continue
             case "million":
                 return Decoded(tuple(Row(LAYOUT, (1.0,)) for _ in range(MOST_ROWS + 1)))

@@ -7,16 +7,16 @@ import shutil
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.clock_trust import EARLIEST_MS
 from edge_agent.events import Arrived, Undelivered
 from edge_agent.room import Room
 from edge_agent.store import Store
 from edge_agent.timing import Timing
 from telemetry import Placement
-from tests.edge_agent.harness import DAY, DEVICES, HOUR, MINUTE, SECOND, Bench, bind
+from tests.edge_agent.harness import DEVICES, HOUR, MINUTE, SECOND, Bench, bind
+from tests.faults.befalling import FAULTS
 from tests.faults.devices import Device
 from tests.faults.model_centre import ModelCentre
-from tests.faults.vfs import PowerVFS, cut
+from tests.faults.vfs import PowerVFS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -60,6 +60,7 @@ class Life:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder = folder
+        self.more_devices, self.stricter = _MORE_DEVICES, _STRICTER
         self.random = random.Random(seed)
         self.step = 0
         self.log: list[str] = []
@@ -179,165 +180,6 @@ class Life:
         self._note(name)
         FAULTS[name](self)
 
-    def power_cut(self) -> None:
-        """Between any two writes: what was not synced is there, or not, or in part."""
-        self.bench.commits.clear()
-        place = self.folder / f"state-{self._starts}"
-        steps = list(self._vfs.steps)
-        last = max((index + 1 for index, step in enumerate(steps) if step.kind == "sync"), default=0)
-        position = self.random.randint(last, len(steps))
-        cut(steps, position, place, self.random)
-        self.bench.store.close()
-        self._start_on(place)
-
-    def power_cut_in_a_commit(self) -> None:
-        """While a transaction is being written: all of it is there afterwards, or nothing."""
-        if not self.bench.commits:
-            self.power_cut()
-            return
-        before = len(self._vfs.steps)
-        self.bench.store.commit(self.bench.commits.pop())
-        place = self.folder / f"state-{self._starts}"
-        cut(list(self._vfs.steps), self.random.randint(before, len(self._vfs.steps)), place, self.random)
-        self.bench.store.close()
-        self._start_on(place)
-
-    def kill(self) -> None:
-        """The process dies; what it had written stays, and what was under way got there or did not."""
-        if self.bench.commits and self.random.random() < 0.5:
-            self.bench.store.commit(self.bench.commits[0])
-        self._restart()
-
-    def answer_lost(self) -> None:
-        """The centre has the batch, and nobody hears of it."""
-        if self.bench.sends:
-            send = self.bench.sends.pop(0)
-            self.centre.take(send)
-            self.bench.play(Undelivered(send.batch, "the answer got lost"))
-
-    def answer_doubled(self) -> None:
-        """The centre's word comes twice."""
-        if self.bench.sends:
-            send = self.bench.sends.pop(0)
-            answer = self.centre.take(send)
-            self.bench.play(answer)
-            self.bench.play(answer)
-
-    def answers_reordered(self) -> None:
-        """An answer comes after the batch was offered again, and that was answered."""
-        if not self.bench.sends:
-            return
-        send = self.bench.sends.pop(0)
-        early = self.centre.take(send)
-        self.bench.play(Undelivered(send.batch, "no answer in time", 0))
-        self._settle()
-        if self.bench.sends:
-            self.bench.play(self.centre.take(self.bench.sends.pop(0)))
-        self.bench.play(early)
-
-    def centre_slow(self) -> None:
-        """It asks for a wait, or answers nobody for a time."""
-        if self.bench.sends:
-            send = self.bench.sends.pop(0)
-            self.bench.play(Undelivered(send.batch, "HTTP 503", self.random.choice([None, 0, 30, 300])))
-
-    def centre_dead(self) -> None:
-        """Away for hours."""
-        self._is_centre_up = False
-        for _ in range(self.random.randint(5, 40)):
-            self._live()
-            self._hear()
-        self.bench.pass_time(self.random.choice([MINUTE, HOUR, 5 * HOUR]))
-        self._is_centre_up = True
-
-    def centre_restored(self) -> None:
-        """Its inbox is a copy of some time ago; not of before the bytes that the agent still has."""
-        backup = self.random.choice(self._backups)
-        query = "SELECT epoch, max(sequence) FROM batch WHERE body IS NULL GROUP BY epoch"
-        gone = dict(self.bench.store._connection.execute(query))
-        if all(self.centre.applied_in(backup, epoch) >= sequence for epoch, sequence in gone.items()):
-            self.centre.restore(backup)
-
-    def backup_of_centre(self) -> None:
-        """A copy of its inbox is made."""
-        self._backups = [*self._backups[-2:], self.centre.copy()]
-
-    def agent_restored(self) -> None:
-        """The agent's disk is replaced by a copy of some time ago; what came in since is gone with the old one."""
-        copy = self.folder / f"state-{self._starts}"
-        self.bench.store._connection.wal_checkpoint()
-        shutil.copytree(self.bench.folder, copy)
-        received = self.bench.audit().balance
-        for _ in range(self.random.randint(5, 60)):
-            self._live()
-            self._hear()
-        lost = self.bench.audit().balance
-        self._forgiven += (lost["received"] - lost["duplicate"]) - (received["received"] - received["duplicate"])
-        self.bench.store.close()
-        self.bench.bodies.clear()
-        self._start_on(copy)
-
-    def redelivered(self) -> None:
-        """The broker sends again, with DUP, what was not acknowledged; some of that is under way already."""
-        device = self.random.choice(self.devices)
-        if not self.bench.is_holding:
-            self._bring(device, device.again())
-
-    def late(self) -> None:
-        """A device that was out of reach sends what it measured hours ago."""
-        device = self.devices[2]
-        self._bring(device, device.send_late(self.bench.clock.now() - self.random.randrange(12 * HOUR)))
-
-    def clock_step(self) -> None:
-        """The time service corrects the clock, or spoils it."""
-        self.bench.clock.step(self.random.choice([-HOUR, -10 * MINUTE, -3 * SECOND, 3 * SECOND, 2 * HOUR]))
-
-    def clock_far(self) -> None:
-        """A month off, and back after a while."""
-        days = self.random.choice([-30, 30]) * DAY
-        self.bench.clock.step(days)
-        for _ in range(self.random.randint(1, 10)):
-            self._live()
-        self.bench.clock.step(-days)
-
-    def clock_unknown(self) -> None:
-        """A start with no battery in the clock: 1970, until a time service comes, or the box is started again."""
-        right, began = self.bench.clock.now(), self.bench.clock.monotonic()
-        self._trust.is_kept = False
-        self.bench.clock.step(self.random.choice([0, -right, EARLIEST_MS - right - DAY, DAY]))
-        self._restart()
-        for _ in range(self.random.randint(1, 25)):
-            self._live()
-            self._hear()
-            if self.random.random() < 0.2:
-                self._strike(FAULTS.keys())
-        elapsed = int((self.bench.clock.monotonic() - began) * 1000)
-        self.bench.clock.step(right + elapsed - self.bench.clock.now())
-        self._trust.is_kept = True
-
-    def disk_full(self) -> None:
-        """No room for hours; then somebody makes some. Bytes that a restored centre still needs are not at stake."""
-        state = self.bench.core.state
-        if self.centre.applied_in(self.centre.copy(), state.epoch) < state.next_sequence - 1 - len(
-            state.unacknowledged
-        ):
-            return
-        self._free = 0
-        for _ in range(self.random.randint(10, 60)):
-            self._live()
-            self._hear()
-            if self.random.random() < 0.3 and self.bench.is_holding:
-                self._strike(FAULTS.keys() - {"disk_full", "centre_restored"})
-        self._free = 1 << 30
-
-    def reload(self) -> None:
-        """The configuration is edited: a device comes or goes, a rule becomes stricter; the agent starts again."""
-        devices = list(_MORE_DEVICES if self.random.random() < 0.5 or self.devices[-1].sent else DEVICES)
-        if self.random.random() < 0.3:
-            devices[2] = _STRICTER
-        self.bench.devices = devices
-        self._restart()
-
     # the machinery
 
     def _open(self, folder: Path, new_epoch: Callable[[], str]) -> Store:
@@ -437,27 +279,3 @@ class Life:
 def _is_poisoned(summary: Summary) -> bool:
     """What the centre refuses for good."""
     return summary.series.channel == "poison"
-
-
-FAULTS: Final[dict[str, Callable[[Life], None]]] = {
-    "power_cut": Life.power_cut,
-    "power_cut_in_a_commit": Life.power_cut_in_a_commit,
-    "kill": Life.kill,
-    "answer_lost": Life.answer_lost,
-    "answer_doubled": Life.answer_doubled,
-    "answers_reordered": Life.answers_reordered,
-    "centre_slow": Life.centre_slow,
-    "centre_dead": Life.centre_dead,
-    "centre_restored": Life.centre_restored,
-    "backup_of_centre": Life.backup_of_centre,
-    "agent_restored": Life.agent_restored,
-    "redelivered": Life.redelivered,
-    "late": Life.late,
-    "clock_step": Life.clock_step,
-    "clock_far": Life.clock_far,
-    "clock_unknown": Life.clock_unknown,
-    "disk_full": Life.disk_full,
-    "reload": Life.reload,
-}
-IMPOSSIBLE: Final = {("clock_unknown", "untrusted")}
-"""What cannot be: a clock that nobody knows is not lost again."""

@@ -17,8 +17,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tests.faults.befalling import FAULTS, IMPOSSIBLE
 from tests.faults.campaign import Campaign, Outcome
-from tests.faults.life import FAULTS, IMPOSSIBLE, STATES, BrokenPromise, Life
+from tests.faults.life import STATES, BrokenPromise, Life
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

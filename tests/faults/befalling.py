@@ -1,0 +1,215 @@
+"""What may befall an agent, its disk, its clock, its devices and its centre: one function each, of one life."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.clock_trust import EARLIEST_MS
+from edge_agent.events import Undelivered
+from tests.edge_agent.harness import DAY, DEVICES, HOUR, MINUTE, SECOND
+from tests.faults.vfs import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.life import Life
+
+
+def power_cut(life: Life) -> None:
+    """Between any two writes: what was not synced is there, or not, or in part."""
+    life.bench.commits.clear()
+    place = life.folder / f"state-{life._starts}"
+    steps = list(life._vfs.steps)
+    last = max((index + 1 for index, step in enumerate(steps) if step.kind == "sync"), default=0)
+    position = life.random.randint(last, len(steps))
+    cut(steps, position, place, life.random)
+    life.bench.store.close()
+    life._start_on(place)
+
+
+def power_cut_in_a_commit(life: Life) -> None:
+    """While a transaction is being written: all of it is there afterwards, or nothing."""
+    if not life.bench.commits:
+        power_cut(life)
+        return
+    before = len(life._vfs.steps)
+    life.bench.store.commit(life.bench.commits.pop())
+    place = life.folder / f"state-{life._starts}"
+    cut(list(life._vfs.steps), life.random.randint(before, len(life._vfs.steps)), place, life.random)
+    life.bench.store.close()
+    life._start_on(place)
+
+
+def kill(life: Life) -> None:
+    """The process dies; what it had written stays, and what was under way got there or did not."""
+    if life.bench.commits and life.random.random() < 0.5:
+        life.bench.store.commit(life.bench.commits[0])
+    life._restart()
+
+
+def answer_lost(life: Life) -> None:
+    """The centre has the batch, and nobody hears of it."""
+    if life.bench.sends:
+        send = life.bench.sends.pop(0)
+        life.centre.take(send)
+        life.bench.play(Undelivered(send.batch, "the answer got lost"))
+
+
+def answer_doubled(life: Life) -> None:
+    """The centre's word comes twice."""
+    if life.bench.sends:
+        send = life.bench.sends.pop(0)
+        answer = life.centre.take(send)
+        life.bench.play(answer)
+        life.bench.play(answer)
+
+
+def answers_reordered(life: Life) -> None:
+    """An answer comes after the batch was offered again, and that was answered."""
+    if not life.bench.sends:
+        return
+    send = life.bench.sends.pop(0)
+    early = life.centre.take(send)
+    life.bench.play(Undelivered(send.batch, "no answer in time", 0))
+    life._settle()
+    if life.bench.sends:
+        life.bench.play(life.centre.take(life.bench.sends.pop(0)))
+    life.bench.play(early)
+
+
+def centre_slow(life: Life) -> None:
+    """It asks for a wait, or answers nobody for a time."""
+    if life.bench.sends:
+        send = life.bench.sends.pop(0)
+        life.bench.play(Undelivered(send.batch, "HTTP 503", life.random.choice([None, 0, 30, 300])))
+
+
+def centre_dead(life: Life) -> None:
+    """Away for hours."""
+    life._is_centre_up = False
+    for _ in range(life.random.randint(5, 40)):
+        life._live()
+        life._hear()
+    life.bench.pass_time(life.random.choice([MINUTE, HOUR, 5 * HOUR]))
+    life._is_centre_up = True
+
+
+def centre_restored(life: Life) -> None:
+    """Its inbox is a copy of some time ago; not of before the bytes that the agent still has."""
+    backup = life.random.choice(life._backups)
+    query = "SELECT epoch, max(sequence) FROM batch WHERE body IS NULL GROUP BY epoch"
+    gone = dict(life.bench.store._connection.execute(query))
+    if all(life.centre.applied_in(backup, epoch) >= sequence for epoch, sequence in gone.items()):
+        life.centre.restore(backup)
+
+
+def backup_of_centre(life: Life) -> None:
+    """A copy of its inbox is made."""
+    life._backups = [*life._backups[-2:], life.centre.copy()]
+
+
+def agent_restored(life: Life) -> None:
+    """The agent's disk is replaced by a copy of some time ago; what came in since is gone with the old one."""
+    copy = life.folder / f"state-{life._starts}"
+    life.bench.store._connection.wal_checkpoint()
+    shutil.copytree(life.bench.folder, copy)
+    received = life.bench.audit().balance
+    for _ in range(life.random.randint(5, 60)):
+        life._live()
+        life._hear()
+    lost = life.bench.audit().balance
+    life._forgiven += (lost["received"] - lost["duplicate"]) - (received["received"] - received["duplicate"])
+    life.bench.store.close()
+    life.bench.bodies.clear()
+    life._start_on(copy)
+
+
+def redelivered(life: Life) -> None:
+    """The broker sends again, with DUP, what was not acknowledged; some of that is under way already."""
+    device = life.random.choice(life.devices)
+    if not life.bench.is_holding:
+        life._bring(device, device.again())
+
+
+def late(life: Life) -> None:
+    """A device that was out of reach sends what it measured hours ago."""
+    device = life.devices[2]
+    life._bring(device, device.send_late(life.bench.clock.now() - life.random.randrange(12 * HOUR)))
+
+
+def clock_step(life: Life) -> None:
+    """The time service corrects the clock, or spoils it."""
+    life.bench.clock.step(life.random.choice([-HOUR, -10 * MINUTE, -3 * SECOND, 3 * SECOND, 2 * HOUR]))
+
+
+def clock_far(life: Life) -> None:
+    """A month off, and back after a while."""
+    days = life.random.choice([-30, 30]) * DAY
+    life.bench.clock.step(days)
+    for _ in range(life.random.randint(1, 10)):
+        life._live()
+    life.bench.clock.step(-days)
+
+
+def clock_unknown(life: Life) -> None:
+    """A start with no battery in the clock: 1970, until a time service comes, or the box is started again."""
+    right, began = life.bench.clock.now(), life.bench.clock.monotonic()
+    life._trust.is_kept = False
+    life.bench.clock.step(life.random.choice([0, -right, EARLIEST_MS - right - DAY, DAY]))
+    life._restart()
+    for _ in range(life.random.randint(1, 25)):
+        life._live()
+        life._hear()
+        if life.random.random() < 0.2:
+            life._strike(FAULTS.keys())
+    elapsed = int((life.bench.clock.monotonic() - began) * 1000)
+    life.bench.clock.step(right + elapsed - life.bench.clock.now())
+    life._trust.is_kept = True
+
+
+def disk_full(life: Life) -> None:
+    """No room for hours; then somebody makes some. Bytes that a restored centre still needs are not at stake."""
+    state = life.bench.core.state
+    if life.centre.applied_in(life.centre.copy(), state.epoch) < state.next_sequence - 1 - len(state.unacknowledged):
+        return
+    life._free = 0
+    for _ in range(life.random.randint(10, 60)):
+        life._live()
+        life._hear()
+        if life.random.random() < 0.3 and life.bench.is_holding:
+            life._strike(FAULTS.keys() - {"disk_full", "centre_restored"})
+    life._free = 1 << 30
+
+
+def reload(life: Life) -> None:
+    """The configuration is edited: a device comes or goes, a rule becomes stricter; the agent starts again."""
+    devices = list(life.more_devices if life.random.random() < 0.5 or life.devices[-1].sent else DEVICES)
+    if life.random.random() < 0.3:
+        devices[2] = life.stricter
+    life.bench.devices = devices
+    life._restart()
+
+
+FAULTS: Final[dict[str, Callable[[Life], None]]] = {
+    "power_cut": power_cut,
+    "power_cut_in_a_commit": power_cut_in_a_commit,
+    "kill": kill,
+    "answer_lost": answer_lost,
+    "answer_doubled": answer_doubled,
+    "answers_reordered": answers_reordered,
+    "centre_slow": centre_slow,
+    "centre_dead": centre_dead,
+    "centre_restored": centre_restored,
+    "backup_of_centre": backup_of_centre,
+    "agent_restored": agent_restored,
+    "redelivered": redelivered,
+    "late": late,
+    "clock_step": clock_step,
+    "clock_far": clock_far,
+    "clock_unknown": clock_unknown,
+    "disk_full": disk_full,
+    "reload": reload,
+}
+IMPOSSIBLE: Final = {("clock_unknown", "untrusted")}
+"""What cannot be: a clock that nobody knows is not lost again."""
