@@ -329,7 +329,7 @@ class Core:
             case Delivered(batch) if self._is_awaited(batch):
                 self._verdict = self.delivery.delivered(self.state, event)
             case Refused(batch) if self._is_awaited(batch):
-                self._verdict = self.delivery.refusal(self.state, batch)
+                self._verdict = self.delivery.refusal(self.state, event, self.new_epoch)
             case Forked(batch) if self._is_awaited(batch):
                 self._verdict = self.delivery.disputed(self.state, event, self.new_epoch)
             case Undelivered(batch, _, retry_after_s) if self._is_awaited(batch):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from edge_agent.events import Delivered, Forked
+    from edge_agent.events import Delivered, Forked, Refused
     from edge_agent.state import State
     from edge_agent.timing import Timing
     from edge_agent.transactions import SealedBatch, Span, Written
@@ -146,6 +146,9 @@ class DeliveryPlan:
                 self._marked(state, batch)
                 return _after_the_last(state, batch, new_epoch)
             case Transaction(kind=Kind.REFUSE, batch=BatchId() as batch):
+                if transaction.epoch:
+                    self._forked(state, transaction.epoch, None, None)
+                    return None
                 self._refused(state, batch)
                 return _after_the_last(state, batch, new_epoch)
             case Transaction(kind=Kind.RECALL, batch=BatchId() as batch):
@@ -201,11 +204,17 @@ class DeliveryPlan:
         self._lost = BatchId(batch_id.epoch, batch_id.sequence + 1)
         return None
 
-    def refusal(self, state: State, batch_id: BatchId) -> Transaction:
-        """What to write when the centre refuses a batch: its summaries wait again, or, of one alone, no more."""
-        alone = state.unacknowledged[batch_id].summaries == 1
+    def refusal(self, state: State, event: Refused, new_epoch: Callable[[], str]) -> Transaction:
+        """What to write when a batch is refused: its summaries wait again, or, of one alone, no more.
+
+        One that the centre itself has not marked leaves a gap in its numbers, which nothing could ever fill: what
+        follows goes under a new epoch.
+        """
+        alone = state.unacknowledged[event.batch].summaries == 1
         counts = {CountKey("refused"): 1} if alone else {}
-        return Transaction(kind=Kind.REFUSE, batch=batch_id, counts=counts)
+        is_marked = event.applied is not None and event.applied.sequence >= event.batch.sequence
+        epoch = "" if is_marked else new_epoch()
+        return Transaction(kind=Kind.REFUSE, batch=event.batch, counts=counts, epoch=epoch)
 
     def _refused(self, state: State, batch_id: BatchId) -> None:
         """A refusal is on disk."""

@@ -88,10 +88,14 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The centre will never take this batch as it is: 400, 413 or 422."""
+    """The centre will never take this batch as it is: 400, 413 or 422.
+
+    Where `applied` does not reach the batch, the centre has not marked it: somebody before it refused.
+    """
 
     batch: BatchId
     status: int
+    applied: Applied | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,7 +163,7 @@ class Transaction:
     head: bytes = b""
     """Of a recall: the ledger's head before the batch, as the centre states it; empty where it was compared before."""
     epoch: str = ""
-    """The new epoch after a fork."""
+    """The new epoch that begins."""
     told: Span | None = None
     """What the other copy has told the centre, after a fork."""
     checkpoint: bytes = b""

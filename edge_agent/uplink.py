@@ -158,7 +158,7 @@ def outcome(batch: BatchId, response: httpx.Response) -> Event:
         return Delivered(batch, applied) if applied else Undelivered(batch, "204 without the centre's mark")
     if status in _REFUSALS:
         _log.error("the centre refuses batch %s: %d", batch, status)
-        return Refused(batch, status)
+        return Refused(batch, status, _applied(batch, response))
     if status == httpx.codes.CONFLICT:
         applied = _applied(batch, response)
         return Forked(batch, applied) if applied else Undelivered(batch, "409 without the centre's mark")

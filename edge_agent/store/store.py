@@ -89,8 +89,7 @@ class Store:
             self._journal = JournalWriter(self._connection)  # it knows numbers of what was just undone
             self._ballast.give_up()
             raise
-        if transaction.kind is Kind.FORK:
-            self.epoch = transaction.epoch
+        self.epoch = transaction.epoch or self.epoch
         if transaction.kind is Kind.JOURNAL:
             return written
         if transaction.kind is Kind.CHECKPOINT:
@@ -123,6 +122,8 @@ class Store:
                 outbox.mark_acknowledged(connection, batch)
             case Transaction(kind=Kind.REFUSE, batch=BatchId() as batch):
                 outbox.mark_refused(connection, batch)
+                if transaction.epoch:
+                    return outbox.begin_epoch(connection, transaction.epoch, None)
             case Transaction(kind=Kind.RECALL, batch=BatchId() as batch):
                 return Written(batch=outbox.recall(connection, batch, transaction.head))
             case Transaction(kind=Kind.FORK):

@@ -266,8 +266,8 @@ def lines_of(send: Send) -> list[str]:
 
 
 def refused(batch: BatchId) -> Event:
-    """The centre's 422."""
-    return Refused(batch, 422)
+    """The centre's 422, marked."""
+    return Refused(batch, 422, Applied(batch.sequence, b""))
 
 
 def undelivered(batch: BatchId) -> Event:

@@ -77,11 +77,11 @@ def configure(folder: Path, *tables: str, centre: str = "") -> Path:
 class Running:
     """An agent at work."""
 
-    def __init__(self, path: Path, seams: Seams | None) -> None:
+    def __init__(self, path: Path, seams: Seams | None, speed: float) -> None:
         self._loaded = load(path)
         self._stop = asyncio.Event()
         self._ready = asyncio.Event()
-        self.clock = ScaledClock(MONDAY_9, time.time_ns() // 1_000_000, SPEED)
+        self.clock = ScaledClock(MONDAY_9, time.time_ns() // 1_000_000, speed)
         self.agent = Agent(self._loaded, self.clock, seams)
         self.task = asyncio.create_task(self.agent.run(self._stop, self._ready.set))
 
@@ -111,9 +111,9 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(path: Path, seams: Seams | None = None) -> AsyncIterator[Running]:
+async def running(path: Path, seams: Seams | None = None, *, speed: float = SPEED) -> AsyncIterator[Running]:
     """Run an agent while the block runs; at its end it is gone, whatever happened."""
-    agent = Running(path, seams)
+    agent = Running(path, seams, speed)
     try:
         await agent.ready()
         yield agent

@@ -72,7 +72,16 @@ class ModelCentre:
             self._store(send, text.decode().splitlines())
         while (following := epoch.marks.get(epoch.applied + 1)) is not None:
             epoch.applied, epoch.head = epoch.applied + 1, link(epoch.head, following.digest)
-        return Refused(send.batch, 422) if is_refused else Delivered(send.batch, Applied(epoch.applied, epoch.head))
+        applied = Applied(epoch.applied, epoch.head)
+        return (
+            Refused(send.batch, 422, applied)
+            if is_refused
+            else Delivered(send.batch, Applied(epoch.applied, epoch.head))
+        )
+
+    def lines_of(self, send: Send) -> int:
+        """How many summaries a batch holds."""
+        return unseal(send.body).count(b"\n")
 
     def copy(self) -> object:
         """A backup of its inbox."""
