@@ -163,7 +163,7 @@ class Core:
         now = self._timers.asked = self.clock.monotonic()
         if self._verdict is not None:
             verdict, self._verdict = self._verdict, None
-            return verdict
+            return self.delivery.as_it_stands(self.state, verdict)
         self.pressure.look(self.state, now)
         return (
             self.pressure.relief_due(self.state, self.admission.bindings, now)

@@ -176,12 +176,18 @@ class DeliveryPlan:
             if self._lost is not None:
                 self._line_is_free()
                 return None
-        if event.told is None:
-            return Transaction(kind=Kind.FORK, epoch=new_epoch())
-        # the other copy may have turned too: a number that it cannot have come to keeps ours apart
+        return Transaction(kind=Kind.FORK, epoch=new_epoch(), told=event.told)
+
+    def as_it_stands(self, state: State, verdict: Transaction) -> Transaction:
+        """A verdict that is about to be written, with what follows for it from the state of this moment.
+
+        After a fork, what may have been told before is told as a revision: the other copy may have turned too, and a
+        number that it cannot have come to keeps ours apart.
+        """
+        if verdict.told is None:
+            return verdict
         number = state.turn.number + self._rng.randrange(_FURTHER, 2 * _FURTHER)
-        turn = Turn(number, max(state.turn.told_until_ms, event.told.to_ms))
-        return Transaction(kind=Kind.FORK, epoch=new_epoch(), told=event.told, turn=turn)
+        return replace(verdict, turn=Turn(number, max(state.turn.told_until_ms, verdict.told.to_ms)))
 
     def _note_lost(self, state: State, batch_id: BatchId, applied: Applied) -> None:
         """Offer again what the centre acknowledged and has no more: it was restored from a copy."""
