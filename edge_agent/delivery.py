@@ -213,13 +213,14 @@ class DeliveryPlan:
     def refusal(self, state: State, event: Refused, new_epoch: Callable[[], str]) -> Transaction:
         """What to write when a batch is refused: its summaries wait again, or, of one alone, no more.
 
-        One that the centre itself has not marked leaves a gap in its numbers, which nothing could ever fill: what
+        One that somebody before the centre refused leaves a gap in its numbers, which nothing could ever fill: what
         follows goes under a new epoch.
         """
         alone = state.unacknowledged[event.batch].summaries == 1
         counts = {CountKey("refused"): 1} if alone else {}
-        is_marked = event.applied is not None and event.applied.sequence >= event.batch.sequence
-        epoch = "" if is_marked else new_epoch()
+        if event.applied is not None and event.applied.sequence < event.batch.sequence:
+            self._note_lost(state, event.batch, event.applied)
+        epoch = "" if event.applied is not None else new_epoch()
         return Transaction(kind=Kind.REFUSE, batch=event.batch, counts=counts, epoch=epoch)
 
     def _refused(self, state: State, batch_id: BatchId) -> None:

@@ -90,7 +90,7 @@ class Delivered:
 class Refused:
     """The centre will never take this batch as it is: 400, 413 or 422.
 
-    Where `applied` does not reach the batch, the centre has not marked it: somebody before it refused.
+    Without `applied`, it is not the centre's own word: somebody before it refused.
     """
 
     batch: BatchId
