@@ -31,7 +31,7 @@ from edge_agent.intake.tcp_poll import TcpPollIntake
 from edge_agent.reporting import Surroundings
 from edge_agent.room import room_of
 from edge_agent.state import State
-from edge_agent.store import Store, StoreThread
+from edge_agent.store import CommitTimes, Store, StoreThread
 from edge_agent.timing import Timing
 from edge_agent.uplink import Uplink, probe
 from telemetry import EnvironmentFault, SystemClock
@@ -122,6 +122,7 @@ class Agent:
         self._listener: Listener | None = None
         self._thread: StoreThread | None = None
         self._polled = _device_intakes(loaded, self._admission, clock, self._deliver)
+        self._commit_times = CommitTimes()
         self.health = HealthServer(
             Health(
                 report=self.core.report,
@@ -130,6 +131,7 @@ class Agent:
                 uplink_up=lambda: self._uplink.is_up,
                 next_retry_s=lambda: max(0.0, self.core.delivery.next_try - clock.monotonic()),
                 buffer=lambda: (self.core.state.used_bytes, self.core.pressure.is_holding),
+                commit_times=self._commit_times,
             ),
             tables.health.port,
         )
@@ -145,7 +147,7 @@ class Agent:
         loop = asyncio.get_running_loop()
         self._failure = loop.create_future()
         loop.set_exception_handler(self._crashed)
-        self._thread = StoreThread(self._store, loop, self._handle, self._failed)
+        self._thread = StoreThread(self._store, loop, self._handle, self._failed, self._commit_times)
         self._admission.guard.begin()
         try:
             await self._start_listener(self._remembered())

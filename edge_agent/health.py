@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
+from edge_agent.store.commit_times import BOUNDS_S
+from edge_agent.transactions import Kind
 from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from edge_agent.counts import CountKey
+    from edge_agent.store import CommitTimes
     from telemetry.uplink_contract import AgentReport
 
 LONGEST_REQUEST: Final = 8192
@@ -40,6 +45,7 @@ class Health:
         uplink_up: Callable[[], bool],
         next_retry_s: Callable[[], float],
         buffer: Callable[[], tuple[int, bool]],
+        commit_times: CommitTimes,
     ) -> None:
         """`buffer` gives the bytes in use, and whether senders are held back."""
         self.report = report
@@ -48,6 +54,7 @@ class Health:
         self.uplink_up = uplink_up
         self.next_retry_s = next_retry_s
         self.buffer = buffer
+        self.commit_times = commit_times
 
     def as_dict(self) -> dict[str, object]:
         """What /healthz says; `status` is `ok`, or `degraded` while the centre or a device is out of reach."""
@@ -100,6 +107,17 @@ class AgentCollector(Collector):
         yield CounterMetricFamily("bansui_agent_clock_steps", "How often the clock was set", value=steps)
         yield CounterMetricFamily("bansui_agent_restamped_rows", "Rows with a time not to be believed", value=restamped)
         yield from self._gauges(report)
+        yield self._commit_seconds()
+
+    def _commit_seconds(self) -> Metric:
+        histogram = HistogramMetricFamily(
+            "bansui_agent_commit_seconds", "How long commits took, until they were on disk", labels=["kind"]
+        )
+        bounds = [*map(floatToGoString, BOUNDS_S), "+Inf"]
+        for kind in Kind:
+            counts, seconds = self._health.commit_times.of(kind)
+            histogram.add_metric([kind], list(zip(bounds, accumulate(counts), strict=True)), seconds)
+        return histogram
 
     def _gauges(self, report: Mapping[str, int]) -> Iterable[Metric]:
         for name, text, value in (

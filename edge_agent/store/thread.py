@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from edge_agent.store.commit_times import CommitTimes
     from edge_agent.transactions import Transaction, Written
 
 
@@ -39,11 +40,13 @@ class StoreThread:
         loop: asyncio.AbstractEventLoop,
         on_done: Callable[[Committed | Uncommitted], None],
         on_failed: Callable[[BaseException], None],
+        times: CommitTimes,
     ) -> None:
         self._store = store
         self._loop = loop
         self._on_done = on_done
         self._on_failed = on_failed
+        self._times = times
         self._queue: queue.SimpleQueue[Transaction | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
@@ -60,8 +63,10 @@ class StoreThread:
     def _run(self) -> None:
         while (transaction := self._queue.get()) is not None:
             done: Committed | Uncommitted
+            started = self._loop.time()
             try:
                 done = Committed(transaction, self._store.commit(transaction))
+                self._times.add(transaction.kind, self._loop.time() - started)
             except apsw.FullError:
                 done = Uncommitted(transaction)
             except BaseException as error:  # noqa: BLE001 - the thread's boundary: the loop has to know

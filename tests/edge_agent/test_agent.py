@@ -81,7 +81,7 @@ async def test_from_the_device_to_the_centre(tmp_path: Path, connect: Callable[[
 
 
 async def test_puback_waits_for_the_disk(tmp_path: Path, connect: Callable[[Agent], Bridge]) -> None:
-    """While the commit hangs there is no acknowledgement, however long; with the commit there is."""
+    """While the commit hangs there is no acknowledgement, however long; with the commit there is, and it is timed."""
     gate, reached = threading.Event(), threading.Event()
 
     def before(transaction: Transaction) -> None:
@@ -99,6 +99,8 @@ async def test_puback_waits_for_the_disk(tmp_path: Path, connect: Callable[[Agen
             gate.set()
             await until(info.is_published)
             assert agent.audit().balance["admitted"] == 2
+            counts, seconds = agent.agent._commit_times.of(Kind.JOURNAL)
+            assert (sum(counts), seconds >= 0.2) == (1, True)
     finally:
         gate.set()
 

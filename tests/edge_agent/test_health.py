@@ -12,6 +12,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge_agent.health import LONGEST_REQUEST, Health, HealthServer
+from edge_agent.store import CommitTimes
+from edge_agent.transactions import Kind
 from telemetry import EnvironmentFault
 from tests.documents import ROOT
 from tests.edge_agent.harness import MINUTE, Bench, frame
@@ -30,6 +32,7 @@ class Page:
         self.is_up = True
         core = bench.core
         self.is_full = False
+        self.times = CommitTimes()
         self.health = Health(
             report=core.report,
             counts=lambda: core.state.counts,
@@ -37,6 +40,7 @@ class Page:
             uplink_up=lambda: self.is_up,
             next_retry_s=lambda: 12.4,
             buffer=lambda: (core.state.used_bytes, self.is_full),
+            commit_times=self.times,
         )
         self.server = HealthServer(self.health, 0)
 
@@ -106,12 +110,28 @@ async def test_metrics_are_true(page: Page) -> None:
     assert values["bansui_agent_uplink_up",] == 1
 
 
+async def test_commits_are_timed(page: Page) -> None:
+    """By kind, in buckets that add up as Prometheus wants them; one above every bound is in the last alone."""
+    for seconds in (0.0004, 0.001, 0.0015, 7.0):
+        page.times.add(Kind.JOURNAL, seconds)
+    page.times.add(Kind.SEAL, 0.3)
+    _, text = await page.get("/metrics")
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    values = {(sample.name, *sample.labels.values()): sample.value for sample in samples}
+    buckets = [values["bansui_agent_commit_seconds_bucket", "journal", le] for le in ("0.001", "0.002", "5.0", "+Inf")]
+    assert buckets == [2, 3, 3, 4]
+    assert values["bansui_agent_commit_seconds_count", "journal"] == 4
+    assert values["bansui_agent_commit_seconds_sum", "journal"] == pytest.approx(7.0029)
+    assert values["bansui_agent_commit_seconds_bucket", "seal", "0.2"] == 0
+    assert values["bansui_agent_commit_seconds_bucket", "seal", "0.5"] == 1
+
+
 async def test_no_label_tells_of_a_room(page: Page) -> None:
-    """Stages and reasons alone: no device, no room, no quantity, under any name."""
+    """Stages, reasons and kinds of transaction alone: no device, no room, no quantity, under any name."""
     _, text = await page.get("/metrics")
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            assert set(sample.labels) <= {"stage", "reason"}
+            assert set(sample.labels) <= {"stage", "reason", "kind", "le"}
     for word in ("mast", "air", "a-301", "temperature", "carbon_dioxide"):
         assert word not in text
 
@@ -120,7 +140,10 @@ async def test_every_metric_is_documented(page: Page) -> None:
     """docs/metrics.md has the agent's metrics, their labels, and no others."""
     _, text = await page.get("/metrics")
     served = {
-        (sample.name, ", ".join(sample.labels))
+        (
+            family.name + "_total" * (family.type == "counter"),
+            ", ".join(label for label in sample.labels if label != "le"),
+        )
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
