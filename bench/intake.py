@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from bench._report import Figure, tell
-from bench._runs import interleaved, subscribed, through_mosquitto
+from bench._load import Load
+from bench._ratios import compare, part_of
+from bench._runs import subscribed, through_mosquitto
 
-MESSAGES: Final = 160_000
-SHAPES: Final = (1, 8)
+if TYPE_CHECKING:
+    from bench._report import Part
+
+_FLOOD: Final = {"port": 0, "connections": 16, "under_way": 500, "messages": 160_000}
+LOADS: Final = {
+    "400 devices, 1 field": Load(devices=400, fields=1, **_FLOOD),
+    "400 devices, 8 fields": Load(devices=400, fields=8, **_FLOOD),
+    "4,000 devices, 1 field": Load(devices=4000, fields=1, **_FLOOD),
+    "4,000 devices, 8 fields": Load(devices=4000, fields=8, **_FLOOD),
+}
 
 
-def measure() -> list[Figure]:
-    """Print and return the figures, one for each number of fields in a message."""
-    figures = []
-    for fields in SHAPES:
-        mine, others = partial(subscribed, MESSAGES, fields), partial(through_mosquitto, MESSAGES, fields)
-        name = f"subscriber, {fields} field{'s' * (fields > 1)} a message"
-        figures.append(tell(Figure(name, "mosquitto_sub", *interleaved(mine, others))))
-    return figures
+def measure() -> Part:
+    """One row a load."""
+    rows = [compare(name, subscribed, through_mosquitto, load) for name, load in LOADS.items()]
+    return part_of(rows, "mosquitto_sub")

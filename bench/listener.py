@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from bench._report import Figure, tell
-from bench._runs import interleaved, through_mosquitto, to_listener
+from bench._load import Load
+from bench._ratios import compare, part_of
+from bench._runs import through_mosquitto, to_listener
 
-MESSAGES: Final = 240_000
-SHAPES: Final = (1, 8)
+if TYPE_CHECKING:
+    from bench._report import Part
+
+_FLOOD: Final = {"devices": 400, "connections": 16, "under_way": 500, "messages": 240_000}
+_SCHOOL: Final = {"devices": 1000, "connections": 1000, "messages": 120_000}
+LOADS: Final = {
+    "16 connections, 500 under way, 1 field": Load(port=0, fields=1, **_FLOOD),
+    "16 connections, 500 under way, 8 fields": Load(port=0, fields=8, **_FLOOD),
+    "1,000 devices, 4 under way, 1 field": Load(port=0, fields=1, under_way=4, **_SCHOOL),
+    "1,000 devices, 4 under way, 8 fields": Load(port=0, fields=8, under_way=4, **_SCHOOL),
+    "1,000 devices, 1 under way, 8 fields": Load(port=0, fields=8, under_way=1, **_SCHOOL),
+}
 
 
-def measure() -> list[Figure]:
-    """Print and return the figures, one for each number of fields in a message."""
-    figures = []
-    for fields in SHAPES:
-        mine, others = partial(to_listener, MESSAGES, fields), partial(through_mosquitto, MESSAGES, fields)
-        name = f"listener, {fields} field{'s' * (fields > 1)} a message"
-        figures.append(tell(Figure(name, "Mosquitto to mosquitto_sub", *interleaved(mine, others))))
-    return figures
+def measure() -> Part:
+    """One row a load."""
+    rows = [compare(name, to_listener, through_mosquitto, load) for name, load in LOADS.items()]
+    return part_of(rows, "Mosquitto to mosquitto_sub")
