@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs screenshots soak bench clean
+.PHONY: help setup demo test check docs screenshots soak soak-memory bench clean
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
@@ -17,7 +17,8 @@ help:
 	@echo 'make docs    write the generated parts of docs/'
 	@echo 'make screenshots  take docs/screenshots again, of the pages as they are'
 	@echo 'make soak    fault campaigns at length, hours; writes docs/reliability.md; ARGS="power-cut"'
-	@echo 'make bench   measure, printed as ratios against a peer in the same run'
+	@echo 'make soak-memory  one agent at a steady rate for an hour; ARGS="--minutes 5"'
+	@echo 'make bench   measure beside a peer in the same run; writes bench/README.md; ARGS="listener", "peers"'
 	@echo 'make clean   remove what setup built, and every cache'
 
 setup: $(READY)
@@ -57,8 +58,11 @@ soak: setup
 	@$(BIN)/python -m tests.prerequisites
 	@$(BIN)/python -m tests.faults --long --write $(ARGS)
 
+soak-memory: setup
+	@$(BIN)/python -m bench.soak --write $(ARGS)
+
 bench: setup
-	@$(BIN)/python -m bench $(ARGS)
+	@$(BIN)/python -m bench --write $(ARGS)
 
 clean:
-	@rm -rf .venv cloud_sink/static/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@rm -rf .venv .bansui/gateways cloud_sink/static/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
