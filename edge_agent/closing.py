@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edge_agent.counts import Tally
 from edge_agent.transactions import NewSummary
 from edge_agent.windows import aggregate
-from telemetry import Series, Summary, encode, encode_series
+from telemetry import Series, Summary, encode_fields, encode_series
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,5 +87,5 @@ def summary_line(key: SeriesKey, binding: Binding, school: str, told: Told) -> N
         channel=channel,
         revision=told.revision,
     )
-    line = encode(Summary(series, told.window.start_ms, told.fields))
-    return NewSummary(encode_series(series), told.window.start_ms, line)
+    summary = Summary(series, told.window.start_ms, told.fields)
+    return NewSummary(encode_series(series), summary.start_ms, encode_fields(summary))

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from edge_agent.transactions import NewSummary
 from edge_agent.windows import rounded
-from telemetry import Series, Summary, decode_all, encode, encode_series
+from telemetry import Series, Summary, decode_all, encode_fields, encode_series
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from edge_agent.privacy.rules import Rule
+    from edge_agent.transactions import Waiting
 
 DAY_S: Final = 86_400
 _LONGER_S: Final[Mapping[int, int]] = {60: 900, 900: 3600, 3600: DAY_S}
@@ -36,14 +37,6 @@ class MergeOrder:
     """The local midnight at or before a moment, where days begin."""
     rule_of: Callable[[str, str], Rule | None]
     """The rule of a quantity of a device; None where the configuration no longer has it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A summary of the outbox that is not sealed."""
-
-    number: int
-    line: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +60,9 @@ def merges(waiting: Sequence[Waiting], order: MergeOrder) -> Iterator[Merge]:
         rule = order.rule_of(series.device, series.quantity)
         if len(members) > 1 and start_ms + series.window_s * 1000 <= order.horizon_ms and rule is not None:
             merged = Summary(series, start_ms, rule.told(_fields([summary for _, summary in members])))
-            yield Merge([number for number, _ in members], NewSummary(encode_series(series), start_ms, encode(merged)))
+            yield Merge(
+                [number for number, _ in members], NewSummary(encode_series(series), start_ms, encode_fields(merged))
+            )
 
 
 def _start(time_ms: int, length_s: int, day_start: Callable[[int], int]) -> int:

@@ -57,11 +57,26 @@ class BatchKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewSummary:
-    """A summary on its way into the outbox: its exact line, and what identifies it."""
+    """A summary on its way into the outbox: the parts of its exact line."""
 
     series: str
     start_ms: int
+    fields: str
+
+    @property
+    def line(self) -> str:
+        """The line, without its newline."""
+        return f"{self.series} {self.fields} {self.start_ms}"
+
+
+class Waiting(NamedTuple):
+    """A summary of the outbox that is not sealed."""
+
+    number: int
+    """Of its row."""
+    start_ms: int
     line: str
+    """Without its newline; empty where the row is not what was written."""
 
 
 Columns: TypeAlias = tuple[tuple[str, str], ...]

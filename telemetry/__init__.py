@@ -16,6 +16,7 @@ from telemetry.line_protocol import (
     decode_all,
     encode,
     encode_all,
+    encode_fields,
     encode_series,
 )
 from telemetry.places import MalformedPlace, Place, Placement, check_code
@@ -52,6 +53,7 @@ __all__ = [
     "decode_all",
     "encode",
     "encode_all",
+    "encode_fields",
     "encode_series",
     "parse_clock",
     "quantities",

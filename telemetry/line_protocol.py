@@ -75,6 +75,11 @@ def encode_series(series: Series) -> str:
 
 def encode(summary: Summary) -> str:
     """One line, without its newline. Raises ValueError for a summary with no field, or one no line has."""
+    return f"{encode_series(summary.series)} {encode_fields(summary)} {summary.start_ms}"
+
+
+def encode_fields(summary: Summary) -> str:
+    """The fields of a line. Raises ValueError for a summary with no field, or one no line has."""
     entry = quantity(summary.series.quantity)
     parts = [
         f"{name}={entry.to_text(summary.fields[name]) if name in MEASURED_FIELDS else f'{summary.fields[name]}i'}"
@@ -83,7 +88,7 @@ def encode(summary: Summary) -> str:
     ]
     if not parts or len(parts) != len(summary.fields):
         raise ValueError(f"a summary's fields are not those of a line: {sorted(summary.fields)}")
-    return f"{encode_series(summary.series)} {','.join(parts)} {summary.start_ms}"
+    return ",".join(parts)
 
 
 def encode_all(summaries: Iterable[Summary]) -> bytes:

@@ -73,7 +73,7 @@ def _audit(connection: apsw.Connection, timetable: Timetable, bindings: Mapping[
     sums = totals(recovered.counts)
     balance = {name: sums.get(name, 0) for name in BALANCE}
     balance["open"] = state.open_readings()
-    balance["waiting"] = engine.row(connection, "SELECT count(*) FROM summary")[0]
+    balance["waiting"] = recovered.waiting + sum(batch.summaries for batch in recovered.unacknowledged)
     rejected: dict[str, int] = {}
     devices: dict[str, dict[str, int]] = {}
     for key, number in recovered.counts.items():

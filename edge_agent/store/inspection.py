@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
-from edge_agent.store import engine, journal
+from edge_agent.store import engine, journal, outbox, summaries
 from edge_agent.store.audit import broken_links
-from edge_agent.store.schema import sum_of
+from edge_agent.store.schema import SERIES_BITS
 from telemetry import decode_all, quantity
 from telemetry.summaries import MEASURED_FIELDS
 from telemetry.uplink_contract import unseal
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 HOUR_MS: Final = 3_600_000
 _LEDGER: Final = """
 SELECT body FROM batch WHERE state = 'acknowledged' AND kind = 'summaries' AND body NOT NULL ORDER BY id
+"""
+_SEALED: Final = """
+SELECT body FROM batch WHERE state = 'sealed' AND kind = 'summaries' AND summaries > 0 ORDER BY id
 """
 RATE_OVER_MS: Final = 24 * HOUR_MS
 """The time whose summaries are the present rate."""
@@ -63,14 +66,16 @@ def inspect(folder: Path, now_ms: int) -> Buffer:
         recent_ms = now_ms - RATE_OVER_MS
         first_ms = one("SELECT min(sealed_ms) FROM batch")
         made = one("SELECT coalesce(sum(summaries), 0) FROM batch WHERE sealed_ms >= ?", recent_ms)
-        made += one("SELECT count(*) FROM summary WHERE batch IS NULL AND start_ms >= ?", recent_ms)
+        made += one("SELECT count(*) FROM summary WHERE id >= ?", recent_ms << SERIES_BITS)
+        waiting, oldest_ms = summaries.count(connection)
+        oldest_sealed_ms = one("SELECT min(oldest_ms) FROM batch WHERE state = 'sealed'")
         hours = min(now_ms - (recent_ms if first_ms is None else first_ms), RATE_OVER_MS) / HOUR_MS
         return Buffer(
             epoch=meta["epoch"],
             last_sequence=one("SELECT coalesce(max(sequence), 0) FROM batch WHERE epoch = ?", meta["epoch"]),
-            waiting_summaries=one("SELECT count(*) FROM summary"),
+            waiting_summaries=waiting + outbox.count_sealed(connection),
             unacknowledged_batches=one("SELECT count(*) FROM batch WHERE state = 'sealed'"),
-            oldest_ms=one("SELECT min(start_ms) FROM summary"),
+            oldest_ms=min(filter(None, (oldest_ms, oldest_sealed_ms)), default=None),
             used_bytes=engine.used_bytes(connection),
             ledger_bytes=one("SELECT coalesce(sum(length(body)), 0) FROM batch WHERE state = 'acknowledged'"),
             summaries_an_hour=made / hours if hours > 0 else 0.0,
@@ -106,7 +111,7 @@ def _faults(connection: apsw.Connection) -> Iterator[str]:
         journal.read_windows(connection)
     except (ValueError, LookupError) as error:
         yield f"the journal: {error}"
-    damaged = sum(sum_of(line) != checked for line, checked in connection.execute("SELECT line, sum FROM summary"))
+    damaged = sum(not waiting.line for waiting in summaries.read_all(connection))
     if damaged:
         yield f"{damaged} summaries that wait are not what was written"
     for body, digest, name in connection.execute(
@@ -118,7 +123,7 @@ def _faults(connection: apsw.Connection) -> Iterator[str]:
 
 
 def export(folder: Path, *, with_ledger: bool) -> Iterator[dict[str, str | int | float]]:
-    """Every summary that the centre has not acknowledged, oldest first; with the ledger, those it has too.
+    """Every summary that the centre has not acknowledged; with the ledger, those it has too.
 
     One flat record each: the series, start in milliseconds, each field in the quantity's unit. Raises `StoreUnusable`.
     """
@@ -126,9 +131,10 @@ def export(folder: Path, *, with_ledger: bool) -> Iterator[dict[str, str | int |
         if with_ledger:
             for (body,) in connection.execute(_LEDGER):
                 yield from map(_record, decode_all(unseal(body)))
-        for line, checked in connection.execute("SELECT line, sum FROM summary ORDER BY start_ms, id"):
-            if sum_of(line) == checked:
-                yield from map(_record, decode_all(f"{line}\n".encode()))
+        for (body,) in connection.execute(_SEALED):
+            yield from map(_record, decode_all(unseal(body)))
+        for waiting in summaries.read_all(connection):
+            yield from map(_record, decode_all(f"{waiting.line}\n".encode() if waiting.line else b""))
 
 
 def _record(summary: Summary) -> dict[str, str | int | float]:

@@ -7,94 +7,63 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_agent.counts import CountKey
-from edge_agent.merging import Waiting, merges
+from edge_agent.merging import merges
+from edge_agent.store import summaries
 from edge_agent.store.engine import row
-from edge_agent.store.schema import sum_of
 from edge_agent.transactions import BatchKind, SealedBatch, Written
-from telemetry import decode_all, encode_series
+from telemetry import decode_all
 from telemetry.uplink_contract import GENESIS, BatchId, chain, seal, unseal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import apsw
 
     from edge_agent.merging import MergeOrder
-    from edge_agent.transactions import NewSummary, SealOrder, Span
+    from edge_agent.transactions import SealOrder, Span
 
-_NEWEST_FIRST: Final = """
-SELECT id, line, start_ms, sum FROM summary WHERE batch IS NULL AND most IS NULL ORDER BY start_ms DESC, id LIMIT ?
-"""
-_REFUSED: Final = """
-SELECT id, line, start_ms, sum FROM summary WHERE batch IS NULL AND most = ? ORDER BY id LIMIT ?
-"""
-_OLDEST_FIRST: Final = """
-SELECT id, line, sum FROM summary WHERE batch IS NULL AND most IS NULL AND series NOT LIKE '%,window=86400'
-ORDER BY start_ms, id LIMIT ?
-"""
 _SEALED: Final = "SELECT epoch, sequence, kind, body, head, summaries, sealed_ms, oldest_ms FROM batch"
-
-
-def add_summaries(connection: apsw.Connection, summaries: Sequence[NewSummary]) -> None:
-    """Put summaries into the outbox; one that is there already is a mistake of the program and raises."""
-    connection.executemany(
-        "INSERT INTO summary (series, start_ms, line, sum) VALUES (?, ?, ?, ?)",
-        [(summary.series, summary.start_ms, summary.line, sum_of(summary.line)) for summary in summaries],
-    )
 
 
 def seal_batch(connection: apsw.Connection, order: SealOrder) -> Written:
     """Seal a report, or the summaries that wait, the newest first; nothing when none wait.
 
-    Summaries of batches that the centre refused go by themselves, in ever smaller batches, until the one at fault
-    is alone. One that a disk has changed is dropped, and counted.
+    Those of batches that the centre refused go by themselves, in ever smaller batches, until the one at fault is
+    alone. One that a disk has changed is dropped, and counted. What is sealed is in the batch's bytes from here on.
     """
     if order.closes:
         connection.execute("UPDATE meta SET value = ? WHERE name = 'ending'", (str(order.id.sequence),))
     if order.report:
         return Written(batch=_insert(connection, order, kind=BatchKind.REPORT, text=order.report, starts=[]))
-    if order.split:
-        smallest = row(connection, "SELECT coalesce(min(most), 0) FROM summary WHERE batch IS NULL")[0]
-        found = list(connection.execute(_REFUSED, (smallest, smallest)))
-    else:
-        found = list(connection.execute(_NEWEST_FIRST, (order.most_lines,)))
-    rows = [each for each in found if sum_of(each[1]) == each[3]]
-    damaged = _drop_damaged(connection, [each[0] for each in found if sum_of(each[1]) != each[3]])
-    if not rows:
-        return damaged
-    text = "".join(f"{line}\n" for _, line, _, _ in rows).encode("ascii")
-    starts = [start_ms for _, _, start_ms, _ in rows]
-    batch = _insert(connection, order, kind=BatchKind.SUMMARIES, text=text, starts=starts)
-    number = connection.last_insert_rowid()
-    connection.executemany("UPDATE summary SET batch = ? WHERE id = ?", [(number, each[0]) for each in rows])
-    return replace(damaged, batch=batch)
-
-
-def _drop_damaged(connection: apsw.Connection, numbers: Sequence[int]) -> Written:
-    if not numbers:
-        return Written()
-    connection.executemany("DELETE FROM summary WHERE id = ?", [(number,) for number in numbers])
-    return Written(counts={CountKey("damaged"): len(numbers)}, waiting=count_waiting(connection))
+    found = summaries.read_refused(connection) if order.split else summaries.read_newest(connection, order.most_lines)
+    summaries.drop(connection, [each.number for each in found])
+    whole = [each for each in found if each.line]
+    written = Written()
+    if len(whole) < len(found):
+        counts = {CountKey("damaged"): len(found) - len(whole)}
+        count, oldest_ms = summaries.count(connection)
+        written = Written(counts=counts, waiting=(count + len(whole), oldest_ms))
+    if not whole:
+        return written
+    text = "".join(f"{each.line}\n" for each in whole).encode("ascii")
+    starts = [each.start_ms for each in whole]
+    return replace(written, batch=_insert(connection, order, kind=BatchKind.SUMMARIES, text=text, starts=starts))
 
 
 def mark_acknowledged(connection: apsw.Connection, batch: BatchId) -> None:
-    """The centre has it: the batch's bytes stay, its summaries need not."""
-    number = _set_state(connection, batch, "acknowledged")
-    connection.execute("DELETE FROM summary WHERE batch = ?", (number,))
+    """The centre has it: the bytes stay, for the ledger."""
+    _set_state(connection, batch, "acknowledged")
 
 
 def mark_refused(connection: apsw.Connection, batch: BatchId) -> None:
     """The centre will not have it: its summaries wait again in batches of half the size; one alone is given up."""
-    number = _set_state(connection, batch, "refused")
-    count = row(connection, "SELECT count(*) FROM summary WHERE batch = ?", (number,))[0]
+    _set_state(connection, batch, "refused")
+    query = "SELECT summaries, body FROM batch WHERE epoch = ? AND sequence = ?"
+    count, body = row(connection, query, (batch.epoch, batch.sequence))
     if count > 1:
-        connection.execute("UPDATE summary SET batch = NULL, most = ? WHERE batch = ?", ((count + 1) // 2, number))
-    else:
-        connection.execute("DELETE FROM summary WHERE batch = ?", (number,))
+        summaries.add(connection, summaries.from_lines(unseal(body)), most=(count + 1) // 2)
 
 
 def recall(connection: apsw.Connection, batch: BatchId, head: bytes) -> SealedBatch | None:
-    """A batch that the centre has lost, to be offered again; its summaries are there again until it is acknowledged.
+    """A batch that the centre has lost, to be offered again.
 
     None where its bytes are gone, or where the centre's `head` before it is not ours: what is there is not our past.
     """
@@ -103,25 +72,12 @@ def recall(connection: apsw.Connection, batch: BatchId, head: bytes) -> SealedBa
         return None
     sealed = _sealed(found)
     query = "SELECT state FROM batch WHERE epoch = ? AND sequence = ?"
-    was_refused = row(connection, query, (batch.epoch, batch.sequence))[0] == "refused"
-    number = _set_state(connection, batch, "sealed")
-    if was_refused:  # its summaries went on in other batches
-        connection.execute("UPDATE batch SET summaries = 0 WHERE id = ?", (number,))
-        return replace(sealed, summaries=0)
-    if sealed.kind is BatchKind.SUMMARIES:
-        fill_in(connection, number)
+    if row(connection, query, (batch.epoch, batch.sequence))[0] == "refused":  # its summaries went on in other batches
+        sql = "UPDATE batch SET summaries = 0 WHERE epoch = ? AND sequence = ?"
+        connection.execute(sql, (batch.epoch, batch.sequence))
+        sealed = replace(sealed, summaries=0)
+    _set_state(connection, batch, "sealed")
     return sealed
-
-
-def fill_in(connection: apsw.Connection, number: int) -> None:
-    """Let a batch's summaries stand in the outbox again, from its bytes; those that are there stay."""
-    lines = unseal(row(connection, "SELECT body FROM batch WHERE id = ?", (number,))[0])
-    each = zip(decode_all(lines), lines.decode("ascii").splitlines(), strict=True)
-    connection.executemany(
-        """INSERT INTO summary (series, start_ms, line, batch, sum) VALUES (?, ?, ?, ?, ?)
-           ON CONFLICT (series, start_ms) DO UPDATE SET batch = excluded.batch""",
-        [(encode_series(summary.series), summary.start_ms, line, number, sum_of(line)) for summary, line in each],
-    )
 
 
 def begin_epoch(connection: apsw.Connection, epoch: str, told: Span | None) -> Written:
@@ -129,41 +85,42 @@ def begin_epoch(connection: apsw.Connection, epoch: str, told: Span | None) -> W
 
     Windows that the other copy has told already are dropped, and counted.
     """
+    open_batches = "SELECT body FROM batch WHERE state = 'sealed' AND kind = 'summaries' AND summaries > 0"
+    for (body,) in list(connection.execute(open_batches)):
+        summaries.add(connection, summaries.from_lines(unseal(body)))
     connection.execute("UPDATE batch SET state = 'forked' WHERE state = 'sealed'")
-    connection.execute("UPDATE summary SET batch = NULL WHERE batch IS NOT NULL")
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('epoch', ?)", (epoch,))
     connection.execute("DELETE FROM meta WHERE name = 'ending'")
     dropped = 0
     if told is not None:
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('told_elsewhere_ms', ?)", (str(told.to_ms),))
         dropped = _drop_told(connection, told)
-    return Written(counts={CountKey("fork"): dropped} if dropped else {}, waiting=count_waiting(connection))
+    return Written(counts={CountKey("fork"): dropped} if dropped else {}, waiting=summaries.count(connection))
 
 
 def _drop_told(connection: apsw.Connection, told: Span) -> int:
-    query = "SELECT id, line, sum FROM summary WHERE start_ms >= ? AND start_ms < ?"
-    found = connection.execute(query, (told.from_ms, told.to_ms))
-    rows = [(number, line) for number, line, checked in found if sum_of(line) == checked]
-    ends = [summary.end_ms for summary in decode_all("".join(f"{line}\n" for _, line in rows).encode())]
-    within = [(number,) for (number, _), end_ms in zip(rows, ends, strict=True) if end_ms <= told.to_ms]
-    connection.executemany("DELETE FROM summary WHERE id = ?", within)
+    rows = [each for each in summaries.read_between(connection, told.from_ms, told.to_ms) if each.line]
+    ends = [summary.end_ms for summary in decode_all("".join(f"{each.line}\n" for each in rows).encode())]
+    within = [each.number for each, end_ms in zip(rows, ends, strict=True) if end_ms <= told.to_ms]
+    summaries.drop(connection, within)
     return len(within)
 
 
 def merge(connection: apsw.Connection, order: MergeOrder) -> Written:
-    """Put the oldest summaries that wait together over longer windows, wherever a group is whole."""
-    found = connection.execute(_OLDEST_FIRST, (order.most,))
-    waiting = [Waiting(number, line) for number, line, checked in found if sum_of(line) == checked]
+    """Put the oldest summaries that wait together over longer windows, wherever a group is whole.
+
+    Each longer window once: what comes back later of its parts stays as it is.
+    """
+    oldest_sealed = row(connection, "SELECT min(oldest_ms) FROM batch WHERE body IS NOT NULL")[0]
+    summaries.forget_merged(connection, oldest_sealed)
     gone = 0
-    for each in merges(waiting, order):
-        told = each.merged
-        known = "SELECT EXISTS (SELECT 1 FROM summary WHERE series = ? AND start_ms = ?)"
-        if row(connection, known, (told.series, told.start_ms))[0]:
+    for each in merges([waiting for waiting in summaries.read_oldest(connection, order.most) if waiting.line], order):
+        if not summaries.note_merged(connection, each.merged):
             continue
-        connection.executemany("DELETE FROM summary WHERE id = ?", [(number,) for number in each.numbers])
-        add_summaries(connection, [told])
+        summaries.drop(connection, each.numbers)
+        summaries.add(connection, [each.merged])
         gone += len(each.numbers) - 1
-    return Written(counts={CountKey("merged"): gone} if gone else {}, waiting=count_waiting(connection))
+    return Written(counts={CountKey("merged"): gone} if gone else {}, waiting=summaries.count(connection))
 
 
 def shorten(connection: apsw.Connection, number_of_bytes: int) -> None:
@@ -191,10 +148,9 @@ def read_unacknowledged(connection: apsw.Connection) -> list[SealedBatch]:
     return [_sealed(found) for found in connection.execute(f"{_SEALED} WHERE state = 'sealed' ORDER BY id")]
 
 
-def count_waiting(connection: apsw.Connection) -> tuple[int, int | None]:
-    """Summaries that are not sealed, and the oldest start of them."""
-    count, oldest_ms = row(connection, "SELECT count(*), min(start_ms) FROM summary WHERE batch IS NULL")
-    return count, oldest_ms
+def count_sealed(connection: apsw.Connection) -> int:
+    """Summaries in batches that the centre has not yet spoken of."""
+    return int(row(connection, "SELECT coalesce(sum(summaries), 0) FROM batch WHERE state = 'sealed'")[0])
 
 
 def read_head(connection: apsw.Connection, epoch: str) -> tuple[int, bytes]:
@@ -240,7 +196,6 @@ def _insert(
     return batch
 
 
-def _set_state(connection: apsw.Connection, batch: BatchId, state: str) -> int:
-    """Returns the batch's number, by which its summaries know it."""
-    sql = "UPDATE batch SET state = ? WHERE epoch = ? AND sequence = ? RETURNING id"
-    return int(row(connection, sql, (state, batch.epoch, batch.sequence))[0])
+def _set_state(connection: apsw.Connection, batch: BatchId, state: str) -> None:
+    sql = "UPDATE batch SET state = ? WHERE epoch = ? AND sequence = ?"
+    connection.execute(sql, (state, batch.epoch, batch.sequence))

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from edge_agent.state import Recovered
-from edge_agent.store import journal, outbox
+from edge_agent.store import journal, outbox, summaries
 from edge_agent.store.engine import row, used_bytes
 from edge_agent.transactions import Turn
 
@@ -27,8 +27,7 @@ def read_recovered(connection: apsw.Connection) -> Recovered:
     checkpoint, runs = journal.read_windows(connection)
     unknown = "past_unknown" in meta and "closed_until_ms" not in meta
     next_sequence, head = outbox.read_head(connection, epoch)
-    waiting, oldest_ms = outbox.count_waiting(connection)
-    splitting = "SELECT EXISTS (SELECT 1 FROM summary WHERE batch IS NULL AND most IS NOT NULL)"
+    waiting, oldest_ms = summaries.count(connection)
     return Recovered(
         epoch=epoch,
         next_sequence=next_sequence,
@@ -43,7 +42,7 @@ def read_recovered(connection: apsw.Connection) -> Recovered:
         receipts=journal.read_receipts(connection),
         unacknowledged=outbox.read_unacknowledged(connection),
         waiting=waiting,
-        splitting=bool(row(connection, splitting)[0]),
+        splitting=summaries.are_refused(connection),
         oldest_waiting_ms=oldest_ms,
         timetable_days=dict(connection.execute("SELECT day, hours FROM timetable_day")),
         used_bytes=used_bytes(connection),

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 import apsw
 
 from edge_agent.state import open_readings_of
-from edge_agent.store import journal, outbox, records
+from edge_agent.store import journal, outbox, records, summaries
 from edge_agent.store.engine import row
 from edge_agent.store.schema import sum_of
-from telemetry.uplink_contract import seal
+from telemetry.uplink_contract import unseal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 LONGEST_S: Final = 6.0
 """After which what was not read yet counts as lost: an agent that does not start loses more."""
 _FURTHEST_SKIP: Final = 40
+_LAST_BATCHES: Final = 8
 _JOURNAL: Final = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)"
 _KEPT_META: Final = ("closed_until_ms", "turn", "told_until_ms", "told_elsewhere_ms", "written_bytes", "ran_s")
 
@@ -89,6 +90,7 @@ def salvage(damaged: Path, target: apsw.Connection, epoch: str) -> tuple[int, in
         _copy_names(source, target)
         _copy_windows(source, target)
         _copy_outbox(source, target)
+        _drop_sealed(target)
         _name_after_batches(target)
     finally:
         connection.close()
@@ -112,6 +114,8 @@ def _copy_names(source: _Source, target: apsw.Connection) -> None:
         ("counter", "id, stage, device, reason, value", 5),
         ("receipt", "position, session, packets, marks", 4),
         ("timetable_day", "day, hours", 2),
+        ("line_series", "id, text", 2),
+        ("merged", "id", 1),
     ):
         values = ", ".join("?" * width)
         for found in source.rows(table, columns):
@@ -145,23 +149,27 @@ def _copy_windows(source: _Source, target: apsw.Connection) -> None:
 
 
 def _copy_outbox(source: _Source, target: apsw.Connection) -> None:
-    for found in source.rows("summary", "id, series, start_ms, line, batch, most, sum"):
-        if sum_of(found[3]) == found[6]:
-            with contextlib.suppress(apsw.ConstraintError):
-                target.execute("INSERT INTO summary VALUES (?, ?, ?, ?, ?, ?, ?)", found)
+    for found in source.rows("summary", "id, fields, most, sum"):
+        with contextlib.suppress(apsw.ConstraintError):
+            target.execute("INSERT INTO summary VALUES (?, ?, ?, ?)", found)
+    summaries.drop(target, [each.number for each in summaries.read_all(target) if not each.line])
     columns = "id, epoch, sequence, kind, state, body_sha256, head, summaries, sealed_ms, oldest_ms"
     bodies = dict(source.rows("batch", "id, body"))
     for found in source.rows("batch", columns):
-        number, state, digest, body = found[0], found[4], found[5], bodies.get(found[0])
+        state, digest, body = found[4], found[5], bodies.get(found[0])
         if not isinstance(body, bytes) or hashlib.sha256(body).digest() != digest:
-            body = _sealed_again(target, number, digest) if state == "sealed" else None
+            body = None
         if state == "sealed" and body is None:
-            continue  # its summaries wait again, by themselves
+            continue
         with contextlib.suppress(apsw.ConstraintError):
             target.execute("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*found, body))
-    target.execute("UPDATE summary SET batch = NULL WHERE batch NOT IN (SELECT id FROM batch WHERE state = 'sealed')")
-    for number, summaries in list(target.execute("SELECT id, summaries FROM batch WHERE state = 'sealed'")):
-        _complete(target, number, summaries)
+
+
+def _drop_sealed(target: apsw.Connection) -> None:
+    """A file may be older in one place than in another: what the last batches hold waits no more."""
+    last = "SELECT body FROM batch WHERE kind = 'summaries' AND body IS NOT NULL ORDER BY id DESC LIMIT ?"
+    for (body,) in list(target.execute(last, (_LAST_BATCHES,))):
+        summaries.drop_same(target, summaries.from_lines(unseal(body)))
 
 
 def _name_after_batches(target: apsw.Connection) -> None:
@@ -173,22 +181,6 @@ def _name_after_batches(target: apsw.Connection) -> None:
         target.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", named)
 
 
-def _sealed_again(target: apsw.Connection, number: int, digest: bytes) -> bytes | None:
-    """The body of a batch from its summaries: sealing is exact, so that its hash tells whether it is the same."""
-    for order in ("start_ms DESC, id", "id"):
-        query = f"SELECT line FROM summary WHERE batch = ? ORDER BY {order}"  # noqa: S608 - our own words
-        body = seal("".join(f"{line}\n" for (line,) in target.execute(query, (number,))).encode())
-        if hashlib.sha256(body).digest() == digest:
-            return body
-    return None
-
-
-def _complete(target: apsw.Connection, number: int, summaries: int) -> None:
-    """A sealed batch whose bytes are whole has all its summaries, whichever rows of them were lost."""
-    if row(target, "SELECT count(*) FROM summary WHERE batch = ?", (number,))[0] != summaries:
-        outbox.fill_in(target, number)
-
-
 def _close_balance(target: apsw.Connection) -> tuple[int, int]:
     """Count what is gone, so that every reading and every summary is accounted for again."""
     sums: dict[str, int] = {}
@@ -197,7 +189,7 @@ def _close_balance(target: apsw.Connection) -> tuple[int, int]:
     checkpoint, runs = journal.read_windows(target)
     closed_until_ms = int(row(target, "SELECT coalesce(max(value), '0') FROM meta WHERE name = 'closed_until_ms'")[0])
     sums["open"] = open_readings_of(checkpoint, runs, closed_until_ms)
-    sums["waiting"] = row(target, "SELECT count(*) FROM summary")[0]
+    sums["waiting"] = summaries.count(target)[0] + outbox.count_sealed(target)
     parts = ("summarised", "open", "late", "gap", "withheld")
     lost = _balance(target, sums, "admitted", parts, "gap")
     _balance(target, sums, "received", ("admitted", "rejected", "duplicate"), "received")

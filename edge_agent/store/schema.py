@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 VERSION: Final = 3
 """`sum` is the CRC-32 of what a row says: SQLite itself does not look into its rows, and a disk may change them."""
+SERIES_BITS: Final = 20
+"""The number of a summary: the start of its window in milliseconds, and behind it, in so many bits, that of its series
+in `line_series`. With 63 bits in all, starts end in the year 2248."""
 APPLICATION_ID: Final = 0x42534149  # "BSAI"
 
 _TABLES: Final = """
@@ -30,9 +33,12 @@ CREATE INDEX receipt_session ON receipt (session, position);
 CREATE TABLE quarantine (driver TEXT NOT NULL, reason TEXT NOT NULL, length INTEGER NOT NULL, frames INTEGER NOT NULL,
     PRIMARY KEY (driver, reason, length)) STRICT, WITHOUT ROWID;
 CREATE TABLE timetable_day (day INTEGER PRIMARY KEY, hours INTEGER NOT NULL) STRICT;
-CREATE TABLE summary (id INTEGER PRIMARY KEY, series TEXT NOT NULL, start_ms INTEGER NOT NULL, line TEXT NOT NULL,
-    batch INTEGER, most INTEGER, sum INTEGER NOT NULL DEFAULT 0, UNIQUE (series, start_ms)) STRICT;
-CREATE INDEX summary_batch ON summary (batch, start_ms);
+"""
+_OUTBOX: Final = """
+CREATE TABLE line_series (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE summary (id INTEGER PRIMARY KEY, fields TEXT NOT NULL, most INTEGER, sum INTEGER NOT NULL) STRICT;
+CREATE INDEX summary_refused ON summary (most) WHERE most IS NOT NULL;
+CREATE TABLE merged (id INTEGER PRIMARY KEY) STRICT;
 """
 _BATCH: Final = """
 CREATE TABLE batch (id INTEGER PRIMARY KEY, epoch TEXT NOT NULL, sequence INTEGER NOT NULL, kind TEXT NOT NULL,
@@ -51,15 +57,18 @@ _MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
         "UPDATE journal SET sum = crc32(runs, counts, receipts, exchanges)",
         "ALTER TABLE checkpoint ADD COLUMN sum INTEGER NOT NULL DEFAULT 0",
         "UPDATE checkpoint SET sum = crc32(state)",
-        "ALTER TABLE summary ADD COLUMN sum INTEGER NOT NULL DEFAULT 0",
-        "UPDATE summary SET sum = crc32(line)",
         _EXCHANGE,
+        "ALTER TABLE summary RENAME TO summary_of_2",
+        _OUTBOX,
+        "INSERT INTO line_series (text) SELECT DISTINCT series FROM summary_of_2",
+        f"""INSERT INTO summary SELECT start_ms << {SERIES_BITS} | line_series.id, substr(line, length(text) + 2,
+            length(line) - length(text) - length(start_ms) - 2), most, crc32(line)
+            FROM summary_of_2 JOIN line_series ON text = series WHERE batch IS NULL""",  # noqa: S608 - our own words
+        "DROP TABLE summary_of_2",
         "ALTER TABLE batch RENAME TO batch_of_2",
         _BATCH,
         """INSERT INTO batch SELECT rowid, epoch, sequence, kind, state, body_sha256, head, summaries, sealed_ms,
            oldest_ms, body FROM batch_of_2""",
-        """UPDATE summary SET batch = (SELECT id FROM batch WHERE sequence = summary.batch
-           AND epoch = (SELECT value FROM meta WHERE name = 'epoch')) WHERE batch IS NOT NULL""",
         "DROP TABLE batch_of_2",
     ),
 }
@@ -76,7 +85,7 @@ def sum_of(*parts: apsw.SQLiteValue) -> int:
 
 def create(connection: apsw.Connection) -> None:
     """Make the tables in an empty database, in the transaction that is open."""
-    connection.execute(_TABLES + _EXCHANGE + _BATCH)
+    connection.execute(_TABLES + _EXCHANGE + _OUTBOX + _BATCH)
     connection.pragma("application_id", APPLICATION_ID)
     connection.pragma("user_version", VERSION)
 

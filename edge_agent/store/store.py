@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from edge_agent.merging import MergeOrder
-from edge_agent.store import engine, outbox
+from edge_agent.store import engine, outbox, summaries
 from edge_agent.store.ballast import Ballast
 from edge_agent.store.journal import JournalWriter
 from edge_agent.store.recovery import check_readable, read_recovered
@@ -100,7 +100,7 @@ class Store:
         connection = self._connection
         written = self._apply_to_outbox(transaction)
         self._journal.write(transaction, written.counts)
-        outbox.add_summaries(connection, transaction.summaries)
+        summaries.add(connection, transaction.summaries)
         if transaction.closed_until_ms is not None:
             self._set("closed_until_ms", str(transaction.closed_until_ms))
         if transaction.turn is not None:

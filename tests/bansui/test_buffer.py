@@ -99,7 +99,10 @@ def test_a_whole_store(config: Path) -> None:
 @pytest.mark.parametrize(
     ("statement", "sentence"),
     [
-        ("UPDATE summary SET line = replace(line, 'mean=', 'mean=1') WHERE id = (SELECT max(id) FROM summary)", "wait"),
+        (
+            "UPDATE summary SET fields = 'mean=1' || fields WHERE id = (SELECT max(id) FROM summary)",
+            "wait",
+        ),
         ("UPDATE checkpoint SET state = x'7b7d'", "journal"),
         ("UPDATE batch SET body = zeroblob(length(body)) WHERE sequence = 2", "have changed"),
     ],

@@ -38,7 +38,7 @@ from edge_agent.privacy.rules import Rule
 from edge_agent.reporting import Surroundings
 from edge_agent.room import Room
 from edge_agent.state import State
-from edge_agent.store import Store
+from edge_agent.store import Store, summaries
 from edge_agent.store.audit import Audit, audit
 from edge_agent.timetable import Timetable
 from edge_agent.timing import Timing
@@ -256,8 +256,11 @@ class Bench:
 
     def told(self) -> list[str]:
         """Every summary in the outbox, sealed or not, oldest window first."""
-        rows = self.store._connection.execute("SELECT line FROM summary ORDER BY start_ms, id")
-        return [str(line) for (line,) in rows]
+        connection = self.store._connection
+        waiting = [each.line for each in summaries.read_all(connection)]
+        sealed = connection.execute("SELECT body FROM batch WHERE state = 'sealed' AND kind = 'summaries'")
+        lines = [*(line for (body,) in sealed for line in unseal(body).decode().splitlines()), *waiting]
+        return sorted(lines, key=lambda line: int(line.rpartition(" ")[2]))
 
 
 def lines_of(send: Send) -> list[str]:

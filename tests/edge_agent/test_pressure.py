@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import apsw
 import pytest
 
-from edge_agent.merging import MergeOrder, Waiting, merges
+from edge_agent.merging import MergeOrder, merges
 from edge_agent.room import Room
 from edge_agent.store.ballast import NAME
 from edge_agent.timing import Timing
+from edge_agent.transactions import Waiting
 from telemetry import decode_all
 from tests.edge_agent.harness import DAY, DEVICES, HOUR, MINUTE, MONDAY_9, SECOND, TIMETABLE, Bench, delivered, frame
 
@@ -169,7 +170,7 @@ class TestMerging:
 
     def merge(self, *lines: str, until: int = MONDAY_9 + DAY) -> list[str]:
         order = MergeOrder(100, until, TIMETABLE.day_start, self.rule_of)
-        waiting = [Waiting(number, line) for number, line in enumerate(lines)]
+        waiting = [Waiting(number, 0, line) for number, line in enumerate(lines)]
         return [each.merged.line for each in merges(waiting, order)]
 
     def rule_of(self, device: str, quantity: str) -> Rule | None:
