@@ -119,8 +119,10 @@ class Core:
             self._steps += 1
             self._started_ms = self.clock.now()
         match event:
-            case Arrived(batch) if batch.arrivals:
+            case Arrived(batch):
                 self._pending.add(self._stamped(batch), self.clock.monotonic())
+                if not self._pending.is_enough:
+                    return effects  # what else is due is found out at the next tick
             case Committed():
                 effects += self._committed(event)
             case Uncommitted():
@@ -129,16 +131,21 @@ class Core:
                 pass
             case _:
                 self._answered(event)
+        effects += self._due()
+        if (turned := self._pending.turned(is_full=self.pressure.is_holding)) is not None:
+            effects.append(Hold() if turned else Resume())
+        return effects
+
+    def _due(self) -> list[Effect]:
+        """The transaction and the request whose time has come."""
+        effects: list[Effect] = []
         if self._under_way is None:
             self._under_way = self._next()
             if self._under_way is not None:
                 effects.append(Commit(self._under_way))
         elif self._prepared is None and self._may_prepare(self._under_way):
             self._prepared = self._journal_due(self.clock.monotonic(), self._under_way)
-        effects += self.delivery.due(self.state, self.clock.monotonic())
-        if (turned := self._pending.turned(is_full=self.pressure.is_holding)) is not None:
-            effects.append(Hold() if turned else Resume())
-        return effects
+        return effects + self.delivery.due(self.state, self.clock.monotonic())
 
     def _stamped(self, batch: Batch) -> Batch:
         """With provisional time, while the clock cannot be believed."""

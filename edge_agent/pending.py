@@ -41,6 +41,8 @@ class Pending:
             kept = [arrival for arrival in batch.arrivals if arrival.packet_id]
             self._dropped += len(batch.arrivals) - len(kept)
             batch = replace(batch, arrivals=kept)
+        if not batch.arrivals:
+            return
         if self._since is None:
             self._since = now
         self._batches.append(batch)
@@ -59,7 +61,12 @@ class Pending:
     def is_due(self, now: float) -> bool:
         """Whether a group is complete, or has waited for its time."""
         since = self._since
-        return since is not None and (now - since >= self._group_commit_s or self.frames >= ENOUGH_FRAMES)
+        return since is not None and (now - since >= self._group_commit_s or self.is_enough)
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether as much waits as is worth a transaction by itself, whatever the time."""
+        return self.frames >= ENOUGH_FRAMES
 
     def is_more_than_one(self) -> bool:
         """Whether more waits than one transaction takes."""
