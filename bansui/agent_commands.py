@@ -34,6 +34,8 @@ def run(
     as_json: JsonLines = False,
 ) -> None:
     """Run the agent until it is told to end (SIGTERM or Ctrl-C)."""
+    import uvloop
+
     from edge_agent.agent import Agent
     from edge_agent.config_file import load
 
@@ -56,7 +58,7 @@ def run(
         await agent.run(stop, ready)
 
     _spare_the_collector()
-    asyncio.run(work())
+    uvloop.run(work())
 
 
 def _spare_the_collector() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from broker import packets
 from broker.packets import MQTT_3_1_1, MQTT_5
@@ -131,9 +131,8 @@ class _Line(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of asyncio.Protocol."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(self._subscription.connect())
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by name
+        self._transport.write(self._subscription.connect())
 
     def data_received(self, data: bytes) -> None:
         """Part of asyncio.Protocol."""
