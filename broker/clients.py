@@ -60,7 +60,7 @@ ClientId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
 class ClientTable(BaseModel):
-    """One `[[listener.client]]`: its login, and the topics it may publish."""
+    """One `[[listener.client]]`: its login, what it may publish, and what it may subscribe to besides its commands."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -68,6 +68,7 @@ class ClientTable(BaseModel):
     password_file: Annotated[str, Field(min_length=1)] | None = None
     password_hash: Annotated[str, AfterValidator(_check_hash)] | None = Field(default=None, repr=False)
     publish: tuple[TopicFilter, ...] = ()
+    subscribe: tuple[TopicFilter, ...] = ()
 
     @model_validator(mode="after")
     def _one_password(self) -> Self:
@@ -76,16 +77,10 @@ class ClientTable(BaseModel):
         return self
 
 
-class BrokerClientTable(ClientTable):
-    """One `[[client]]` of a trial broker, where others may listen."""
-
-    subscribe: tuple[TopicFilter, ...] = ()
-
-
 class _ClientsFile(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    client: tuple[BrokerClientTable, ...] = ()
+    client: tuple[ClientTable, ...] = ()
 
 
 class _ListenerSection(BaseModel):
@@ -107,11 +102,10 @@ class _AgentFile(BaseModel):
 
 def load_client(table: ClientTable, base_folder: Path) -> Client:
     """The client of one table; its password file is relative to `base_folder`. Raises `UnreadablePassword`."""
-    subscribe = table.subscribe if isinstance(table, BrokerClientTable) else ()
     if table.password_hash is not None:
-        return Client(table.id, ScryptHash.parse(table.password_hash), table.publish, subscribe)
+        return Client(table.id, ScryptHash.parse(table.password_hash), table.publish, table.subscribe)
     assert table.password_file is not None
-    return Client(table.id, read_password(base_folder / table.password_file), table.publish, subscribe)
+    return Client(table.id, read_password(base_folder / table.password_file), table.publish, table.subscribe)
 
 
 def load_clients(tables: Iterable[ClientTable], base_folder: Path) -> Credentials:
@@ -152,9 +146,7 @@ def load_agent_clients(path: Path) -> Credentials:
     tables: list[ClientTable] = list(parsed.listener.client)
     if parsed.subscriber is not None:
         reader = parsed.subscriber
-        tables.append(
-            BrokerClientTable(id=reader.username, password_file=reader.password_file, subscribe=reader.topics)
-        )
+        tables.append(ClientTable(id=reader.username, password_file=reader.password_file, subscribe=reader.topics))
     return _load_some(tables, path)
 
 

@@ -1,4 +1,4 @@
-"""Who may connect and what each may publish: one meaning for the listener and for every broker."""
+"""Who may connect, and what each may publish and subscribe to: one meaning for the listener and for every broker."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from broker.command_topics import readable
 from broker.topics import covers, matches
 from telemetry import ConfigurationError
 
@@ -85,16 +86,21 @@ class Client:
     password: bytes | ScryptHash = field(repr=False)
     publish: tuple[str, ...] = ()
     subscribe: tuple[str, ...] = ()
-    """For a broker alone: the listener hands nothing out."""
+    """What it may subscribe to besides its own commands."""
+
+    @property
+    def readable(self) -> tuple[str, ...]:
+        """Every filter it may subscribe to."""
+        return readable(self.publish, self.subscribe)
 
 
 class Acl:
-    """Default deny: a client publishes within its filters, and never to a `$` topic."""
+    """Default deny: a client publishes and subscribes within its filters, and never to a `$` topic."""
 
     def __init__(self, clients: Iterable[Client]) -> None:
         clients = tuple(clients)
         self._publish = {client.id: client.publish for client in clients}
-        self._subscribe = {client.id: client.subscribe for client in clients}
+        self._readable = {client.id: client.readable for client in clients}
 
     def may_publish(self, client: str, topic: str) -> bool:
         """Whether a message of this client to this topic is taken."""
@@ -104,15 +110,19 @@ class Acl:
         """Whether all that this filter takes in is open to this client."""
         if topic_filter.startswith("$"):
             return False
-        return any(covers(one, topic_filter) for one in self._subscribe.get(client, ()))
+        return any(covers(one, topic_filter) for one in self._readable.get(client, ()))
 
     def may_receive(self, client: str, topic: str) -> bool:
         """Whether a message to this topic may be handed to this client."""
-        return not topic.startswith("$") and any(matches(one, topic) for one in self._subscribe.get(client, ()))
+        return not topic.startswith("$") and any(matches(one, topic) for one in self._readable.get(client, ()))
 
     def publisher(self, client: str) -> Callable[[str], bool]:
         """`may_publish` for one client."""
         return lambda topic: self.may_publish(client, topic)
+
+    def subscriber(self, client: str) -> Callable[[str], bool]:
+        """`may_subscribe` for one client."""
+        return lambda topic_filter: self.may_subscribe(client, topic_filter)
 
 
 class Credentials:

@@ -15,6 +15,7 @@ from broker.lasting_sessions import LastingSessions
 from broker.publications import Publications
 from broker.refusals import Refusal
 from broker.session import Admission, Outcome
+from broker.session_state import SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -119,8 +120,8 @@ class FrontDesk:
         counters.resent += outcome.resent
         if outcome.denied and outcome.refusal is not Refusal.NOT_AUTHORIZED:
             self._note(Refusal.NOT_AUTHORIZED, outcome.denied)
-        if outcome.subscriptions:
-            self._note(Refusal.SUBSCRIPTION, outcome.subscriptions)
+        if outcome.refused_filters:
+            self._note(Refusal.SUBSCRIPTION, outcome.refused_filters)
         self._recount(connection)
         if outcome.publications and self._waiting_total >= self._limits.max_unacknowledged_total:
             connection.hold(Hold.TOTAL)
@@ -142,7 +143,9 @@ class FrontDesk:
         if self._by_session.get(connection.session_id) is connection:
             del self._by_session[connection.session_id]
             now = asyncio.get_running_loop().time()
-            self._sessions.keep(connection.session_id, connection.session.session_expiry_s, now)
+            self._sessions.keep(
+                connection.session_id, connection.session.state, connection.session.session_expiry_s, now
+            )
             self._counters.deaths += connection.session.will_pending
         if not self._connections:
             self._emptied.set()
@@ -159,25 +162,35 @@ class FrontDesk:
         client, now = connect.username or "", asyncio.get_running_loop().time()
         assigned = "" if connect.client_id else f"auto-{secrets.token_hex(8)}"
         session = f"{client}/{connect.client_id or assigned}"
-        present = self._take_over(session, now) and not connect.clean_start
+        kept = self._take_over(session, now)
         if connect.clean_start:
-            self._sessions.forget(session)
+            kept = None
         self._generation += 1
         self._by_generation[self._generation] = connection
         self._by_session[session] = connection
         self._counters.connects += 1
-        may_publish = self._credentials.acl.publisher(client)
-        connection.admit(Admission(session, self._generation, may_publish, present, assigned))
+        acl = self._credentials.acl
+        connection.admit(
+            Admission(
+                session=session,
+                generation=self._generation,
+                may_publish=acl.publisher(client),
+                may_subscribe=acl.subscriber(client),
+                state=kept or SessionState(),
+                session_present=kept is not None,
+                assigned_client_id=assigned,
+            )
+        )
         if self._owner_holds:
             connection.hold(Hold.OWNER)
 
-    def _take_over(self, session: str, now: float) -> bool:
-        """End the session's older connection [MQTT-3.1.4-3]; whether there is a session to carry on."""
+    def _take_over(self, session: str, now: float) -> SessionState | None:
+        """End the session's older connection [MQTT-3.1.4-3]; what belongs to the session, if it goes on."""
         older = self._by_session.pop(session, None)
         if older is not None:
-            self._sessions.keep(session, older.session.session_expiry_s, now)
+            self._sessions.keep(session, older.session.state, older.session.session_expiry_s, now)
             older.refuse(Refusal.TAKEN_OVER)
-        return self._sessions.holds(session, now)
+        return self._sessions.take(session, now)
 
     def _recount(self, connection: Connection) -> None:
         waiting = connection.session.unacknowledged

@@ -1,35 +1,41 @@
-"""Which sessions outlive their connection: what CONNACK's Session Present flag is answered from."""
+"""Which sessions outlive their connection, and what belongs to them; CONNACK's Session Present says so."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
 from broker.packets import NEVER_EXPIRES
+from broker.session_state import SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+@dataclass(frozen=True, slots=True)
+class _Lasting:
+    ends: float
+    state: SessionState
+
+
 class LastingSessions:
-    """Session ids with the time they end; a bounded number, the longest unused go first."""
+    """Sessions without a connection, by id; a bounded number, the longest unused go first."""
 
     def __init__(self, most: int, remembered: Iterable[str] = ()) -> None:
         self._most = most
-        self._ends = dict.fromkeys(remembered, inf)
+        self._sessions = {session: _Lasting(inf, SessionState()) for session in remembered}
 
-    def keep(self, session: str, expiry_s: int, now: float) -> None:
+    def keep(self, session: str, state: SessionState, expiry_s: int, now: float) -> None:
         """The connection is gone; the session lasts for `expiry_s` (MQTT 5 section 3.1.2.11.2)."""
-        self.forget(session)
+        self._sessions.pop(session, None)
         if expiry_s:
-            self._ends[session] = inf if expiry_s == NEVER_EXPIRES else now + expiry_s
-            if len(self._ends) > self._most:
-                del self._ends[next(iter(self._ends))]
+            ends = inf if expiry_s == NEVER_EXPIRES else now + expiry_s
+            self._sessions[session] = _Lasting(ends, state)
+            if len(self._sessions) > self._most:
+                del self._sessions[next(iter(self._sessions))]
 
-    def forget(self, session: str) -> None:
-        """The client began anew, or the session is over."""
-        self._ends.pop(session, None)
-
-    def holds(self, session: str, now: float) -> bool:
-        """Whether the session is still there."""
-        return self._ends.get(session, -inf) > now
+    def take(self, session: str, now: float) -> SessionState | None:
+        """What belongs to the session, for its next connection; None if there is none, or it is over."""
+        found = self._sessions.pop(session, None)
+        return found.state if found is not None and found.ends > now else None

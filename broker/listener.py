@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Listener:
-    """An MQTT 3.1.1 and 5.0 endpoint that takes messages in and hands none out.
+    """An MQTT 3.1.1 and 5.0 endpoint that takes messages in and forwards none.
 
     `handler` is called on the loop with all that one read brought, and must not block. What it was given is
     acknowledged to the device when, and only when, it comes back through `acknowledge`.

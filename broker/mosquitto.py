@@ -58,5 +58,5 @@ def _password_line(client: Client) -> str:
 
 
 def _acl_lines(client: Client) -> str:
-    topics = [f"topic write {one}\n" for one in client.publish] + [f"topic read {one}\n" for one in client.subscribe]
+    topics = [f"topic write {one}\n" for one in client.publish] + [f"topic read {one}\n" for one in client.readable]
     return f"user {client.id}\n{''.join(topics)}"

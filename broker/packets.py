@@ -10,22 +10,19 @@ import sys
 from array import array
 from dataclasses import dataclass, field
 from enum import IntEnum
+from math import inf
 from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from broker.refusals import PacketRefused, Refusal
-from broker.topics import is_topic_filter, is_topic_name
+from broker.topics import is_topic_name
 from broker.wire import (
     AUTHENTICATION_METHOD,
-    IN_CONNACK,
     IN_CONNECT,
     IN_DISCONNECT,
     IN_PUBLISH,
-    IN_SUBACK,
-    IN_SUBSCRIBE,
-    IN_UNSUBSCRIBE,
     IN_WILL,
-    SERVER_KEEP_ALIVE,
+    MAXIMUM_PACKET_SIZE,
     SESSION_EXPIRY,
     TOPIC_ALIAS,
     Properties,
@@ -34,25 +31,19 @@ from broker.wire import (
     decode_text,
     decode_varint,
     encode_properties,
-    encode_text,
     encode_varint,
     malformed,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 MQTT_3_1_1: Final = 4
 MQTT_5: Final = 5
 NEVER_EXPIRES: Final = 0xFFFFFFFF
 
 SUCCESS: Final = 0x00
-NO_SUBSCRIPTION_EXISTED: Final = 0x11
-SUBSCRIPTION_FAILED_3_1_1: Final = 0x80
-PINGREQ: Final = b"\xc0\x00"
 PINGRESP: Final = b"\xd0\x00"
-DISCONNECT: Final = b"\xe0\x00"
-"""From a client, in either version: goodbye, and nothing else (section 3.14)."""
 _MAXIMUM_HEADER: Final = 5
 _PUBACK: Final = Struct(">HH")
 
@@ -132,6 +123,8 @@ class Connect:
     has_will: bool
     session_expiry_s: int
     """How long the session outlives the connection; `NEVER_EXPIRES` for a 3.1.1 session that is not clean."""
+    max_packet_bytes: float
+    """The largest packet that the client takes."""
 
 
 class VersionRefused(PacketRefused):
@@ -176,8 +169,10 @@ def decode_connect(buffer: bytes, start: int, end: int) -> Connect:
         raise malformed("a CONNECT longer than its fields")
     lasts: Property = 0 if clean_start else NEVER_EXPIRES
     expiry = properties.get(SESSION_EXPIRY, 0) if is_v5 else lasts
+    largest = properties.get(MAXIMUM_PACKET_SIZE, inf)
     assert isinstance(expiry, int)
-    return Connect(level, client_id, clean_start, keep_alive_s, username, password, has_will, expiry)
+    assert isinstance(largest, int | float)
+    return Connect(level, client_id, clean_start, keep_alive_s, username, password, has_will, expiry, largest)
 
 
 def _read_will(reader: Reader, flags: int, *, is_v5: bool) -> bool:
@@ -234,39 +229,6 @@ def decode_topic(raw: bytes) -> str:
     return topic
 
 
-def decode_subscribe(buffer: bytes, start: int, end: int, *, is_v5: bool) -> tuple[int, int]:
-    """SUBSCRIBE (section 3.8): packet id, and how many filters it asks for."""
-    # MQTT 5 reserves bits 6 and 7 of the options [MQTT-3.8.3-5], MQTT 3.1.1 bits 2 to 7 [MQTT-3.8.3-4].
-    return _filters(buffer, start, end, IN_SUBSCRIBE if is_v5 else None, reserved_options=0xC0 if is_v5 else 0xFC)
-
-
-def decode_unsubscribe(buffer: bytes, start: int, end: int, *, is_v5: bool) -> tuple[int, int]:
-    """UNSUBSCRIBE (section 3.10): packet id, and how many filters it names."""
-    return _filters(buffer, start, end, IN_UNSUBSCRIBE if is_v5 else None)
-
-
-def _filters(
-    buffer: bytes, start: int, end: int, properties: frozenset[int] | None, *, reserved_options: int | None = None
-) -> tuple[int, int]:
-    reader = Reader(buffer, start, end)
-    packet_id, count = reader.integer(2), 0
-    if not packet_id:
-        raise PacketRefused(Refusal.PROTOCOL, "packet identifier 0 [MQTT-2.2.1-3]")
-    if properties is not None:
-        reader.properties(properties)
-    while not reader.at_end():
-        if not is_topic_filter(reader.text()):
-            raise PacketRefused(Refusal.TOPIC, "a topic filter that cannot be")
-        if reserved_options is not None:
-            options = reader.integer(1)
-            if options & reserved_options or options & 0x03 == 0x03:
-                raise malformed("subscription options that cannot be")
-        count += 1
-    if not count:
-        raise PacketRefused(Refusal.PROTOCOL, "a subscription without a filter [MQTT-3.8.3-2]")
-    return packet_id, count
-
-
 def decode_disconnect(buffer: bytes, start: int, end: int, *, is_v5: bool) -> tuple[int, int | None]:
     """DISCONNECT (section 3.14): reason code, and the session expiry if it is set anew."""
     reader = Reader(buffer, start, end)
@@ -282,14 +244,15 @@ def decode_disconnect(buffer: bytes, start: int, end: int, *, is_v5: bool) -> tu
     return reason_code, expiry
 
 
-def _packet(first: int, body: bytes) -> bytes:
+def packet(first: int, body: bytes) -> bytes:
+    """A packet of this first byte: its fixed header (section 2.1), and the rest."""
     return bytes((first,)) + encode_varint(len(body)) + body
 
 
 def encode_connack(code: int, *, session_present: bool = False, properties: Properties | None = None) -> bytes:
     """CONNACK (section 3.2); MQTT 3.1.1 has no properties: None."""
     tail = b"" if properties is None else encode_properties(properties)
-    return _packet(0x20, bytes((session_present, code)) + tail)
+    return packet(0x20, bytes((session_present, code)) + tail)
 
 
 def encode_puback(packet_id: int, reason_code: int = SUCCESS) -> bytes:
@@ -309,93 +272,6 @@ def encode_pubacks(packet_ids: Iterable[int]) -> bytes:
     return words.tobytes()
 
 
-def encode_suback(packet_id: int, count: int, *, is_v5: bool) -> bytes:
-    """SUBACK (section 3.9) that refuses each filter [MQTT-3.9.3-1]."""
-    if is_v5:
-        return _packet(0x90, packet_id.to_bytes(2, "big") + b"\0" + bytes((Refusal.SUBSCRIPTION.reason_code,)) * count)
-    return _packet(0x90, packet_id.to_bytes(2, "big") + bytes((SUBSCRIPTION_FAILED_3_1_1,)) * count)
-
-
-def encode_unsuback(packet_id: int, count: int, *, is_v5: bool) -> bytes:
-    """UNSUBACK (section 3.11): no subscription existed; MQTT 3.1.1 has no codes to say so."""
-    codes = b"\0" + bytes((NO_SUBSCRIPTION_EXISTED,)) * count if is_v5 else b""
-    return _packet(0xB0, packet_id.to_bytes(2, "big") + codes)
-
-
 def encode_disconnect(reason_code: int) -> bytes:
     """DISCONNECT from the server (section 3.14), which only MQTT 5 has."""
-    return _packet(0xE0, bytes((reason_code,)))
-
-
-def encode_connect(
-    level: int, client_id: str, *, username: str, password: str, keep_alive_s: int, properties: Properties
-) -> bytes:
-    """CONNECT (section 3.1) for a session that lasts; MQTT 3.1.1 leaves the properties out."""
-    flags = (0x80 | 0x40 * bool(password)) if username else 0
-    body = encode_text("MQTT") + bytes((level, flags)) + keep_alive_s.to_bytes(2, "big")
-    if level == MQTT_5:
-        body += encode_properties(properties)
-    body += encode_text(client_id)
-    if username:
-        body += encode_text(username) + (encode_text(password) if password else b"")
-    return _packet(0x10, body)
-
-
-def encode_subscribe(packet_id: int, filters: Sequence[str], *, is_v5: bool) -> bytes:
-    """SUBSCRIBE (section 3.8) at QoS 1."""
-    body = packet_id.to_bytes(2, "big") + (b"\0" if is_v5 else b"")
-    return _packet(0x82, body + b"".join(encode_text(one) + b"\x01" for one in filters))
-
-
-def decode_connack(buffer: bytes, start: int, end: int) -> tuple[int, int]:
-    """CONNACK (section 3.2): its reason or return code, and the keep-alive that the server sets, or 0.
-
-    A server of an earlier version answers with no properties, whatever version it was asked for.
-    """
-    reader = Reader(buffer, start, end)
-    reader.integer(1)
-    code = reader.integer(1)
-    properties = {} if reader.at_end() else reader.properties(IN_CONNACK)
-    keep_alive_s = properties.get(SERVER_KEEP_ALIVE, 0)
-    assert isinstance(keep_alive_s, int)
-    return code, keep_alive_s
-
-
-def decode_suback(buffer: bytes, start: int, end: int, *, is_v5: bool) -> bytes:
-    """SUBACK (section 3.9): the code of each filter; from 0x80 on it is refused."""
-    reader = Reader(buffer, start, end)
-    reader.integer(2)
-    if is_v5:
-        reader.properties(IN_SUBACK)
-    codes = reader.take(end - reader.position)
-    if not codes:
-        raise malformed("a SUBACK without a code")
-    return codes
-
-
-_REASONS: Final = {
-    0x01: "it does not speak this version of MQTT",
-    0x02: "the client id is rejected",
-    0x03: "it is unavailable",
-    0x04: "wrong user name or password",
-    0x05: "not authorized",
-    0x80: "it does not say why",
-    0x84: "it does not speak this version of MQTT",
-    0x85: "the client id is rejected",
-    0x86: "wrong user name or password",
-    0x87: "not authorized",
-    0x88: "it is unavailable",
-    0x89: "it is busy",
-    0x8A: "this client is banned",
-    0x8B: "it is shutting down",
-    0x8D: "keep-alive timeout",
-    0x8E: "another client connected under this client id",
-    0x8F: "a topic filter is not valid",
-    0x97: "a quota is exceeded",
-    0x9F: "too many connections a second",
-}
-
-
-def reason(code: int) -> str:
-    """What a return code (3.1.1, section 3.2.2.3) or reason code (5.0, section 2.4) says, for a log."""
-    return _REASONS.get(code, f"reason {code:#04x}")
+    return packet(0xE0, bytes((reason_code,)))

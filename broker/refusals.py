@@ -26,6 +26,7 @@ class Refusal(Enum):
     AUTHENTICATION_METHOD = ("authentication_method", 0x8C, 0x05)
     NOT_AUTHORIZED = ("not_authorized", 0x87, None)
     SUBSCRIPTION = ("subscription", 0x87, None)
+    SUBSCRIPTION_IDENTIFIER = ("subscription_identifier", 0xA1, None)
     QOS_2 = ("qos_2", 0x9B, 0x05)
     TOO_LARGE = ("too_large", 0x95, None)
     TOPIC = ("topic", 0x90, None)

@@ -8,10 +8,11 @@ from itertools import takewhile
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from broker import packets, wire
+from broker import packets, subscribe_packets, wire
 from broker.packets import MQTT_5, Connect, PacketType, VersionRefused
 from broker.publications import Publication
 from broker.refusals import PacketRefused, Refusal
+from broker.session_state import SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -50,8 +51,8 @@ class Outcome:
     """Publications outside the client's topics."""
     resent: int = 0
     """Publications sent again while the first copy still waits for its commit; one PUBACK answers both."""
-    subscriptions: int = 0
-    """Topic filters asked for and refused."""
+    refused_filters: int = 0
+    """Of subscriptions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class Admission:
     session: str
     generation: int
     may_publish: Callable[[str], bool]
+    may_subscribe: Callable[[str], bool]
+    state: SessionState
     session_present: bool
     assigned_client_id: str = ""
 
@@ -80,11 +83,15 @@ class Session:
         self._session = ""
         self._generation = 0
         self._may_publish: Callable[[str], bool] = lambda _topic: False
+        self._may_subscribe: Callable[[str], bool] = lambda _filter: False
+        self._largest = inf
         self._topics: dict[bytes, str] = {}
         # By packet id, in order of arrival: the PUBACK once it may be sent, nothing before.
         self._unacknowledged: dict[int, bytes] = {}
         self.session_expiry_s = 0
         """How long the session outlives this connection, as the client last said."""
+        self.state = SessionState()
+        """What outlives this connection."""
         self.will_pending = False
         """Whether the client left a will and has not taken it back with a DISCONNECT."""
 
@@ -137,6 +144,8 @@ class Session:
         self._session = admission.session
         self._generation = admission.generation
         self._may_publish = admission.may_publish
+        self._may_subscribe = admission.may_subscribe
+        self.state = admission.state
         properties = self._announcements(admission.assigned_client_id) if self._is_v5 else None
         outcome = Outcome()
         outcome.reply = packets.encode_connack(
@@ -144,7 +153,10 @@ class Session:
         )
         buffer = bytes(self._pending)
         self._pending.clear()
-        if buffer:
+        if not self._fits(outcome.reply):
+            outcome.reply, outcome.refusal, outcome.ended = b"", Refusal.TOO_LARGE, True
+            self.refuse(Refusal.TOO_LARGE)
+        elif buffer:
             self._advance(buffer, now, outcome)
         return outcome
 
@@ -180,7 +192,6 @@ class Session:
             wire.MAXIMUM_QOS: 1,
             wire.MAXIMUM_PACKET_SIZE: self._limits.max_packet_bytes,
             wire.TOPIC_ALIAS_MAXIMUM: 0,
-            wire.WILDCARD_SUBSCRIPTION_AVAILABLE: 0,
             wire.SUBSCRIPTION_IDENTIFIERS_AVAILABLE: 0,
             wire.SHARED_SUBSCRIPTION_AVAILABLE: 0,
         }
@@ -227,6 +238,7 @@ class Session:
             raise PacketRefused(Refusal.CLIENT_ID, "a client identifier that is too long [MQTT-3.1.3-8]")
         self._keep_alive_s = connect.keep_alive_s or inf
         self.session_expiry_s = connect.session_expiry_s
+        self._largest = connect.max_packet_bytes
         self.will_pending = connect.has_will
         self._heard = now
         self._state = _State.LOGIN
@@ -316,14 +328,21 @@ class Session:
                     raise wire.malformed("a PINGREQ with a body")
                 outcome.reply += packets.PINGRESP
             case PacketType.SUBSCRIBE:
-                packet_id, count = packets.decode_subscribe(buffer, start, end, is_v5=self._is_v5)
-                outcome.subscriptions += count
-                outcome.reply += packets.encode_suback(packet_id, count, is_v5=self._is_v5)
+                packet_id, wanted = subscribe_packets.decode_subscribe(buffer, start, end, is_v5=self._is_v5)
+                answer = self.state.subscriptions.subscribe(packet_id, wanted, self._may_subscribe, is_v5=self._is_v5)
+                outcome.refused_filters += answer.refused
+                if not self._fits(answer.suback):
+                    raise PacketRefused(Refusal.TOO_LARGE, "more filters than a SUBACK the client takes can answer")
+                outcome.reply += answer.suback + b"".join(kept for kept in answer.retained if self._fits(kept))
             case PacketType.UNSUBSCRIBE:
-                packet_id, count = packets.decode_unsubscribe(buffer, start, end, is_v5=self._is_v5)
-                outcome.reply += packets.encode_unsuback(packet_id, count, is_v5=self._is_v5)
+                packet_id, filters = subscribe_packets.decode_unsubscribe(buffer, start, end, is_v5=self._is_v5)
+                outcome.reply += self.state.subscriptions.unsubscribe(packet_id, filters, is_v5=self._is_v5)
             case _:
                 self._disconnect(buffer, start, end, outcome)
+
+    def _fits(self, packet: bytes) -> bool:
+        """Whether the client takes a packet of this size; a larger one is never sent [MQTT-3.1.2-24]."""
+        return len(packet) <= self._largest
 
     def _disconnect(self, buffer: bytes, start: int, end: int, outcome: Outcome) -> None:
         reason_code, expiry = packets.decode_disconnect(buffer, start, end, is_v5=self._is_v5)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from broker import packets, wire
+from broker import client_packets, packets, wire
 from broker.packets import MQTT_5, PacketType
 from broker.publications import Publication
 from broker.refusals import PacketRefused
@@ -77,7 +77,7 @@ class Subscription:
 
     def connect(self) -> bytes:
         """The first bytes to send."""
-        return packets.encode_connect(
+        return client_packets.encode_connect(
             self._level,
             self._login.client_id,
             username=self._login.username,
@@ -135,7 +135,7 @@ class Subscription:
             heard.ended = "the broker does not answer"
         elif self._pinged is None and self._state is _State.OPEN and now - self._sent >= self._keep_alive_s / 2:
             self._pinged = self._sent = now
-            heard.reply = packets.PINGREQ
+            heard.reply = client_packets.PINGREQ
         return heard
 
     def _publication(self, first: int, buffer: bytes, start: int, end: int) -> Publication:
@@ -159,25 +159,25 @@ class Subscription:
                 self._pinged = None
             case PacketType.DISCONNECT, _ if self._is_v5:
                 code, _ = packets.decode_disconnect(buffer, start, end, is_v5=True)
-                heard.ended = f"the broker ends the connection: {packets.reason(code)}"
+                heard.ended = f"the broker ends the connection: {client_packets.reason(code)}"
             case _:
                 raise wire.malformed("a packet that a broker may not send here")
 
     def _greeted(self, buffer: bytes, start: int, end: int, heard: Heard) -> None:
-        code, keep_alive_s = packets.decode_connack(buffer, start, end)
+        code, keep_alive_s = client_packets.decode_connack(buffer, start, end)
         if code:
-            heard.ended = f"the broker refuses the connection: {packets.reason(code)}"
+            heard.ended = f"the broker refuses the connection: {client_packets.reason(code)}"
             heard.other_version = code in _OTHER_VERSION
             return
         self._keep_alive_s = keep_alive_s or self._login.keep_alive_s
         self._state = _State.SUBSCRIBING
-        heard.reply += packets.encode_subscribe(_SUBSCRIBE_ID, self._login.topics, is_v5=self._is_v5)
+        heard.reply += client_packets.encode_subscribe(_SUBSCRIBE_ID, self._login.topics, is_v5=self._is_v5)
 
     def _subscribed(self, buffer: bytes, start: int, end: int, heard: Heard) -> None:
-        codes = packets.decode_suback(buffer, start, end, is_v5=self._is_v5)
+        codes = client_packets.decode_suback(buffer, start, end, is_v5=self._is_v5)
         refused = next((code for code in codes if code >= _FAILURE), None)
         if refused is not None:
-            heard.ended = f"the broker refuses the subscription: {packets.reason(refused)}"
+            heard.ended = f"the broker refuses the subscription: {client_packets.reason(refused)}"
             return
         self._state = _State.OPEN
         heard.subscribed = True

@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from broker import packets
+from broker import client_packets
 from broker.packets import MQTT_3_1_1, MQTT_5
 from broker.subscription import Heard, Login, Subscription
 from device_drivers.contract import Frame
@@ -171,7 +171,7 @@ class _Line(asyncio.Protocol):
     def close(self) -> None:
         """Say goodbye and hang up; the session lasts, and what is unacknowledged in it comes again."""
         if self._transport is not None:
-            self._transport.write(packets.DISCONNECT)
+            self._transport.write(client_packets.DISCONNECT)
             self._transport.close()
 
     def _apply(self, heard: Heard) -> None:

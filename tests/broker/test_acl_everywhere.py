@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from bansui.free_port import free_port
+from broker.command_topics import KEPT
 from broker.credentials import Client, Credentials, ScryptHash
 from broker.listener import Listener
 from broker.mosquitto import HashNotForMosquitto, write_settings
 from broker.trial import trial_broker
-from tests.broker.device import PINGREQ, Device, connect, publish, subscribe
+from tests.broker.device import DISCONNECT, PINGREQ, PINGRESP, Device, connect, publish, subscribe
 from tests.support.mosquitto import Mosquitto
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ CLIENTS = (
     Client("wide", b"pw-wide", ("#",)),
     Client("levels", b"pw-levels", ("+/b/+", "/lead")),
     Client("mute", b"pw-mute"),
-    Client("witness", b"pw-witness", ("marker",), ("#",)),
+    Client("plug", b"pw-plug", ("tele/plug-1/#",), ("house/+",)),
+    Client("witness", b"pw-witness", ("#",), ("#",)),
 )
 MARKER = b"end of the trial"
 
@@ -38,6 +40,8 @@ class Endpoint(Protocol):
 
     async def saw(self, payload: bytes) -> bool: ...
 
+    async def hands_out(self, topic: str, device: Device) -> bool: ...
+
 
 @dataclass
 class DurableListener:
@@ -46,6 +50,12 @@ class DurableListener:
 
     async def saw(self, payload: bytes) -> bool:
         return any(one.payload == payload for one in self.received)
+
+    async def hands_out(self, topic: str, device: Device) -> bool:
+        """It forwards nothing: of what is granted, only what is kept comes."""
+        await device.send(PINGREQ)
+        first, _ = await device.read_packet()
+        return (first >> 4 == 3) == (topic in KEPT)
 
 
 @dataclass
@@ -62,6 +72,14 @@ class AnyBroker:
             seen = seen or (first >> 4 == 3 and body.endswith(payload))
             if first >> 4 == 3 and body.endswith(MARKER):
                 return seen
+
+    async def hands_out(self, topic: str, device: Device) -> bool:
+        """Whether what the witness publishes there reaches a device that has subscribed to it."""
+        await self.reader.send(publish(topic, b"for the device"))
+        assert await self.saw(b"for the device")
+        await device.send(PINGREQ)
+        first, _ = await device.read_packet()
+        return first >> 4 == 3
 
 
 @asynccontextmanager
@@ -172,6 +190,43 @@ async def test_who_may_publish_what(endpoint: MakeEndpoint, tmp_path: Path) -> N
             answers.append((client, topic, await running.saw(payload)))
             await device.close()
         assert answers == TOPICS
+
+
+SUBSCRIPTIONS = [
+    ("plug", "cmnd/plug-1/POWER", True),
+    ("plug", "cmnd/tasmotas/POWER", True),
+    ("plug", "cmnd/plug-2/POWER", False),
+    ("plug", "tele/plug-1/SENSOR", False),
+    ("plug", "house/a", True),
+    ("plug", "house/a/b", False),
+    ("plug", "homeassistant/status", True),
+    ("plug", "homeassistant/sensor/x/config", False),
+    ("gateway", "zigbee2mqtt/lamp/set", True),
+    ("gateway", "plain/topic/set", False),
+    ("wide", "any/set", False),
+    ("levels", "a/b/c", False),
+    ("mute", "homeassistant/status", True),
+    ("mute", "zigbee2mqtt/lamp/set", False),
+]
+
+
+@EVERYWHERE
+async def test_who_may_subscribe_to_what(endpoint: MakeEndpoint, tmp_path: Path) -> None:
+    """The listener and amqtt say so in the SUBACK; Mosquitto grants all, and hands out only what may be read."""
+    async with endpoint(tmp_path) as running:
+        answers = []
+        for index, (client, topic, _) in enumerate(SUBSCRIPTIONS):
+            device = await Device.dial(running.port)
+            await device.send(connect(f"probe-{index}", username=client, password=b"pw-" + client.encode()))
+            assert await device.read_packet() == (0x20, b"\0\0")
+            await device.send(subscribe(topic))
+            kind, body = await device.read_packet()
+            assert kind == 0x90
+            answers.append((client, topic, body[-1] < 0x80 and await running.hands_out(topic, device)))
+            await device.send(DISCONNECT)
+            assert await device.read_to_end() in (b"", PINGRESP)
+            await device.close()
+        assert answers == SUBSCRIPTIONS
 
 
 @pytest.mark.parametrize(

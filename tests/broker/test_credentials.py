@@ -9,7 +9,6 @@ import pytest
 from pydantic import ValidationError
 
 from broker.clients import (
-    BrokerClientTable,
     ClientTable,
     DuplicateClient,
     MalformedClients,
@@ -102,7 +101,7 @@ def test_clients_come_from_tables_and_password_files(tmp_path: Path) -> None:
     (tmp_path / "pw").write_bytes(b"  from file \r\n")
     tables = [
         ClientTable(id="f", password_file="pw", publish=("a/#",)),
-        BrokerClientTable(id="h", password_hash=GOOD, subscribe=("b/#",)),
+        ClientTable(id="h", password_hash=GOOD, subscribe=("b/#",)),
     ]
     credentials = load_clients(tables, tmp_path)
     assert credentials.verify("f", b"  from file ")

@@ -11,13 +11,19 @@ from hypothesis import strategies as st
 
 from broker.limits import Limits, TokenBucket
 from broker.session import Admission, Outcome, Session
+from broker.session_state import SessionState
 from tests.broker import device
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from broker.publications import Publication
     from broker.refusals import Refusal
+
+
+def admission(may_publish: Callable[[str], bool] = lambda _: True) -> Admission:
+    return Admission("c/d", 1, may_publish, may_publish, SessionState(), session_present=False)
+
 
 LIMITS = Limits(max_packet_bytes=2_048, max_unacknowledged=5)
 
@@ -47,7 +53,7 @@ def drive(chunks: Iterable[bytes]) -> Heard:
         note(outcome)
         if outcome.login is not None:
             assert not outcome.publications
-            note(session.admit(Admission("c/d", 1, lambda topic: topic.startswith("t/"), session_present=False), 2.0))
+            note(session.admit(admission(lambda topic: topic.startswith("t/")), 2.0))
         assert len(session._pending) <= LIMITS.max_packet_bytes + len(chunk)
     return heard
 
@@ -114,7 +120,7 @@ def test_flipped_bytes_end_in_nothing_worse_than_a_refusal(stream: bytes, flips:
 def test_pubacks_keep_the_order_of_arrival(commits: list[int], chunking: list[int]) -> None:
     session = Session(LIMITS, 0.0)
     session.receive(device.connect(), 0.0)
-    session.admit(Admission("c/d", 1, lambda _: True, session_present=False), 0.0)
+    session.admit(admission(), 0.0)
     session.receive(b"".join(device.publish(packet_id=index) for index in range(1, 6)), 0.0)
     sent = b""
     for size in [*chunking, 5]:
@@ -128,7 +134,7 @@ def test_a_deadline_follows_whole_packets_and_not_bytes() -> None:
     session = Session(LIMITS, 100.0)
     assert session.deadline == 100.0 + LIMITS.connect_timeout_s
     session.receive(device.connect(keep_alive=10), 101.0)
-    session.admit(Admission("c/d", 1, lambda _: True, session_present=False), 102.0)
+    session.admit(admission(), 102.0)
     assert session.deadline == 117.0
     session.receive(device.publish()[:-1], 110.0)
     assert session.deadline == 117.0

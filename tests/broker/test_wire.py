@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from broker import packets, wire
 from broker.packets import split
 from broker.refusals import PacketRefused, Refusal
+from broker.subscribe_packets import encode_suback, encode_unsuback
 from tests.broker import device
 
 # MQTT 5 table 1-1, and the same in 3.1.1 table 2.4.
@@ -124,7 +127,7 @@ def test_a_connect_is_read_as_it_was_written(
     lasts = 7 if level == 5 else 0 if clean else packets.NEVER_EXPIRES
     assert packets.connect_level(written, start, end) == level
     assert packets.decode_connect(written, start, end) == packets.Connect(
-        level, client_id, clean, keep_alive, username, password, has_will, lasts
+        level, client_id, clean, keep_alive, username, password, has_will, lasts, inf
     )
 
 
@@ -151,7 +154,7 @@ def test_answers_have_the_bytes_of_the_standard() -> None:
     assert packets.encode_connack(0x87, properties={}) == b"\x20\x03\x00\x87\x00"
     assert packets.encode_puback(0x1234) == b"\x40\x02\x12\x34"
     assert packets.encode_puback(0x1234, 0x87) == b"\x40\x03\x12\x34\x87"
-    assert packets.encode_suback(10, 2, is_v5=False) == b"\x90\x04\x00\x0a\x80\x80"
-    assert packets.encode_suback(10, 2, is_v5=True) == b"\x90\x05\x00\x0a\x00\x87\x87"
-    assert packets.encode_unsuback(10, 1, is_v5=False) == b"\xb0\x02\x00\x0a"
+    assert encode_suback(10, b"\x80\x80", is_v5=False) == b"\x90\x04\x00\x0a\x80\x80"
+    assert encode_suback(10, b"\x87\x87", is_v5=True) == b"\x90\x05\x00\x0a\x00\x87\x87"
+    assert encode_unsuback(10, b"\x11", is_v5=False) == b"\xb0\x02\x00\x0a"
     assert packets.encode_disconnect(0x8E) == b"\xe0\x01\x8e"
