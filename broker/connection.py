@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from broker.limits import Limits, TokenBucket
 from broker.refusals import Refusal
-from broker.session import Admission, Outcome, Session
+from broker.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from broker.outcome import Admission, Outcome
     from broker.packets import Connect
 
 # While reading is paused, silence proves nothing; look again after this long.
@@ -130,11 +131,11 @@ class Connection(asyncio.Protocol):
             self._owner.refused(refusal)
             self._end(reply)
 
-    def acknowledge(self, packet_ids: Iterable[int]) -> int:
-        """Send the PUBACKs for these packets in one write, let reading go on; how many of them were waiting."""
-        found, pubacks = self.session.acknowledge(packet_ids)
-        if pubacks and not self._ending:
-            self._transport.write(pubacks)
+    def acknowledge(self, packet_ids: Iterable[int], steps: Iterable[int]) -> int:
+        """Send the answers for what is on disk in one write, let reading go on; how many packets were waiting."""
+        found, answers = self.session.acknowledge(packet_ids, steps)
+        if answers and not self._ending:
+            self._transport.write(answers)
         if not self.session.must_wait:
             self.release(Hold.UNACKNOWLEDGED)
         return found

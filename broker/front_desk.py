@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from broker.connection import Hold
 from broker.counters import Counters, CounterSnapshot
 from broker.lasting_sessions import LastingSessions
+from broker.outcome import Admission, Outcome
 from broker.publications import Publications
 from broker.refusals import Refusal
-from broker.session import Admission, Outcome
 from broker.session_state import SessionState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from broker.connection import Connection
     from broker.credentials import Credentials
@@ -33,7 +33,11 @@ class FrontDesk:
     """Who is connected, and what of theirs waits for its commit: the `Owner` of every connection."""
 
     def __init__(
-        self, credentials: Credentials, handler: PublicationHandler, limits: Limits, remembered: Iterable[str]
+        self,
+        credentials: Credentials,
+        handler: PublicationHandler,
+        limits: Limits,
+        remembered: Mapping[str, Iterable[int]],
     ) -> None:
         self._credentials = credentials
         self._handler = handler
@@ -41,7 +45,7 @@ class FrontDesk:
         self._connections: set[Connection] = set()
         self._by_generation: dict[int, Connection] = {}
         self._by_session: dict[str, Connection] = {}
-        self._sessions = LastingSessions(4 * limits.max_connections, remembered)
+        self._sessions = LastingSessions(4 * limits.max_connections, self._over, remembered)
         self._generation = 0
         self._waiting: dict[Connection, int] = {}
         self._waiting_total = 0
@@ -61,11 +65,13 @@ class FrontDesk:
     def acknowledge(self, publications: Publications) -> None:
         """Give the connection its acknowledgements; those of a connection that has gone are dropped."""
         packet_ids = list(publications.packet_ids)
+        if publications.exchanges is not None:
+            publications.exchanges.settle(publications.steps)
         connection = self._by_generation.get(publications.generation)
         if connection is None or connection.ending:
             self._counters.stale += len(packet_ids)
             return
-        self._counters.acknowledged += connection.acknowledge(packet_ids)
+        self._counters.acknowledged += connection.acknowledge(packet_ids, publications.steps)
         self._recount(connection)
 
     def hold(self) -> None:
@@ -126,8 +132,10 @@ class FrontDesk:
         if outcome.publications and self._waiting_total >= self._limits.max_unacknowledged_total:
             connection.hold(Hold.TOTAL)
             self._held.add(connection)
-        if outcome.publications:
-            self._handler(Publications(connection.session_id, connection.generation, outcome.publications))
+        if outcome.publications or outcome.steps:
+            exchanges = connection.session.state.exchanges if outcome.steps else None
+            session, generation = connection.session_id, connection.generation
+            self._handler(Publications(session, generation, outcome.publications, outcome.steps, exchanges))
 
     def refused(self, refusal: Refusal) -> None:
         """Part of `Owner`."""
@@ -163,7 +171,8 @@ class FrontDesk:
         assigned = "" if connect.client_id else f"auto-{secrets.token_hex(8)}"
         session = f"{client}/{connect.client_id or assigned}"
         kept = self._take_over(session, now)
-        if connect.clean_start:
+        if connect.clean_start and kept is not None:
+            self._over(session, kept)
             kept = None
         self._generation += 1
         self._by_generation[self._generation] = connection
@@ -183,6 +192,11 @@ class FrontDesk:
         )
         if self._owner_holds:
             connection.hold(Hold.OWNER)
+
+    def _over(self, session: str, state: SessionState) -> None:
+        """A session is over: its owner need not keep its packet ids any longer."""
+        if steps := state.exchanges.ending():
+            self._handler(Publications(session, 0, (), steps, state.exchanges))
 
     def _take_over(self, session: str, now: float) -> SessionState | None:
         """End the session's older connection [MQTT-3.1.4-3]; what belongs to the session, if it goes on."""

@@ -18,6 +18,8 @@ class Limits:
     max_unacknowledged: int = 1_000
     """Publications of one connection that wait for the commit: Receive Maximum in MQTT 5, a pause in 3.1.1."""
     max_unacknowledged_total: int = 100_000
+    max_exchanges: int = 10_000
+    """Publications at QoS 2 of one session that were taken over and that its client has not released."""
     publications_per_s: float = 5_000.0
     """Of one connection, on average; a faster one is read more slowly."""
     publications_burst: int = 20_000
@@ -31,6 +33,7 @@ class Limits:
             "max_packet_bytes": 1_024 <= self.max_packet_bytes <= 268_435_460,
             "max_unacknowledged": 1 <= self.max_unacknowledged <= 65_535,
             "max_unacknowledged_total": self.max_unacknowledged_total >= 1,
+            "max_exchanges": 1 <= self.max_exchanges <= 65_535,
             "publications_per_s": 0 < self.publications_per_s < inf,
             "publications_burst": self.publications_burst >= 1,
             "connect_timeout_s": self.connect_timeout_s > 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from broker.connection import Connection
@@ -11,7 +12,7 @@ from broker.limits import Limits
 from broker.ports import bind_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from broker.counters import CounterSnapshot
     from broker.credentials import Credentials
@@ -23,8 +24,8 @@ class Listener:
 
     `handler` is called on the loop with all that one read brought, and must not block. What it was given is
     acknowledged to the device when, and only when, it comes back through `acknowledge`.
-    `remembered` are the ids of sessions that the owner knows from before this process: their devices are told so,
-    and send again what had no PUBACK.
+    `remembered` are the sessions that the owner knows from before this process, with the packet ids at QoS 2 that are
+    on disk and not given free: their devices are told so, and send again what had no answer.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Listener:
         credentials: Credentials,
         handler: PublicationHandler,
         limits: Limits | None = None,
-        remembered: Iterable[str] = (),
+        remembered: Mapping[str, Iterable[int]] = MappingProxyType({}),
     ) -> None:
         self._host = host
         self._port = port
@@ -65,7 +66,7 @@ class Listener:
         return self._desk.counters
 
     def acknowledge(self, publications: Publications) -> None:
-        """These are on disk: send their PUBACKs, in one write.
+        """These are on disk: send their PUBACKs, PUBRECs and PUBCOMPs, in one write.
 
         PUBACKs go in the order in which the publications came; those of past connections are dropped.
         """

@@ -21,6 +21,7 @@ from broker.wire import (
     IN_CONNECT,
     IN_DISCONNECT,
     IN_PUBLISH,
+    IN_PUBREL,
     IN_WILL,
     MAXIMUM_PACKET_SIZE,
     SESSION_EXPIRY,
@@ -45,7 +46,8 @@ NEVER_EXPIRES: Final = 0xFFFFFFFF
 SUCCESS: Final = 0x00
 PINGRESP: Final = b"\xd0\x00"
 _MAXIMUM_HEADER: Final = 5
-_PUBACK: Final = Struct(">HH")
+_ACK: Final = Struct(">HH")
+_PACKET_ID_NOT_FOUND: Final = 0x92
 
 
 class PacketType(IntEnum):
@@ -54,6 +56,7 @@ class PacketType(IntEnum):
     CONNECT = 1
     CONNACK = 2
     PUBLISH = 3
+    PUBREL = 6
     SUBSCRIBE = 8
     SUBACK = 9
     UNSUBSCRIBE = 10
@@ -65,6 +68,7 @@ class PacketType(IntEnum):
 # Table 2-2: what a client may send, and the flags of its fixed header, reserved in all but PUBLISH [MQTT-2.1.3-1].
 RESERVED_FLAGS: Final[dict[int, int]] = {
     PacketType.CONNECT: 0,
+    PacketType.PUBREL: 2,
     PacketType.SUBSCRIBE: 2,
     PacketType.UNSUBSCRIBE: 2,
     PacketType.PINGREQ: 0,
@@ -229,6 +233,21 @@ def decode_topic(raw: bytes) -> str:
     return topic
 
 
+def decode_pubrel(buffer: bytes, start: int, end: int, *, is_v5: bool) -> int:
+    """PUBREL (section 3.6): packet id."""
+    reader = Reader(buffer, start, end)
+    packet_id = reader.integer(2)
+    if not packet_id:
+        raise PacketRefused(Refusal.PROTOCOL, "packet identifier 0 [MQTT-2.2.1-3]")
+    if is_v5 and not reader.at_end():
+        reader.integer(1)
+        if not reader.at_end():
+            reader.properties(IN_PUBREL)
+    if not reader.at_end():
+        raise malformed("a PUBREL longer than its fields")
+    return packet_id
+
+
 def decode_disconnect(buffer: bytes, start: int, end: int, *, is_v5: bool) -> tuple[int, int | None]:
     """DISCONNECT (section 3.14): reason code, and the session expiry if it is set anew."""
     reader = Reader(buffer, start, end)
@@ -258,7 +277,7 @@ def encode_connack(code: int, *, session_present: bool = False, properties: Prop
 def encode_puback(packet_id: int, reason_code: int = SUCCESS) -> bytes:
     """PUBACK (section 3.4); success leaves the reason code out (3.4.2.1), so both versions have the same bytes."""
     if reason_code == SUCCESS:
-        return _PUBACK.pack(0x4002, packet_id)
+        return _ACK.pack(0x4002, packet_id)
     return b"\x40\x03" + packet_id.to_bytes(2, "big") + bytes((reason_code,))
 
 
@@ -270,6 +289,18 @@ def encode_pubacks(packet_ids: Iterable[int]) -> bytes:
     if sys.byteorder == "little":
         words.byteswap()
     return words.tobytes()
+
+
+def encode_pubrec(packet_id: int) -> bytes:
+    """PUBREC of success (section 3.5)."""
+    return _ACK.pack(0x5002, packet_id)
+
+
+def encode_pubcomp(packet_id: int, *, is_known: bool, is_v5: bool) -> bytes:
+    """PUBCOMP (section 3.7); MQTT 5 says so of an id that was not taken over."""
+    if is_known or not is_v5:
+        return _ACK.pack(0x7002, packet_id)
+    return packet(0x70, packet_id.to_bytes(2, "big") + bytes((_PACKET_ID_NOT_FOUND,)))
 
 
 def encode_disconnect(reason_code: int) -> bytes:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from broker.exchanges import Exchanges
 
 
 class Publication(Struct, frozen=True, gc=False):
@@ -32,6 +35,10 @@ class Publications:
     session: str
     generation: int
     items: Sequence[Publication]
+    steps: Sequence[int] = ()
+    """Of QoS 2: packet ids of items that are taken over, negative ones of those given free; on disk with the items."""
+    exchanges: Exchanges | None = None
+    """Whose steps they are."""
 
     @property
     def packet_ids(self) -> Iterator[int]:

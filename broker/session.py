@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import takewhile
 from math import inf
 from typing import TYPE_CHECKING, Final
 
 from broker import packets, subscribe_packets, wire
-from broker.packets import MQTT_5, Connect, PacketType, VersionRefused
+from broker.outcome import Admission, Outcome
+from broker.packets import MQTT_5, PacketType, VersionRefused
 from broker.publications import Publication
 from broker.refusals import PacketRefused, Refusal
 from broker.session_state import SessionState
@@ -36,38 +36,6 @@ class _State(Enum):
     CLOSED = auto()
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What one call brought. The reply is to be sent before the publications are handed on."""
-
-    publications: list[Publication] = field(default_factory=list)
-    reply: bytes = b""
-    login: Connect | None = None
-    """A client wants in: answer with `admit` or `refuse`; nothing more is read before."""
-    refusal: Refusal | None = None
-    """Why the connection ends; None while it goes on, and after the client's own DISCONNECT."""
-    ended: bool = False
-    denied: int = 0
-    """Publications outside the client's topics."""
-    resent: int = 0
-    """Publications sent again while the first copy still waits for its commit; one PUBACK answers both."""
-    refused_filters: int = 0
-    """Of subscriptions."""
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """Whom a connection belongs to, decided by its owner."""
-
-    session: str
-    generation: int
-    may_publish: Callable[[str], bool]
-    may_subscribe: Callable[[str], bool]
-    state: SessionState
-    session_present: bool
-    assigned_client_id: str = ""
-
-
 class Session:
     """From the first byte to the last. `now` is a monotonic time in seconds."""
 
@@ -86,8 +54,10 @@ class Session:
         self._may_subscribe: Callable[[str], bool] = lambda _filter: False
         self._largest = inf
         self._topics: dict[bytes, str] = {}
-        # By packet id, in order of arrival: the PUBACK once it may be sent, nothing before.
+        # By packet id, in order of arrival: the PUBACK or PUBREC once it may be sent, nothing before.
         self._unacknowledged: dict[int, bytes] = {}
+        self._recording: set[int] = set()  # of these, those to be answered by PUBREC
+        self._completing: set[int] = set()  # released, and owed a PUBCOMP
         self.session_expiry_s = 0
         """How long the session outlives this connection, as the client last said."""
         self.state = SessionState()
@@ -97,7 +67,7 @@ class Session:
 
     @property
     def unacknowledged(self) -> int:
-        """How many publications have no PUBACK yet."""
+        """How many publications have no PUBACK or PUBREC yet."""
         return len(self._unacknowledged)
 
     @property
@@ -172,14 +142,24 @@ class Session:
             return packets.encode_connack(refusal.reason_code, properties={})
         return b"" if refusal.return_code is None else packets.encode_connack(refusal.return_code)
 
-    def acknowledge(self, packet_ids: Iterable[int]) -> tuple[int, bytes]:
-        """How many of these were waiting, and the PUBACKs that may go: in order of arrival [MQTT-4.6.0-2]."""
-        waiting, found = self._unacknowledged, 0
+    def acknowledge(self, packet_ids: Iterable[int], steps: Iterable[int] = ()) -> tuple[int, bytes]:
+        """How many of these were waiting, and the answers that may go.
+
+        PUBACKs and PUBRECs go in order of arrival [MQTT-4.6.0-2, MQTT-4.6.0-3].
+        """
+        waiting, recording, found = self._unacknowledged, self._recording, 0
         for packet_id in packet_ids:
             if waiting.get(packet_id) == _AWAITING_COMMIT:
-                waiting[packet_id] = packets.encode_puback(packet_id)
+                encode = packets.encode_pubrec if packet_id in recording else packets.encode_puback
+                waiting[packet_id] = encode(packet_id)
                 found += 1
-        return found, b"" if self._state is _State.CLOSED else self._release()
+        recording.difference_update(steps)
+        completed = [-step for step in steps if -step in self._completing]
+        self._completing.difference_update(completed)
+        if self._state is _State.CLOSED:
+            return found, b""
+        pubcomps = [packets.encode_pubcomp(one, is_known=True, is_v5=self._is_v5) for one in completed]
+        return found, self._release() + b"".join(pubcomps)
 
     def _release(self) -> bytes:
         waiting = self._unacknowledged
@@ -260,21 +240,23 @@ class Session:
         if found.fault:
             raise found.fault
         self._keep(buffer, found)
-        if outcome.denied:
-            outcome.reply += self._release()
 
     def _keep(self, buffer: bytes, found: packets.Split) -> None:
         self._pending += buffer[found.consumed :]
         self._needed = found.needed
 
     def _publish(self, first: int, buffer: bytes, start: int, end: int, outcome: Outcome) -> None:
-        if first & 0x06 == _QOS_2:
+        is_exactly_once = first & 0x06 == _QOS_2
+        if is_exactly_once and self._is_v5:
             raise PacketRefused(Refusal.QOS_2, "QoS 2, above the Maximum QoS announced [MQTT-3.2.2-11]")
         raw_topic, packet_id, payload_start = packets.decode_publish(first, buffer, start, end, is_v5=self._is_v5)
         topic = self._topics.get(raw_topic)
         if topic is None:
             topic = self._learn(raw_topic)
         if packet_id:
+            if is_exactly_once and packet_id in self.state.exchanges:
+                self._record_again(packet_id, outcome)
+                return
             if self._is_v5 or packet_id in self._unacknowledged:
                 if not self._expect(packet_id, first, outcome):
                     return
@@ -283,6 +265,8 @@ class Session:
         if topic == _DENIED:
             self._deny(packet_id, outcome)
             return
+        if is_exactly_once:
+            self._begin_exchange(packet_id, outcome)
         outcome.publications.append(
             Publication(topic, buffer[payload_start:end], packet_id, first & 0x08 != 0, first & 0x01 != 0)
         )
@@ -308,12 +292,38 @@ class Session:
             raise PacketRefused(Refusal.RECEIVE_MAXIMUM, "more than Receive Maximum [MQTT-3.3.4-9]")
         return True
 
+    def _begin_exchange(self, packet_id: int, outcome: Outcome) -> None:
+        if len(self.state.exchanges) >= self._limits.max_exchanges:
+            raise PacketRefused(Refusal.RECEIVE_MAXIMUM, "too many publications at QoS 2 that are not released")
+        self._recording.add(packet_id)
+        self.state.exchanges.begin(packet_id)
+        outcome.steps.append(packet_id)
+
+    def _record_again(self, packet_id: int, outcome: Outcome) -> None:
+        """It is on disk: PUBREC, in its turn, and nothing is handed on [MQTT-4.3.3-2]."""
+        outcome.resent += 1
+        self._unacknowledged.setdefault(packet_id, packets.encode_pubrec(packet_id))
+        outcome.reply += self._release()
+
+    def _finish_exchange(self, packet_id: int, outcome: Outcome) -> None:
+        """PUBCOMP, once it is on disk that the packet id is free; at once where there is nothing to free."""
+        if packet_id in self._recording:
+            raise PacketRefused(Refusal.PROTOCOL, "a PUBREL before its PUBREC [MQTT-4.3.3-1]")
+        if packet_id in self._completing:
+            return
+        if packet_id in self.state.exchanges:
+            self._completing.add(packet_id)
+            outcome.steps.append(-packet_id)
+            return
+        outcome.reply += packets.encode_pubcomp(packet_id, is_known=False, is_v5=self._is_v5)
+
     def _deny(self, packet_id: int, outcome: Outcome) -> None:
         outcome.denied += 1
         if not self._is_v5:  # MQTT 3.1.1 has no way to say no but to close [MQTT-3.3.5-2 in 3.1.1]
             raise PacketRefused(Refusal.NOT_AUTHORIZED, "a topic outside the client's own")
         if packet_id:
             self._unacknowledged[packet_id] = packets.encode_puback(packet_id, Refusal.NOT_AUTHORIZED.reason_code)
+            outcome.reply += self._release()
 
     def _control(self, first: int, buffer: bytes, start: int, end: int, outcome: Outcome) -> None:
         kind = first >> 4
@@ -327,6 +337,8 @@ class Session:
                 if start != end:
                     raise wire.malformed("a PINGREQ with a body")
                 outcome.reply += packets.PINGRESP
+            case PacketType.PUBREL:
+                self._finish_exchange(packets.decode_pubrel(buffer, start, end, is_v5=self._is_v5), outcome)
             case PacketType.SUBSCRIBE:
                 packet_id, wanted = subscribe_packets.decode_subscribe(buffer, start, end, is_v5=self._is_v5)
                 answer = self.state.subscriptions.subscribe(packet_id, wanted, self._may_subscribe, is_v5=self._is_v5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from broker.exchanges import Exchanges
 from broker.subscriptions import Subscriptions
 
 
@@ -12,3 +13,4 @@ class SessionState:
     """Handed to each connection of the session in turn."""
 
     subscriptions: Subscriptions = field(default_factory=Subscriptions)
+    exchanges: Exchanges = field(default_factory=Exchanges)

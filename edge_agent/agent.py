@@ -92,7 +92,10 @@ class Agent:
         self._store = seams.wrap_store(Store(state_folder(loaded), new_epoch=new_epoch))
         begin_ms = clock.now() - tables.windows.lateness_s * 1000
         timetable = tables.timetable.compile(tables.zone)
-        state = State.rebuild(self._store.load(), timetable, self._admission.bindings, begin_ms)
+        recovered = self._store.load()
+        self._remembered = {session: recovered.exchanges.get(session, ()) for session in recovered.receipts}
+        self._remembered.update(recovered.exchanges)
+        state = State.rebuild(recovered, timetable, self._admission.bindings, begin_ms)
         self.core = Core(
             school=tables.agent.school,
             admission=self._admission,
@@ -150,7 +153,7 @@ class Agent:
         self._thread = StoreThread(self._store, loop, self._handle, self._failed, self._commit_times)
         self._admission.guard.begin()
         try:
-            await self._start_listener(self._remembered())
+            await self._start_listener()
             await self.health.start()
             on_ready()
             async with asyncio.TaskGroup() as group:
@@ -175,16 +178,13 @@ class Agent:
         finally:
             await self._end()
 
-    def _remembered(self) -> set[str]:
-        return set(self.core.state.receipts)
-
-    async def _start_listener(self, remembered: set[str]) -> None:
+    async def _start_listener(self) -> None:
         table = self._tables.listener
         if table is None:
             return
         handler = ListenerIntake(self._clock, self._deliver)
         self._listener = Listener(
-            table.host, table.port, credentials=self._listener_clients, handler=handler, remembered=remembered
+            table.host, table.port, credentials=self._listener_clients, handler=handler, remembered=self._remembered
         )
         await self._listener.start()
 

@@ -21,7 +21,7 @@ class Arrival(Struct, frozen=True, gc=False):
 
     frame: Frame
     packet_id: int = 0
-    """By which its sender knows it, at QoS 1; 0 when nobody waits for a word."""
+    """By which its sender knows it, at QoS 1 or 2; 0 when nobody waits for a word."""
     duplicate: bool = False
     """Whether its sender may have sent it before."""
     retained: bool = False
@@ -39,6 +39,8 @@ class Batch:
     """In which the packet ids are unique."""
     token: object = None
     """What the intake wants back, with the batch, once it is on disk; None when nobody waits."""
+    exchanges: Sequence[int] = ()
+    """Steps of QoS 2 in its session: packet ids taken over with these frames, negative ones of those given free."""
     is_provisional: bool = False
     """Whether the clock could not be believed when it came in: `received_ms` is then provisional time."""
 

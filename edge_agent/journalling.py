@@ -52,6 +52,7 @@ class _Draft:
     """Fields of each device that no driver declares."""
     events: list[Run] = field(default_factory=list)
     receipts: dict[str, dict[int, int]] = field(default_factory=dict)
+    exchanges: dict[str, list[int]] = field(default_factory=dict)
     quarantine: list[QuarantineEntry] = field(default_factory=list)
     restamped: int = 0
 
@@ -59,6 +60,8 @@ class _Draft:
         """Admit the frames of one batch and sort their rows."""
         admit, device, received_ms = self.admission.admit, batch.device, batch.received_ms
         marks, running = self.receipts.setdefault(batch.session, {}), self.running
+        if batch.exchanges:
+            self.exchanges.setdefault(batch.session, []).extend(batch.exchanges)
         for arrival in batch.arrivals:
             admitted = admit(arrival, device, received_ms)
             of, packet_id = admitted.device, arrival.packet_id
@@ -193,6 +196,7 @@ def journal_transaction(
         runs=runs,
         counts=draft.tally.counts,
         receipts={session: marks for session, marks in draft.receipts.items() if marks},
+        exchanges=draft.exchanges,
         quarantine=draft.quarantine,
         batches=batches,
         summaries=draft.teller.summaries,

@@ -13,7 +13,7 @@ from edge_agent.unplaced import Unplaced
 from edge_agent.windows import Cadence, Held, SeriesWindows, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from edge_agent.admission import Binding
     from edge_agent.counts import CountKey
@@ -48,6 +48,8 @@ class Recovered:
     """Readings committed after the checkpoint, in order."""
     counts: Mapping[CountKey, int]
     receipts: Mapping[str, Mapping[int, int]]
+    exchanges: Mapping[str, Collection[int]]
+    """By session, the packet ids of QoS 2 that are taken over and not given free."""
     unacknowledged: Sequence[SealedBatch]
     waiting: int
     """Summaries in the outbox that are not sealed."""

@@ -163,6 +163,8 @@ class Transaction:
     """Admitted readings for the journal: of open windows, and of safety."""
     receipts: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     """The trace of messages that will be acknowledged, by session and packet id: a second copy has the same mark."""
+    exchanges: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Steps of QoS 2, by session: packet ids taken over, negative ones of those given free."""
     quarantine: Sequence[QuarantineEntry] = ()
     batches: Sequence[Batch] = ()
     """What was taken in, to be handed back to the intakes after the commit; not written."""

@@ -28,4 +28,12 @@ class ListenerIntake:
         arrivals = [
             Arrival(Frame(item.payload, item.topic), item.packet_id, item.duplicate) for item in publications.items
         ]
-        self._deliver(Batch(arrivals, self._clock.now(), session=publications.session, token=publications))
+        self._deliver(
+            Batch(
+                arrivals,
+                self._clock.now(),
+                session=publications.session,
+                token=publications,
+                exchanges=publications.steps,
+            )
+        )

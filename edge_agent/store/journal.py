@@ -16,7 +16,7 @@ from edge_agent.store.engine import row
 from edge_agent.store.schema import sum_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     import apsw
 
@@ -33,6 +33,7 @@ DELETE FROM receipt WHERE position IN (
         SELECT position, sum(packets) OVER (PARTITION BY session ORDER BY position DESC) - packets AS newer FROM receipt
     ) WHERE newer >= ?)
 """
+_ROW: Final = "INSERT INTO journal (runs, counts, receipts, exchanges, sum) VALUES (?, ?, ?, ?, ?)"
 _QUARANTINE: Final = """
 INSERT INTO quarantine VALUES (?, ?, ?, 1)
 ON CONFLICT DO UPDATE SET frames = frames + 1
@@ -50,25 +51,29 @@ class JournalWriter:
         self._days: set[int] = set()
         self._fresh_counts: dict[int, int] = {}
         self._fresh_receipts: dict[str, dict[int, int]] = {}
+        self._fresh_exchanges: dict[tuple[str, int], bool] = {}
         for each in rows_since(connection):
             self._note(records.unpack_counts(each.counts))
             for session, marks in records.unpack_receipts(each.receipts):
                 remember(self._fresh_receipts, session, dict(records.unpack_marks(marks)))
+            for session, steps in records.unpack_exchanges(each.exchanges):
+                self._note_steps(session, steps)
 
     def write(self, transaction: Transaction, more_counts: Counts) -> None:
         """Readings, receipts, refusals and counts of one transaction; with them, what the store counted itself."""
-        if transaction.runs or transaction.counts or more_counts or transaction.receipts:
+        if transaction.runs or transaction.counts or more_counts or transaction.receipts or transaction.exchanges:
             every = chain(transaction.counts.items(), more_counts.items())
             counts = [(self._counter(key), number) for key, number in every]
             runs = records.pack_runs(transaction.runs, self._numbers_of)
             receipts = records.pack_receipts(transaction.receipts) if transaction.receipts else b""
-            packed = runs, records.pack_counts(counts), receipts
-            self._connection.execute(
-                "INSERT INTO journal (runs, counts, receipts, sum) VALUES (?, ?, ?, ?)", (*packed, sum_of(*packed))
-            )
+            exchanges = records.pack_exchanges(transaction.exchanges) if transaction.exchanges else b""
+            packed = runs, records.pack_counts(counts), receipts, exchanges
+            self._connection.execute(_ROW, (*packed, sum_of(*packed)))
             self._note(counts)
             for session, marks in transaction.receipts.items():
                 remember(self._fresh_receipts, session, marks)
+            for session, steps in transaction.exchanges.items():
+                self._note_steps(session, steps)
         if transaction.quarantine:
             entries = [(entry.driver, entry.reason, entry.length) for entry in transaction.quarantine]
             self._connection.executemany(_QUARANTINE, entries)
@@ -78,7 +83,7 @@ class JournalWriter:
             self._days.update(day for day, _ in days)
 
     def checkpoint(self, state: bytes) -> None:
-        """Keep the open windows; bring counts and receipts into their tables, and trim the journal.
+        """Keep the open windows; bring counts, receipts and exchanges into their tables, and trim the journal.
 
         Receipts that no device will ask for go too.
         """
@@ -91,11 +96,21 @@ class JournalWriter:
             "INSERT INTO receipt (session, packets, marks) VALUES (?, ?, ?)",
             [(session, len(marks), records.pack_marks(marks)) for session, marks in receipts.items()],
         )
+        steps = self._fresh_exchanges.items()
+        many("INSERT OR IGNORE INTO exchange VALUES (?, ?)", [name for name, is_open in steps if is_open])
+        many(
+            "DELETE FROM exchange WHERE session = ? AND packet_id = ?", [name for name, is_open in steps if not is_open]
+        )
         # the last row stays, so that positions go on rising
         execute("DELETE FROM journal WHERE position < ?", (position,))
         execute(_OLD_RECEIPTS, (MOST_RECEIPTS,))
         self._fresh_counts.clear()
         self._fresh_receipts.clear()
+        self._fresh_exchanges.clear()
+
+    def _note_steps(self, session: str, steps: Iterable[int]) -> None:
+        for step in steps:
+            self._fresh_exchanges[session, abs(step)] = step > 0
 
     def _note(self, counts: Iterable[tuple[int, int]]) -> None:
         for number, rise in counts:
@@ -157,6 +172,19 @@ def read_receipts(connection: apsw.Connection) -> Mapping[str, Mapping[int, int]
     for session, packed in chain(kept, since):
         remember(receipts, session, dict(records.unpack_marks(packed)))
     return receipts
+
+
+def read_exchanges(connection: apsw.Connection) -> Mapping[str, Collection[int]]:
+    """By session, the packet ids of QoS 2 that are taken over and not given free."""
+    opened: dict[str, set[int]] = {}
+    for session, packet_id in connection.execute("SELECT session, packet_id FROM exchange"):
+        opened.setdefault(session, set()).add(packet_id)
+    for each in rows_since(connection):
+        for session, steps in records.unpack_exchanges(each.exchanges):
+            known = opened.setdefault(session, set())
+            for step in steps:
+                known.add(step) if step > 0 else known.discard(-step)
+    return {session: ids for session, ids in opened.items() if ids}
 
 
 def read_series(connection: apsw.Connection) -> dict[int, SeriesName]:

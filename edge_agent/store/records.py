@@ -1,4 +1,4 @@
-"""What one row of the journal holds, as bytes: runs, counts and receipts of one transaction.
+"""What one row of the journal holds, as bytes: runs, counts, receipts and exchanges of one transaction.
 
 Runs and counts are 64-bit integers in the machine's order, in which series and counters stand by their numbers in the
 database. Everything that reads raises ValueError or LookupError where the bytes are damaged.
@@ -15,7 +15,7 @@ import msgspec
 from edge_agent.transactions import PLACED, Columns, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 SeriesName: TypeAlias = tuple[str, str, str]
 """Device, channel, quantity."""
@@ -75,6 +75,19 @@ def unpack_receipts(packed: bytes) -> Iterator[tuple[str, bytes]]:
     except msgspec.MsgspecError as error:
         raise ValueError(str(error)) from None
     return iter(found.items())
+
+
+def pack_exchanges(exchanges: Mapping[str, Iterable[int]]) -> bytes:
+    """Of each session its steps of QoS 2 as 32-bit integers, as MessagePack."""
+    return msgspec.msgpack.encode({session: array("i", steps).tobytes() for session, steps in exchanges.items()})
+
+
+def unpack_exchanges(packed: bytes) -> Iterator[tuple[str, Sequence[int]]]:
+    """Sessions, and the steps of each, in order."""
+    for session, steps in unpack_receipts(packed):
+        numbers = array("i")
+        numbers.frombytes(steps)
+        yield session, numbers
 
 
 def pack_marks(marks: Mapping[int, int]) -> bytes:

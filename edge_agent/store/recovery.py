@@ -40,6 +40,7 @@ def read_recovered(connection: apsw.Connection) -> Recovered:
         journal=runs,
         counts=journal.read_counts(connection),
         receipts=journal.read_receipts(connection),
+        exchanges=journal.read_exchanges(connection),
         unacknowledged=outbox.read_unacknowledged(connection),
         waiting=waiting,
         splitting=summaries.are_refused(connection),

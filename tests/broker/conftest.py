@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,7 +43,13 @@ class Running:
 
     def handle(self, publications: Publications) -> None:
         self.received.extend(publications.items)
-        self.tokens += [replace(publications, items=[one]) for one in publications.items if one.packet_id]
+        exactly_once = frozenset(publications.steps)
+        self.tokens += [
+            replace(publications, items=[one], steps=[one.packet_id] if one.packet_id in exactly_once else ())
+            for one in publications.items
+            if one.packet_id
+        ]
+        self.tokens += [replace(publications, items=(), steps=[step]) for step in publications.steps if step < 0]
         self.batches.append(len(publications.items))
         if self.at_once:
             self.listener.acknowledge(publications)
@@ -79,7 +86,10 @@ async def listen() -> AsyncIterator[Listen]:
     async with AsyncExitStack() as stack:
 
         async def start(
-            limits: Limits | None = None, *, at_once: bool = False, remembered: Sequence[str] = ()
+            limits: Limits | None = None,
+            *,
+            at_once: bool = False,
+            remembered: Mapping[str, Iterable[int]] = MappingProxyType({}),
         ) -> Running:
             running = Running(at_once=at_once)
             running.listener = Listener(

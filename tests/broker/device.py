@@ -109,7 +109,11 @@ class Device:
         plug.setblocking(False)
         if receive_buffer:
             plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        await asyncio.get_running_loop().sock_connect(plug, ("127.0.0.1", port))
+        try:
+            await asyncio.get_running_loop().sock_connect(plug, ("127.0.0.1", port))
+        except OSError:
+            plug.close()
+            raise
         return cls(*await asyncio.open_connection(sock=plug, limit=receive_buffer or 65_536))
 
     @classmethod

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from broker.credentials import Acl, Client
 from broker.limits import Limits
-from broker.session import Admission, Session
+from broker.outcome import Admission
+from broker.session import Session
 from broker.session_state import SessionState
 from tests.broker.device import connect
 
 if TYPE_CHECKING:
-    from broker.session import Outcome
+    from broker.outcome import Outcome
 
 CLIENT = Client("c", b"pw", ("t/#", "tele/plug-1/#"), ("extra/+",))
 ACL = Acl([CLIENT])

@@ -210,7 +210,7 @@ async def test_a_disconnect_may_end_a_session_but_not_lengthen_one_of_no_length(
 
 
 async def test_a_session_known_from_before_this_process_is_present(listen: Listen) -> None:
-    running = await listen(remembered=["sensor/p"])
+    running = await listen(remembered={"sensor/p": ()})
     device = await running.dial()
     await device.send(connect("p", clean=False))
     assert (await device.read_packet())[1][0] == 1

@@ -109,7 +109,6 @@ AFTER_CONNECT: dict[str, tuple[Callable[[Properties], bytes], int, str]] = {
     "publish of one byte": (lambda _: packet(0x30, b"\0"), 0x81, "malformed"),
     "QoS 1 without packet id": (lambda _: packet(0x32, text("t/1")), 0x81, "malformed"),
     "packet id 0": (lambda none: publish(packet_id=0, properties=none), 0x82, "protocol"),
-    "QoS 2": (lambda none: publish(packet_id=1, qos=2, properties=none), 0x9B, "qos_2"),
     "QoS 3": (lambda none: publish(packet_id=1, qos=3, properties=none), 0x81, "malformed"),
     "DUP at QoS 0": (lambda none: publish(dup=True, properties=none), 0x81, "malformed"),
     "packet id in use": (lambda none: 2 * publish(packet_id=1, properties=none), 0x82, "protocol"),
@@ -141,6 +140,14 @@ async def test_bytes_that_mqtt_forbids_end_the_connection(
     assert await device.read_to_end() == (disconnect_5(code) if level == 5 else b"")
     assert running.listener.counters["refused"] == {reason: 1}
     assert len(running.received) == (1 if make is AFTER_CONNECT["packet id in use"][0] else 0)
+
+
+async def test_qos_2_is_above_the_maximum_that_mqtt_5_is_announced(listen: Listen) -> None:
+    running = await listen()
+    device = await running.admitted(level=5)
+    await device.send(publish(packet_id=1, qos=2, properties=b""))
+    assert await device.read_to_end() == disconnect_5(0x9B)
+    assert running.listener.counters["refused"] == {"qos_2": 1}
 
 
 async def test_a_topic_alias_is_one_more_than_announced(listen: Listen) -> None:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.limits import Limits, TokenBucket
-from broker.session import Admission, Outcome, Session
+from broker.outcome import Admission, Outcome
+from broker.session import Session
 from broker.session_state import SessionState
 from tests.broker import device
 
