@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from edge_agent.events import Arrived, Batch
 from edge_agent.store.engine import row
 from edge_agent.store.journal import read_exchanges
+from tests.edge_agent.harness import Bench
 
 if TYPE_CHECKING:
-    from tests.edge_agent.harness import Bench
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path / "state")
+    yield made
+    made.stop()
 
 
 def note(bench: Bench, session: str, *steps: int) -> None:
     """Steps that came without a frame, committed."""
     bench.play(Arrived(Batch((), bench.clock.now(), session=session, exchanges=steps)))
-    bench.commit()
+    bench.settle()
 
 
 def opened(bench: Bench) -> dict[str, list[int]]:
