@@ -1,7 +1,7 @@
 """`python -m tests.faults [--long] [--write] [NAME ...]`: fault campaigns, all or those named.
 
-Without --long each runs in its short version. --write puts the table into docs/reliability.md. Exit code 1 when a
-promise was broken.
+Without --long each runs in its short version. --write puts the row of each that ran into the table of
+docs/reliability.md as soon as it is done, and leaves the others. Exit code 1 when a promise was broken.
 """
 
 from __future__ import annotations
@@ -21,10 +21,17 @@ from tests.documents import ROOT
 from tests.faults.campaign import campaigns
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.faults.campaign import Campaign, Outcome
 
 DOCUMENT: Final = ROOT / "docs" / "reliability.md"
-_PART: Final = re.compile(r"(<!-- figures: written by `make soak` -->\n).*?(<!-- end of figures -->)", re.DOTALL)
+_PART: Final = re.compile(r"(<!-- figures: written by `make soak` -->\n)(.*?)(<!-- end of figures -->)", re.DOTALL)
+_ROW: Final = re.compile(r"^\| .* (\S+)` \|\n", re.MULTILINE)
+_HEAD: Final = (
+    "| fault | tried | lost | doubled | other promises broken | seen | measured | command |\n"
+    "|---|---:|---:|---:|---|---|---|---|\n"
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -38,7 +45,7 @@ def main(arguments: list[str]) -> int:
     unknown = sorted(set(options.names) - found.keys())
     if unknown:
         parser.error(f"no campaign is called {', '.join(unknown)}; there are: {', '.join(found)}")
-    rows, holds = [], True
+    holds = True
     for name in options.names or found:
         campaign = found[name]
         started = time.monotonic()
@@ -47,33 +54,38 @@ def main(arguments: list[str]) -> int:
         seconds = time.monotonic() - started
         print(f"{name}: {outcome.tried} tried, {outcome.lost} lost, {outcome.doubled} doubled; {outcome.seen}")
         print("".join(f"  broken: {sentence}\n" for sentence in outcome.broken), end="", flush=True)
-        rows.append(_row(campaign, outcome, seconds, is_long=options.long))
         holds = holds and outcome.holds
-    if options.write:
-        DOCUMENT.write_text(_PART.sub(lambda match: match[1] + _table(rows) + match[2], DOCUMENT.read_text()))
+        if options.write:
+            row = _row(campaign, outcome, seconds, is_long=options.long)
+            DOCUMENT.write_text(with_row(DOCUMENT.read_text(), name, row, list(found)))
     return 0 if holds else 1
+
+
+def with_row(document: str, name: str, row: str, order: Sequence[str]) -> str:
+    """The document with this row of this campaign, and the rows it had of the others in `order`."""
+
+    def table(match: re.Match[str]) -> str:
+        kept = {row[1]: row[0] for row in _ROW.finditer(match[2])} | {name: row}
+        lines = "".join(kept[name] for name in order if name in kept)
+        return f"{match[1]}\n{_HEAD}{lines}\n{match[3]}"
+
+    return _PART.sub(table, document)
 
 
 def _row(campaign: Campaign, outcome: Outcome, seconds: float, *, is_long: bool) -> str:
     command = f"`python -m tests.faults {'--long ' if is_long else ''}{campaign.name}`"
-    broken = "; ".join(outcome.broken) or "none"
+    machine = f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}"
     cells = (
         campaign.fault,
         f"{outcome.tried:,}",
         f"{outcome.lost:,}",
         f"{outcome.doubled:,}",
-        broken,
+        "; ".join(outcome.broken) or "none",
         outcome.seen,
+        f"{seconds:,.0f} s, {machine}",
         command,
-        f"{seconds:,.0f} s",
     )
     return f"| {' | '.join(cells)} |\n"
-
-
-def _table(rows: list[str]) -> str:
-    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {dt.datetime.now(dt.UTC):%Y-%m-%d}"
-    head = "| fault | tried | lost | doubled | other promises broken | seen | command | time |\n"
-    return f"\nMeasured on {machine}.\n\n{head}|---|---:|---:|---:|---|---|---|---:|\n{''.join(rows)}\n"
 
 
 if __name__ == "__main__":
