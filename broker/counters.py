@@ -28,7 +28,7 @@ class CounterSnapshot(TypedDict):
     bytes: int
     """Received."""
     deaths: int
-    """Devices with a will that went without a DISCONNECT."""
+    """Wills that came into force: devices that went without a goodbye."""
 
 
 class Counters:

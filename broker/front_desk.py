@@ -7,6 +7,7 @@ import logging
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 from broker.connection import Hold
@@ -16,6 +17,7 @@ from broker.outcome import Admission, Outcome
 from broker.publications import Publications
 from broker.refusals import Refusal
 from broker.session_state import SessionState
+from broker.wills import Wills
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from broker.limits import Limits
     from broker.packets import Connect
     from broker.publications import PublicationHandler
+    from broker.wills import Presence, PresenceHandler
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +41,7 @@ class FrontDesk:
         handler: PublicationHandler,
         limits: Limits,
         remembered: Mapping[str, Iterable[int]],
+        presence: PresenceHandler,
     ) -> None:
         self._credentials = credentials
         self._handler = handler
@@ -46,6 +50,10 @@ class FrontDesk:
         self._by_generation: dict[int, Connection] = {}
         self._by_session: dict[str, Connection] = {}
         self._sessions = LastingSessions(4 * limits.max_connections, self._over, remembered)
+        self._presence = presence
+        self._wills = Wills(4 * limits.max_connections, self._told)
+        self._wills_timer: asyncio.TimerHandle | None = None
+        self._is_leaving = False
         self._generation = 0
         self._waiting: dict[Connection, int] = {}
         self._waiting_total = 0
@@ -87,12 +95,15 @@ class FrontDesk:
             connection.release(Hold.OWNER)
 
     async def send_away(self) -> None:
-        """End every connection, and wait until all are gone."""
+        """End every connection, and wait until all are gone. No will comes into force: it is we who go."""
+        self._is_leaving = True
         self._emptied.clear()
         for connection in tuple(self._connections):
             connection.refuse(Refusal.SHUTTING_DOWN)
         if self._connections:
             await self._emptied.wait()
+        if self._wills_timer is not None:
+            self._wills_timer.cancel()
         self._checker.shutdown(cancel_futures=True)
 
     def opened(self, connection: Connection) -> bool:
@@ -150,11 +161,7 @@ class FrontDesk:
         self._relieve()
         if self._by_session.get(connection.session_id) is connection:
             del self._by_session[connection.session_id]
-            now = asyncio.get_running_loop().time()
-            self._sessions.keep(
-                connection.session_id, connection.session.state, connection.session.session_expiry_s, now
-            )
-            self._counters.deaths += connection.session.will_pending
+            self._part(connection, asyncio.get_running_loop().time())
         if not self._connections:
             self._emptied.set()
 
@@ -168,17 +175,21 @@ class FrontDesk:
             connection.refuse(Refusal.CREDENTIALS)
             return
         client, now = connect.username or "", asyncio.get_running_loop().time()
+        acl = self._credentials.acl
+        if connect.will is not None and not acl.may_publish(client, connect.will.topic):
+            connection.refuse(Refusal.NOT_AUTHORIZED)
+            return
         assigned = "" if connect.client_id else f"auto-{secrets.token_hex(8)}"
         session = f"{client}/{connect.client_id or assigned}"
         kept = self._take_over(session, now)
         if connect.clean_start and kept is not None:
             self._over(session, kept)
             kept = None
+        self._wills.come_back(session, client, connect.will)
         self._generation += 1
         self._by_generation[self._generation] = connection
         self._by_session[session] = connection
         self._counters.connects += 1
-        acl = self._credentials.acl
         connection.admit(
             Admission(
                 session=session,
@@ -194,7 +205,8 @@ class FrontDesk:
             connection.hold(Hold.OWNER)
 
     def _over(self, session: str, state: SessionState) -> None:
-        """A session is over: its owner need not keep its packet ids any longer."""
+        """A session is over: its will waits no longer, and its owner need not keep its packet ids."""
+        self._wills.end(session)
         if steps := state.exchanges.ending():
             self._handler(Publications(session, 0, (), steps, state.exchanges))
 
@@ -202,9 +214,32 @@ class FrontDesk:
         """End the session's older connection [MQTT-3.1.4-3]; what belongs to the session, if it goes on."""
         older = self._by_session.pop(session, None)
         if older is not None:
-            self._sessions.keep(session, older.session.state, older.session.session_expiry_s, now)
+            self._part(older, now)
             older.refuse(Refusal.TAKEN_OVER)
         return self._sessions.take(session, now)
+
+    def _part(self, connection: Connection, now: float) -> None:
+        """A session has lost its connection: keep what outlives it, and see to its will."""
+        session_id, session = connection.session_id, connection.session
+        if session.will is not None and not self._is_leaving:
+            client = session_id.partition("/")[0]
+            self._wills.leave(session_id, client, session.will, session.session_expiry_s, now)
+        self._sessions.keep(session_id, session.state, session.session_expiry_s, now)
+        self._watch_wills()
+
+    def _watch_wills(self) -> None:
+        if self._wills_timer is not None:
+            self._wills_timer.cancel()
+        due = self._wills.next_due
+        self._wills_timer = asyncio.get_running_loop().call_at(due, self._pass_time) if due < inf else None
+
+    def _pass_time(self) -> None:
+        self._wills.pass_time(asyncio.get_running_loop().time())
+        self._watch_wills()
+
+    def _told(self, presence: Presence) -> None:
+        self._counters.deaths += not presence.is_there
+        self._presence(presence)
 
     def _recount(self, connection: Connection) -> None:
         waiting = connection.session.unacknowledged

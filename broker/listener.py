@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from broker.counters import CounterSnapshot
     from broker.credentials import Credentials
     from broker.publications import PublicationHandler, Publications
+    from broker.wills import PresenceHandler
 
 
 class Listener:
@@ -26,6 +27,7 @@ class Listener:
     acknowledged to the device when, and only when, it comes back through `acknowledge`.
     `remembered` are the sessions that the owner knows from before this process, with the packet ids at QoS 2 that are
     on disk and not given free: their devices are told so, and send again what had no answer.
+    `presence` is told of devices that went without a goodbye, and of those that are back after that.
     """
 
     def __init__(
@@ -37,11 +39,12 @@ class Listener:
         handler: PublicationHandler,
         limits: Limits | None = None,
         remembered: Mapping[str, Iterable[int]] = MappingProxyType({}),
+        presence: PresenceHandler = lambda _presence: None,
     ) -> None:
         self._host = host
         self._port = port
         self._limits = limits or Limits()
-        self._desk = FrontDesk(credentials, handler, self._limits, remembered)
+        self._desk = FrontDesk(credentials, handler, self._limits, remembered, presence)
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:

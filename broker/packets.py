@@ -26,6 +26,7 @@ from broker.wire import (
     MAXIMUM_PACKET_SIZE,
     SESSION_EXPIRY,
     TOPIC_ALIAS,
+    WILL_DELAY,
     Properties,
     Property,
     Reader,
@@ -114,9 +115,16 @@ def split(buffer: bytes, maximum: int) -> Split:
     return Split(packets, position, min(size - position + 1, _MAXIMUM_HEADER))
 
 
+class Will(NamedTuple):
+    """Of a will (sections 3.1.2.5 and 3.1.3.2), what is kept: its message is no reading, and is never passed on."""
+
+    topic: str
+    delay_s: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """CONNECT (section 3.1). Of the will only its presence is kept: it is no reading."""
+    """CONNECT (section 3.1)."""
 
     level: int
     client_id: str
@@ -124,7 +132,7 @@ class Connect:
     keep_alive_s: int
     username: str | None
     password: bytes | None = field(repr=False)
-    has_will: bool
+    will: Will | None
     session_expiry_s: int
     """How long the session outlives the connection; `NEVER_EXPIRES` for a 3.1.1 session that is not clean."""
     max_packet_bytes: float
@@ -164,7 +172,7 @@ def decode_connect(buffer: bytes, start: int, end: int) -> Connect:
     if AUTHENTICATION_METHOD in properties:
         raise PacketRefused(Refusal.AUTHENTICATION_METHOD, "an authentication method")
     client_id = reader.text()
-    has_will = _read_will(reader, flags, is_v5=is_v5)
+    will = _read_will(reader, flags, is_v5=is_v5)
     username = reader.text() if flags & 0x80 else None
     if flags & 0x40 and username is None and not is_v5:
         raise malformed("a password without a user name [MQTT-3.1.2-22 in 3.1.1]")
@@ -176,25 +184,26 @@ def decode_connect(buffer: bytes, start: int, end: int) -> Connect:
     largest = properties.get(MAXIMUM_PACKET_SIZE, inf)
     assert isinstance(expiry, int)
     assert isinstance(largest, int | float)
-    return Connect(level, client_id, clean_start, keep_alive_s, username, password, has_will, expiry, largest)
+    return Connect(level, client_id, clean_start, keep_alive_s, username, password, will, expiry, largest)
 
 
-def _read_will(reader: Reader, flags: int, *, is_v5: bool) -> bool:
+def _read_will(reader: Reader, flags: int, *, is_v5: bool) -> Will | None:
     has_will, qos = bool(flags & 0x04), flags >> 3 & 3
     if not has_will:
         if flags & 0x38:
             raise malformed("flags of a will that is not there [MQTT-3.1.2-11, 13, 15]")
-        return False
+        return None
     if qos == 3:
         raise malformed("a will with QoS 3 [MQTT-3.1.2-12]")
-    if is_v5:
-        reader.properties(IN_WILL)
-    if not is_topic_name(reader.text()):
+    delay_s = reader.properties(IN_WILL).get(WILL_DELAY, 0) if is_v5 else 0
+    assert isinstance(delay_s, int)
+    topic = reader.text()
+    if not is_topic_name(topic):
         raise PacketRefused(Refusal.TOPIC, "a will for a topic that cannot be")
     reader.binary()
     if qos == 2 and is_v5:
         raise PacketRefused(Refusal.QOS_2, "a will with QoS 2 [MQTT-3.2.2-12]")
-    return True
+    return Will(topic, delay_s)
 
 
 def decode_publish(first: int, buffer: bytes, start: int, end: int, *, is_v5: bool) -> tuple[bytes, int, int]:

@@ -24,7 +24,7 @@ class Refusal(Enum):
     CREDENTIALS = ("credentials", 0x86, 0x05)
     BUSY = ("busy", 0x89, 0x03)
     AUTHENTICATION_METHOD = ("authentication_method", 0x8C, 0x05)
-    NOT_AUTHORIZED = ("not_authorized", 0x87, None)
+    NOT_AUTHORIZED = ("not_authorized", 0x87, 0x05)
     SUBSCRIPTION = ("subscription", 0x87, None)
     SUBSCRIPTION_IDENTIFIER = ("subscription_identifier", 0xA1, None)
     QOS_2 = ("qos_2", 0x9B, 0x05)

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from broker.limits import Limits
+    from broker.packets import Will
 
 _CONNECT: Final = 0x10
 _PUBLISH: Final = 0x30
 _QOS_2: Final = 0x04
-_DISCONNECT_WITH_WILL: Final = 0x04
 _KNOWN_TOPICS: Final = 4_096
 _DENIED: Final = ""
 _AWAITING_COMMIT: Final = b""
@@ -62,8 +62,8 @@ class Session:
         """How long the session outlives this connection, as the client last said."""
         self.state = SessionState()
         """What outlives this connection."""
-        self.will_pending = False
-        """Whether the client left a will and has not taken it back with a DISCONNECT."""
+        self.will: Will | None = None
+        """The client's will, until it takes it back with a DISCONNECT."""
 
     @property
     def unacknowledged(self) -> int:
@@ -219,7 +219,7 @@ class Session:
         self._keep_alive_s = connect.keep_alive_s or inf
         self.session_expiry_s = connect.session_expiry_s
         self._largest = connect.max_packet_bytes
-        self.will_pending = connect.has_will
+        self.will = connect.will
         self._heard = now
         self._state = _State.LOGIN
         self._pending += buffer[end:]
@@ -362,8 +362,8 @@ class Session:
             raise PacketRefused(Refusal.PROTOCOL, "a session that was to end is to last [section 3.14.2.2.2]")
         if expiry is not None:
             self.session_expiry_s = expiry
-        if reason_code != _DISCONNECT_WITH_WILL:
-            self.will_pending = False
+        if reason_code == packets.SUCCESS:  # with any other, the will stays [MQTT-3.14.4-3]
+            self.will = None
         self._state = _State.CLOSED
         self._pending.clear()
         outcome.ended = True

@@ -175,6 +175,11 @@ class Admission:
             _log.info("driver %s understands device %s again", binding.driver_id, binding.device)
         return admitted
 
+    def device_at(self, topic: str) -> str:
+        """The device that a topic belongs to; empty if it is none's."""
+        binding = self._by_topic.get(topic) or self._within(topic)
+        return binding.device if binding is not None else ""
+
     @property
     def suspended(self) -> int:
         """Devices whose drivers had to be broken off, and have not done well since."""

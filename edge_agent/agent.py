@@ -123,6 +123,7 @@ class Agent:
         )
         self._acknowledge = seams.wrap_acknowledge(self._hand_back)
         self._listener: Listener | None = None
+        self._listener_intake = ListenerIntake(clock, self._deliver, self._admission.device_at)
         self._thread: StoreThread | None = None
         self._polled = _device_intakes(loaded, self._admission, clock, self._deliver)
         self._commit_times = CommitTimes()
@@ -182,9 +183,13 @@ class Agent:
         table = self._tables.listener
         if table is None:
             return
-        handler = ListenerIntake(self._clock, self._deliver)
         self._listener = Listener(
-            table.host, table.port, credentials=self._listener_clients, handler=handler, remembered=self._remembered
+            table.host,
+            table.port,
+            credentials=self._listener_clients,
+            handler=self._listener_intake,
+            remembered=self._remembered,
+            presence=self._listener_intake.tell,
         )
         await self._listener.start()
 
@@ -282,7 +287,7 @@ class Agent:
 
     def _unavailable(self) -> int:
         asked = sum(not each.is_available for _, intake in self._polled for each in intake.availabilities)
-        return asked + self._admission.suspended
+        return asked + self._listener_intake.unavailable + self._admission.suspended
 
 
 async def _supervised(intake: DeviceIntake) -> None:

@@ -41,6 +41,8 @@ class Batch:
     """What the intake wants back, with the batch, once it is on disk; None when nobody waits."""
     exchanges: Sequence[int] = ()
     """Steps of QoS 2 in its session: packet ids taken over with these frames, negative ones of those given free."""
+    departed: Sequence[str] = ()
+    """Devices whose wills came into force; empty where the topic of a will is no device's."""
     is_provisional: bool = False
     """Whether the clock could not be believed when it came in: `received_ms` is then provisional time."""
 

@@ -88,17 +88,20 @@ class AgentCollector(Collector):
         rejected = CounterMetricFamily(
             "bansui_agent_rejected_readings", "Readings refused, by reason", labels=["reason"]
         )
-        dropped = 0
+        dropped = departed = 0
         reasons: dict[str, int] = {}
         for key, number in self._health.counts().items():
             if key.stage == "rejected":
                 reasons[key.reason] = reasons.get(key.reason, 0) + number
             elif key.stage == "dropped":
                 dropped += number
+            elif key.stage == "departed":
+                departed += number
         for reason, number in sorted(reasons.items()):
             rejected.add_metric([reason], number)
         yield rejected
         yield CounterMetricFamily("bansui_agent_dropped_fields", "Fields no driver declares", value=dropped)
+        yield CounterMetricFamily("bansui_agent_departures", "Devices that went without a goodbye", value=departed)
         summaries = CounterMetricFamily("bansui_agent_summaries", "Summaries by stage", labels=["stage"])
         for stage in _SUMMARIES:
             summaries.add_metric([stage], report[stage])

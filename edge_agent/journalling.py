@@ -187,6 +187,8 @@ def journal_transaction(
     admission.believes_devices = not is_provisional
     for batch in batches:
         draft.take(batch)
+        for device in batch.departed:
+            draft.tally.add("departed", device=device)
     runs = draft.finished_runs()
     for stage, reason in (("received", ""), ("rejected", NO_ROOM)):
         draft.tally.add(stage, dropped, reason=reason)

@@ -41,7 +41,7 @@ class Pending:
             kept = [arrival for arrival in batch.arrivals if arrival.packet_id]
             self._dropped += len(batch.arrivals) - len(kept)
             batch = replace(batch, arrivals=kept)
-        if not batch.arrivals and not batch.exchanges:
+        if not (batch.arrivals or batch.exchanges or batch.departed):
             return
         if self._since is None:
             self._since = now

@@ -18,6 +18,7 @@ from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from broker.publications import Publication, Publications
+    from broker.wills import Presence
 
 SENSOR = Client("sensor", b"secret", ("t/#",))
 HASHED = Client("hashed", ScryptHash.of(b"hidden"), ("h/+",))
@@ -32,6 +33,8 @@ class Running:
     received: list[Publication] = field(default_factory=list)
     tokens: list[Publications] = field(default_factory=list)
     """Each publication that waits for its PUBACK, by itself."""
+    presences: list[tuple[str, str, bool]] = field(default_factory=list)
+    """Login, topic of the will, whether it is there."""
     batches: list[int] = field(default_factory=list)
     at_once: bool = False
     """Acknowledge in the handler, as an owner with nothing to commit would."""
@@ -53,6 +56,9 @@ class Running:
         self.batches.append(len(publications.items))
         if self.at_once:
             self.listener.acknowledge(publications)
+
+    def told(self, presence: Presence) -> None:
+        self.presences.append((presence.client, presence.topic, presence.is_there))
 
     def acknowledge(self, tokens: Iterable[Publications]) -> None:
         for one in tokens:
@@ -99,6 +105,7 @@ async def listen() -> AsyncIterator[Listen]:
                 handler=running.handle,
                 limits=limits or Limits(linger_s=0.2),
                 remembered=remembered,
+                presence=running.told,
             )
             await running.listener.start()
             stack.push_async_callback(running.listener.stop)

@@ -41,6 +41,8 @@ def connect(
     password: bytes | None = b"secret",
     properties: bytes = b"",
     will: tuple[str, bytes, int] | None = None,
+    will_properties: bytes = b"",
+    will_retain: bool = False,
     name: str = "MQTT",
 ) -> bytes:
     flags = 0x02 if clean else 0
@@ -48,8 +50,8 @@ def connect(
     body = text(client_id)
     if will is not None:
         topic, message, qos = will
-        flags |= 0x04 | qos << 3
-        body += (b"\0" if is_v5 else b"") + text(topic) + text(message)
+        flags |= 0x04 | qos << 3 | will_retain << 5
+        body += (varint(len(will_properties)) + will_properties if is_v5 else b"") + text(topic) + text(message)
     if username is not None:
         flags |= 0x80
         body += text(username)

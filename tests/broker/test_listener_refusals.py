@@ -13,7 +13,6 @@ from broker.limits import Limits
 from broker.listener import Listener
 from broker.ports import PortTaken, PortUnavailable
 from tests.broker.device import (
-    DISCONNECT,
     PINGREQ,
     connect,
     packet,
@@ -55,6 +54,9 @@ BEFORE_CONNECT = {
     "will with QoS 3": (connect(will=("t/w", b"", 3)), b"", "malformed"),
     "will for a wildcard": (connect(will=("t/#", b"", 0)), b"", "topic"),
     "will with QoS 2, v5": (connect(level=5, will=("t/w", b"", 2)), connack_5(0x9B), "qos_2"),
+    "will outside the topics": (connect(will=("other/w", b"", 0)), b"\x20\x02\x00\x05", "not_authorized"),
+    "will outside the topics, v5": (connect(level=5, will=("other/w", b"", 0)), connack_5(0x87), "not_authorized"),
+    "will for a $ topic": (connect(level=5, will=("$SYS/w", b"", 0)), connack_5(0x87), "not_authorized"),
     "password without user name": (connect(username=None), b"", "malformed"),
     "client id not UTF-8": (packet(0x10, text("MQTT") + b"\x04\x02\0\0" + text(b"\xff\xfe")), b"", "malformed"),
     "client id with NUL": (connect("a\0b"), b"", "malformed"),
@@ -278,19 +280,6 @@ async def test_another_login_cannot_take_a_session_over(listen: Listen) -> None:
     assert (await other.read_packet())[0] == 0x20
     await device.expect_silence()
     assert running.listener.counters["connections"] == 2
-
-
-async def test_a_device_with_a_will_that_goes_without_a_word_is_counted_dead(listen: Listen) -> None:
-    running = await listen()
-    for farewell in (b"", DISCONNECT):
-        device = await running.dial()
-        await device.send(connect("w", will=("t/will", b"gone", 1)))
-        await device.read_packet()
-        await device.send(farewell)
-        await device.close()
-        await until(lambda: running.listener.counters["connections"] == 0)
-    assert running.listener.counters["deaths"] == 1
-    assert not running.received, "a will is no reading"
 
 
 async def test_each_refusal_is_logged_once_and_names_no_topic(listen: Listen, caplog: pytest.LogCaptureFixture) -> None:

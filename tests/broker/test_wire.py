@@ -110,9 +110,10 @@ def test_a_publish_is_read_as_it_was_written(topic: str, payload: bytes, packet_
 def test_a_connect_is_read_as_it_was_written(
     client_id: str, clean: bool, keep_alive: int, username: str | None, kind: tuple[int, bool]
 ) -> None:
-    level, has_will = kind
+    level, is_willed = kind
     password = b"p" if username is not None else None
-    will = ("t/w", b"gone", 1) if has_will else None
+    will = ("t/w", b"gone", 1) if is_willed else None
+    will_properties = b"\x18\0\0\0\x09" if level == 5 else b""
     written = device.connect(
         client_id,
         level=level,
@@ -122,12 +123,14 @@ def test_a_connect_is_read_as_it_was_written(
         password=password,
         properties=b"\x11\0\0\0\x07" if level == 5 else b"",
         will=will,
+        will_properties=will_properties,
     )
     (_, start, end) = split(written, LARGEST).packets[0]
+    kept = packets.Will("t/w", 9 if level == 5 else 0) if is_willed else None
     lasts = 7 if level == 5 else 0 if clean else packets.NEVER_EXPIRES
     assert packets.connect_level(written, start, end) == level
     assert packets.decode_connect(written, start, end) == packets.Connect(
-        level, client_id, clean, keep_alive, username, password, has_will, lasts, inf
+        level, client_id, clean, keep_alive, username, password, kept, lasts, inf
     )
 
 

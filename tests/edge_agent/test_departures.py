@@ -1,0 +1,82 @@
+"""A device that dies at the listener: an event of the agent, counted on disk, and no reading."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from edge_agent.health import AgentCollector
+from tests.edge_agent.running import LISTENER, SENSOR, configure, running
+from tests.support.programs import MOSQUITTO_CLIENTS
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.edge_agent.running import Running
+
+WILL: Final = ("--will-topic", "zigbee2mqtt/co2", "--will-payload", '{"co2": 4000}', "--will-qos", "1", "--will-retain")
+
+
+async def device(agent: Running, *options: str) -> asyncio.subprocess.Process:
+    """mosquitto_sub, which stays connected as a device does that waits for commands."""
+    program = MOSQUITTO_CLIENTS.find()
+    assert program is not None
+    login = ("-h", "127.0.0.1", "-p", str(agent.agent.listener_port), "-u", "bridge", "-P", "secret", "-i", "bridge")
+    return await asyncio.create_subprocess_exec(
+        program, *login, "-t", "homeassistant/status", *options, stdout=asyncio.subprocess.PIPE
+    )
+
+
+async def connected(agent: Running, *options: str) -> asyncio.subprocess.Process:
+    process = await device(agent, *options)
+    assert process.stdout is not None
+    async with asyncio.timeout(10):
+        assert await process.stdout.readline() == b"online\n"
+    return process
+
+
+def departures(agent: Running) -> float:
+    """The metric, as a scraper reads it."""
+    registry = CollectorRegistry()
+    registry.register(AgentCollector(agent.agent.health._health))
+    assert b"bansui_agent_departures_total" in generate_latest(registry)
+    found = registry.get_sample_value("bansui_agent_departures_total")
+    assert found is not None
+    return found
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize("version", ["311", "5"])
+async def test_a_killed_device_is_gone_and_its_will_is_no_reading(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, version: str
+) -> None:
+    """kill -9: counted, shown and said once; back with its next connection; the count outlives the agent."""
+    caplog.set_level(logging.INFO, "edge_agent.intake.availability")
+    path = configure(tmp_path, LISTENER, SENSOR)
+    async with running(path) as agent:
+        process = await connected(agent, "-V", version, *WILL)
+        assert (departures(agent), agent.agent._unavailable()) == (0, 0)
+        process.kill()
+        await process.wait()
+        await until(lambda: departures(agent) == 1)
+        assert agent.agent._unavailable() == 1
+        again = await connected(agent, "-V", version)
+        assert agent.agent._unavailable() == 0
+        again.terminate()
+        await again.wait()
+        await until(lambda: agent.agent._listener and agent.agent._listener.counters["connections"] == 0)
+        assert [record.getMessage() for record in caplog.records] == [
+            "device co2 is unavailable: it went without a goodbye",
+            "device co2 is back",
+        ]
+        assert agent.balance["received"] == 0
+        await agent.stop()
+    assert agent.audit().faults == []
+    async with running(path) as agent:
+        assert departures(agent) == 1
+        assert agent.balance["received"] == 0
