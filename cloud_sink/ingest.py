@@ -6,7 +6,6 @@ Requests and errors have InfluxDB v2's shape ("Write data with the InfluxDB API"
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -24,14 +23,16 @@ from telemetry.uplink_contract import (
     IDEMPOTENCY_HEADER,
     LARGEST_BODY,
     REPORT_PATH,
+    TOLD_HEADER,
     WRITE_PATH,
     BatchId,
     BatchTooLarge,
     MalformedBatch,
+    Told,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from cloud_sink.access import Writer
     from cloud_sink.centre import Centre
@@ -82,17 +83,21 @@ class Ingest:
 
         async def take(writer: Writer, batch_id: BatchId) -> Response:
             body = await _read_body(request)
-            async with self._marking(writer, batch_id, body):
+            try:
                 await self._centre.decoding.report(body)
+            except ContractViolation as error:
+                return await self._refuse(writer, batch_id, body, error)
             return _stored(await self._centre.inbox.commit(Batch(writer.agent, batch_id, Kind.REPORT, body, 0)))
 
         return await self._guarded(request, take)
 
     async def _write(self, writer: Writer, batch_id: BatchId, body: bytes) -> Response:
-        async with self._marking(writer, batch_id, body):
+        try:
             summaries = await self._centre.decoding.summaries(body)
             claimed = self._centre.admission.admit(writer.agent, writer.school, summaries)
-        batch = Batch(writer.agent, batch_id, Kind.SUMMARIES, body, len(summaries))
+        except ContractViolation as error:
+            return await self._refuse(writer, batch_id, body, error)
+        batch = Batch(writer.agent, batch_id, Kind.SUMMARIES, body, len(summaries), Told.of(summaries))
         try:
             receipt = await self._centre.inbox.commit(batch)
         except (ForkedBatch, InboxFull, InboxFault):
@@ -100,16 +105,12 @@ class Ingest:
             raise
         return _stored(receipt)
 
-    @contextlib.asynccontextmanager
-    async def _marking(self, writer: Writer, batch_id: BatchId, body: bytes) -> AsyncIterator[None]:
+    async def _refuse(self, writer: Writer, batch_id: BatchId, body: bytes, error: ContractViolation) -> Response:
         """Mark the batch as refused, durably, before the agent hears that it is."""
-        try:
-            yield
-        except NotThisSchool:
-            raise  # the agent keeps the batch until somebody mends the token
-        except ContractViolation:
-            await self._centre.inbox.refuse(writer.agent, batch_id, body)
-            raise
+        if isinstance(error, NotThisSchool):
+            return _violation(error)  # the agent keeps the batch until somebody mends the token
+        receipt = await self._centre.inbox.refuse(writer.agent, batch_id, body)
+        return _violation(error, _receipt_headers(receipt))
 
     async def _guarded(self, request: Request, take: Callable[[Writer, BatchId], Awaitable[Response]]) -> Response:
         writer = self._centre.access.writer(request.headers.get("Authorization"))
@@ -121,7 +122,7 @@ class Ingest:
         try:
             return await take(writer, BatchId.parse(request.headers.get(IDEMPOTENCY_HEADER, "")))
         except ForkedBatch as error:
-            return refusal(409, str(error), headers=_receipt_headers(error.receipt))
+            return refusal(409, str(error), headers=_fork_headers(error))
         except (InboxFull, InboxFault) as error:
             return refusal(503, str(error), retry_after_s=2)
         except ContractViolation as error:
@@ -162,10 +163,17 @@ def _receipt_headers(receipt: Receipt) -> dict[str, str]:
     return {APPLIED_HEADER: f"{receipt.epoch}-{receipt.applied}", HEAD_HEADER: receipt.head.hex()}
 
 
-def _violation(error: ContractViolation) -> Response:
+def _fork_headers(error: ForkedBatch) -> dict[str, str]:
+    told = {} if error.told is None else {TOLD_HEADER: str(error.told)}
+    return {**_receipt_headers(error.receipt), **told}
+
+
+def _violation(error: ContractViolation, headers: Mapping[str, str] | None = None) -> Response:
+    """The refusal; `headers` say that the centre has marked the batch, so that its number leaves no gap."""
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
+    place: dict[str, int] = {}
     if isinstance(error, LineProtocolError):
-        return refusal(status, str(error), line=error.line, column=error.column)
-    if isinstance(error, OutsideContract):
-        return refusal(status, str(error), line=error.line)
-    return refusal(status, str(error))
+        place = {"line": error.line, "column": error.column}
+    elif isinstance(error, OutsideContract):
+        place = {"line": error.line}
+    return refusal(status, str(error), headers=headers, **place)

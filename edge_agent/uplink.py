@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from edge_agent.events import Applied, Delivered, Forked, Refused, Undelivered
+from edge_agent.transactions import Span
 from telemetry import ContractViolation
 from telemetry.uplink_contract import (
     APPLIED_HEADER,
@@ -22,8 +23,10 @@ from telemetry.uplink_contract import (
     HEAD_HEADER,
     IDEMPOTENCY_HEADER,
     REPORT_PATH,
+    TOLD_HEADER,
     WRITE_PATH,
     BatchId,
+    Told,
 )
 
 if TYPE_CHECKING:
@@ -160,8 +163,9 @@ def outcome(batch: BatchId, response: httpx.Response) -> Event:
         _log.error("the centre refuses batch %s: %d", batch, status)
         return Refused(batch, status, _applied(batch, response))
     if status == httpx.codes.CONFLICT:
-        applied = _applied(batch, response)
-        return Forked(batch, applied) if applied else Undelivered(batch, "409 without the centre's mark")
+        if (applied := _applied(batch, response)) is None:
+            return Undelivered(batch, "409 without the centre's mark")
+        return Forked(batch, applied, _told(response))
     if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         return Undelivered(batch, f"HTTP {status}: the token is not this school's", NOT_OURS_WAIT_S)
     return Undelivered(batch, f"HTTP {status}", _retry_after(response))
@@ -176,6 +180,15 @@ def _applied(batch: BatchId, response: httpx.Response) -> Applied | None:
         return None
     is_ours = applied.epoch == batch.epoch and len(head) == len(GENESIS)
     return Applied(applied.sequence, head) if is_ours else None
+
+
+def _told(response: httpx.Response) -> Span | None:
+    """What the other copy told, where the centre can say."""
+    try:
+        told = Told.parse(response.headers.get(TOLD_HEADER, ""))
+    except ContractViolation:
+        return None
+    return Span(told.from_ms, told.to_ms)
 
 
 def _retry_after(response: httpx.Response) -> float | None:

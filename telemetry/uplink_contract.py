@@ -18,13 +18,16 @@ from typing import TYPE_CHECKING, Final, get_type_hints
 from telemetry.errors import ContractViolation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from telemetry.summaries import Summary
 
 WRITE_PATH: Final = "/api/v2/write"
 REPORT_PATH: Final = "/api/v1/agent-report"
 IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
 APPLIED_HEADER: Final = "Bansui-Applied"
 HEAD_HEADER: Final = "Bansui-Ledger-Head"
+TOLD_HEADER: Final = "Bansui-Told"
 PADDING: Final = 4096
 LARGEST_BODY: Final = 1 << 20
 """Bytes of a sealed body; a centre answers 413 to a larger one."""
@@ -35,6 +38,7 @@ GENESIS: Final = bytes(32)
 """The chain's value before the first batch of an epoch."""
 
 _BATCH_ID: Final = re.compile(r"([0-9a-f]{16})-(0|[1-9][0-9]{0,17})")
+_TOLD: Final = re.compile(r"(0|[1-9][0-9]{0,17})-(0|[1-9][0-9]{0,17})")
 _HEADER: Final = b"\x1f\x8b\x08\x04\x00\x00\x00\x00\x02\xff"  # deflate, FEXTRA, no time, best, unknown system
 _OVERHEAD: Final = len(_HEADER) + 2 + 4 + 8  # XLEN, one subfield's header, CRC-32 and size
 
@@ -71,6 +75,36 @@ class BatchId:
         if match is None or int(match.group(2)) < least:
             raise MalformedBatch(f"{text!r} is not <epoch>-<sequence>")
         return cls(match.group(1), int(match.group(2)))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Which windows a centre was told: from the start of the earliest to the end of the latest, in milliseconds.
+
+    A centre that answers 409 because a batch's number is taken says so of what the agent's other copy sent under that
+    number and since; `0-0` when no windows were in it.
+    """
+
+    from_ms: int
+    to_ms: int
+
+    def __str__(self) -> str:
+        return f"{self.from_ms}-{self.to_ms}"
+
+    @classmethod
+    def parse(cls, text: str) -> Told:
+        """Read `<from>-<to>`. Raises `MalformedBatch`."""
+        match = _TOLD.fullmatch(text)
+        if match is None or int(match.group(1)) > int(match.group(2)):
+            raise MalformedBatch(f"{text!r} is not <from>-<to> in milliseconds")
+        return cls(int(match.group(1)), int(match.group(2)))
+
+    @classmethod
+    def of(cls, summaries: Sequence[Summary]) -> Told | None:
+        """What these span; None where there are none."""
+        if not summaries:
+            return None
+        return cls(min(each.start_ms for each in summaries), max(each.end_ms for each in summaries))
 
 
 def chain(previous: bytes, body: bytes) -> bytes:

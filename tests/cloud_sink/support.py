@@ -97,6 +97,8 @@ class Running:
     clock: Clock | None
     end: Callable[[], object]
     """Tells it to end."""
+    epoch: str = EPOCH
+    """In which batches are numbered."""
     client: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
@@ -112,7 +114,7 @@ class Running:
         headers = {
             "Authorization": f"Token {changes.get('token', TOKENS[agent])}",
             "Content-Encoding": changes.get("encoding", "gzip"),
-            IDEMPOTENCY_HEADER: changes.get("key", f"{changes.get('epoch', EPOCH)}-{sequence}"),
+            IDEMPOTENCY_HEADER: changes.get("key", f"{changes.get('epoch', self.epoch)}-{sequence}"),
         }
         path = changes.get("path", WRITE_PATH)
         return self.client.post(path, params=params, headers=headers, content=body)

@@ -1,22 +1,25 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import apsw
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloud_sink.inbox import KEPT_MS, MOST_WAITING, Batch, ForkedBatch, Inbox, InboxFault, InboxFull, Kind, check_sqlite
+from cloud_sink.inbox import KEPT_MS, MOST_WAITING, Batch, ForkedBatch, Inbox, InboxFault, InboxFull, Kind
+from cloud_sink.inbox.file import FILE_NAME, check_sqlite
+from cloud_sink.inbox.schema import VERSION, InboxTooNew
 from telemetry import EnvironmentFault
-from telemetry.uplink_contract import GENESIS, BatchId, chain
+from telemetry.uplink_contract import GENESIS, BatchId, Told, chain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 EPOCH = "00000000000000aa"
+EARLIER_INBOX: Final = Path(__file__).parents[1] / "faults" / "fixtures" / "inbox-1.sql"
 
 
 class Now:
@@ -26,9 +29,11 @@ class Now:
         return self.ms
 
 
-def batch(sequence: int, body: bytes | None = None, *, agent: str = "edge-1", epoch: str = EPOCH) -> Batch:
+def batch(
+    sequence: int, body: bytes | None = None, *, agent: str = "edge-1", epoch: str = EPOCH, told: Told | None = None
+) -> Batch:
     body = f"body {sequence}".encode() if body is None else body
-    return Batch(agent, BatchId(epoch, sequence), Kind.SUMMARIES, body, 1)
+    return Batch(agent, BatchId(epoch, sequence), Kind.SUMMARIES, body, 1, told)
 
 
 def head(*sequences: int) -> bytes:
@@ -172,9 +177,57 @@ async def test_after_a_failed_write_nothing_is_acknowledged_any_more(
 
 
 def test_an_old_sqlite_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cloud_sink.inbox.apsw.sqlite_lib_version", lambda: "3.45.1")
+    monkeypatch.setattr("cloud_sink.inbox.file.apsw.sqlite_lib_version", lambda: "3.45.1")
     with pytest.raises(EnvironmentFault, match=r"3\.45\.1 is too old"):
         check_sqlite()
+
+
+async def test_an_inbox_of_version_1_is_brought_up_to_date_with_everything_in_it(tmp_path: Path) -> None:
+    earlier = apsw.Connection(str(tmp_path / FILE_NAME))
+    earlier.execute(EARLIER_INBOX.read_text())
+    earlier.close()
+    inbox = Inbox(tmp_path, Now())
+    assert [stored.body for stored in await inbox.pending(0, 10)] == [b"body 2", b"body 4"]
+    assert (await inbox.commit(batch(3))).head == head(1, 2, 3, 4)
+    assert [tally.applied for tally in await inbox.tallies()] == [f"{EPOCH}-4", f"{EPOCH}-1"]
+    with pytest.raises(ForkedBatch) as caught:
+        await inbox.commit(batch(4, b"forged"))
+    assert caught.value.told is None, "what version 1 took has no span, and nobody may say that nothing was told"
+    await inbox.commit(batch(5, told=Told(1000, 2000)))
+    with pytest.raises(ForkedBatch) as caught:
+        await inbox.commit(batch(5, b"forged"))
+    assert caught.value.told == Told(1000, 2000)
+    await inbox.close()
+
+
+async def test_an_inbox_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+    await Inbox(tmp_path, Now()).close()
+    later = apsw.Connection(str(tmp_path / FILE_NAME))
+    later.pragma("user_version", VERSION + 1)
+    with pytest.raises(InboxTooNew, match=f"schema {VERSION + 1}"):
+        Inbox(tmp_path, Now())
+    assert later.pragma("user_version") == VERSION + 1
+    later.close()
+
+
+async def test_a_fork_is_told_what_its_other_copy_told_since_in_whatever_epoch(inbox: Inbox) -> None:
+    """The other copy may have turned to a new epoch since; what another agent told is another matter."""
+    await inbox.commit(batch(1, told=Told(1000, 2000)))
+    await inbox.commit(batch(2, told=Told(2000, 3000)))
+    await inbox.commit(Batch("edge-1", BatchId(EPOCH, 3), Kind.REPORT, b"report", 0))
+    await inbox.commit(batch(1, epoch="00000000000000bb", told=Told(500, 4000)))
+    await inbox.commit(batch(1, agent="edge-2", told=Told(0, 9000)))
+    for sequence, told in ((1, Told(500, 4000)), (2, Told(500, 4000)), (3, Told(500, 4000))):
+        with pytest.raises(ForkedBatch) as caught:
+            await inbox.commit(batch(sequence, b"forged"))
+        assert caught.value.told == told
+
+
+async def test_a_fork_from_a_report_has_been_told_nothing(inbox: Inbox) -> None:
+    await inbox.commit(Batch("edge-1", BatchId(EPOCH, 1), Kind.REPORT, b"report", 0))
+    with pytest.raises(ForkedBatch) as caught:
+        await inbox.commit(batch(1))
+    assert caught.value.told == Told(0, 0)
 
 
 def arrivals() -> st.SearchStrategy[list[int]]:

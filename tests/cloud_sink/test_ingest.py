@@ -16,6 +16,7 @@ from telemetry.uplink_contract import (
     LARGEST_TEXT,
     MOST_LINES,
     REPORT_PATH,
+    TOLD_HEADER,
     WRITE_PATH,
     chain,
     seal,
@@ -47,12 +48,19 @@ MIDNIGHT_MS = NOON_MS - 12 * 3_600_000
 
 
 @pytest.fixture(scope="module")
-def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def refusing_centre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A centre to which only what it must refuse is sent: nothing of it may stay."""
     with running_centre(tmp_path_factory.mktemp("refusing")) as centre:
         yield centre
         assert all(balance["batches"] == 0 for balance in balances(centre))
         assert centre.export() == ""
+
+
+@pytest.fixture
+def refusing(refusing_centre: Running) -> Running:
+    """The same for each test in an epoch of its own, since a number is marked with the bytes that were refused."""
+    refusing_centre.epoch = f"{int(refusing_centre.epoch, 16) + 1:016x}"
+    return refusing_centre
 
 
 @pytest.fixture
@@ -70,7 +78,6 @@ def refused(answer: httpx.Response, status: int, code: str) -> dict[str, object]
     assert answer.status_code == status, answer.text
     told: dict[str, object] = answer.json()
     assert told["code"] == code
-    assert APPLIED_HEADER not in answer.headers or status == 409
     return told
 
 
@@ -98,6 +105,22 @@ def test_another_batch_under_the_same_number_is_a_conflict_that_says_where_the_c
     assert "other bytes" in str(refused(forked, 409, "conflict")["message"])
     assert forked.headers[APPLIED_HEADER] == f"{EPOCH}-1"
     assert forked.headers[HEAD_HEADER] == chain(GENESIS, body).hex()
+    assert forked.headers[TOLD_HEADER] == f"{NOON_MS}-{NOON_MS + QUARTER_MS}"
+
+
+def test_a_batch_that_is_both_refused_and_known_with_other_bytes_is_a_conflict(centre: Running) -> None:
+    """Its agent was restored: by 422 it would never learn what its other copy has told."""
+    centre.post(sealed(summary()))
+    forked = centre.post(sealed(summary(start_ms=NOON_MS + 1)))
+    refused(forked, 409, "conflict")
+    assert forked.headers[TOLD_HEADER] == f"{NOON_MS}-{NOON_MS + QUARTER_MS}"
+
+
+def test_a_batch_that_is_too_far_ahead_is_told_no_span(centre: Running) -> None:
+    """Nobody else has told anything under its number: the agent has more to give, and no copy."""
+    ahead = centre.post(sealed(summary()), 6)
+    refused(ahead, 409, "conflict")
+    assert (ahead.headers[APPLIED_HEADER], TOLD_HEADER in ahead.headers) == (f"{EPOCH}-0", False)
 
 
 def test_a_refused_batch_does_not_claim_its_devices(centre: Running) -> None:
@@ -112,8 +135,10 @@ def test_batches_behind_refused_ones_are_taken(centre: Running) -> None:
     head = GENESIS
     for sequence in range(1, 6):
         body = sealed(summary(start_ms=NOON_MS + sequence))
-        refused(centre.post(body, key=f"{EPOCH}-{sequence}"), 422, "unprocessable entity")
+        answer = centre.post(body, key=f"{EPOCH}-{sequence}")
+        refused(answer, 422, "unprocessable entity")
         head = chain(head, body)
+        assert (answer.headers[APPLIED_HEADER], answer.headers[HEAD_HEADER]) == (f"{EPOCH}-{sequence}", head.hex())
     last = sealed(summary())
     taken = centre.post(last, key=f"{EPOCH}-6")
     assert taken.status_code == 204
@@ -177,8 +202,9 @@ def test_a_token_writes_for_its_own_school_and_district_alone(refusing: Running,
 
 
 def test_a_line_of_another_school_is_refused_with_its_number(refusing: Running) -> None:
-    told = refused(refusing.post(sealed(summary(), summary(school="cn-014"))), 403, "forbidden")
-    assert told["line"] == 2
+    answer = refusing.post(sealed(summary(), summary(school="cn-014")))
+    assert refused(answer, 403, "forbidden")["line"] == 2
+    assert APPLIED_HEADER not in answer.headers, "the agent is to keep it"
 
 
 @pytest.mark.parametrize("key", ["", "1", "aa-1", f"{EPOCH}-0", f"{EPOCH}--1", f"{EPOCH}-1x"])

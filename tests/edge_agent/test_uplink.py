@@ -12,6 +12,7 @@ import pytest
 from bansui.free_port import free_port
 from edge_agent import uplink as module
 from edge_agent.events import Applied, Delivered, Event, Forked, Refused, Send, Undelivered
+from edge_agent.transactions import Span
 from edge_agent.uplink import Uplink
 from telemetry.uplink_contract import REPORT_PATH, WRITE_PATH, BatchId, seal
 from tests.edge_agent.servers import DURABLE, Centre, reply, serving
@@ -111,6 +112,16 @@ async def test_a_fork() -> None:
     """409 with the centre's mark: it cannot put this batch behind those it has."""
     mark = reply(409, "Bansui-Applied: 0123456789abcdef-0", f"Bansui-Ledger-Head: {'0' * 64}")
     assert (await outcomes(mark))[0] == [Forked(BATCH, Applied(0, bytes(32)))]
+
+
+@pytest.mark.parametrize(
+    ("told", "span"),
+    [("1000-5000", Span(1000, 5000)), ("0-0", Span(0, 0)), ("5000-1000", None), ("all", None), ("1-2-3", None)],
+)
+async def test_a_fork_that_says_what_the_other_copy_told(told: str, span: Span | None) -> None:
+    """What is not a span says nothing."""
+    lines = ("Bansui-Applied: 0123456789abcdef-3", f"Bansui-Ledger-Head: {'0' * 64}", f"Bansui-Told: {told}")
+    assert (await outcomes(reply(409, *lines)))[0] == [Forked(BATCH, Applied(3, bytes(32)), span)]
 
 
 @pytest.mark.parametrize(

@@ -7,24 +7,22 @@ acknowledged; the store follows it, and forgets nothing that stands here.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import enum
-import fcntl
 import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, TextIO, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import apsw
 
-from telemetry import ContractViolation, DeliveryFault, EnvironmentFault
-from telemetry.uplink_contract import GENESIS, BatchId, link
+from cloud_sink.inbox.batches import Batch, ForkedBatch, InboxFault, InboxFull, Kind, Receipt, StoredBatch, Tally
+from cloud_sink.inbox.file import lock_folder, open_file
+from telemetry.uplink_contract import GENESIS, Told, link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from telemetry.uplink_contract import BatchId
 
 T = TypeVar("T")
 
@@ -33,120 +31,24 @@ OPEN_WINDOW: Final = 4
 MOST_WAITING: Final = 64
 """Batches that may wait for the disk; the next is told to come back."""
 KEPT_MS: Final = 24 * 3600 * 1000
-_OLDEST_SQLITE: Final = (3, 51, 3)
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS mark (
-    position INTEGER PRIMARY KEY AUTOINCREMENT,
-    agent TEXT NOT NULL,
-    epoch TEXT NOT NULL,
-    sequence INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    lines INTEGER NOT NULL,
-    sha256 BLOB NOT NULL,
-    received_ms INTEGER NOT NULL,
-    UNIQUE (agent, epoch, sequence)
-) STRICT;
-CREATE TABLE IF NOT EXISTS body (position INTEGER PRIMARY KEY REFERENCES mark, bytes BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS epoch (
-    agent TEXT NOT NULL,
-    epoch TEXT NOT NULL,
-    applied INTEGER NOT NULL,
-    head BLOB NOT NULL,
-    touched INTEGER NOT NULL,
-    PRIMARY KEY (agent, epoch)
-) STRICT;
-"""
 _DROP_BODIES: Final = """
 DELETE FROM body WHERE position IN (SELECT position FROM mark WHERE position <= ? AND received_ms < ?)
 """
 
 
-class Kind(enum.StrEnum):
-    """What is inside a batch."""
-
-    SUMMARIES = "summaries"
-    REPORT = "report"
-    REFUSED = "refused"
-    """Outside the contract: its mark and hash stand in the chain, its bytes are nowhere."""
-
-
-class ForkedBatch(ContractViolation):
-    """A batch whose number was taken by other bytes, or is further ahead than an agent may be."""
-
-    code = "forked_batch"
-
-    def __init__(self, what: str, receipt: Receipt) -> None:
-        super().__init__(what, fix="open a new epoch and seal anew what is not acknowledged")
-        self.receipt = receipt
-
-
-class InboxFull(DeliveryFault):
-    """More batches wait for the disk than the inbox takes on."""
-
-    code = "inbox_full"
-
-
-class InboxFault(DeliveryFault):
-    """The disk did not take the batch; nothing of it is acknowledged."""
-
-    code = "inbox_fault"
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A batch as it came: whose, which, and its exact bytes. `lines` is how many summaries are inside."""
-
-    agent: str
-    id: BatchId
-    kind: Kind
-    body: bytes
-    lines: int
-
-
-@dataclass(frozen=True, slots=True)
-class StoredBatch:
-    """A batch the inbox holds, at its place in the order of arrival."""
-
-    position: int
-    agent: str
-    kind: Kind
-    body: bytes
-    received_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """Where an epoch stands: the highest batch without a gap before it, and the ledger's head there."""
-
-    epoch: str
-    applied: int
-    head: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What one agent has been acknowledged for."""
-
-    agent: str
-    batches: int
-    reports: int
-    lines: int
-    applied: str
-
-
 class Inbox:
     """Takes batches, answers only when they are durable, and hands them to the projection in order."""
 
-    def __init__(self, folder: Path, now: Callable[[], int]) -> None:
+    def __init__(self, folder: Path, now: Callable[[], int], *, vfs: str | None = None) -> None:
         """Open or make the inbox in `folder`. Raises `EnvironmentFault`."""
-        check_sqlite()
-        self._lock = _lock_folder(folder)
+        self._lock = lock_folder(folder)
         self._now = now
-        self._connection = apsw.Connection(str(folder / "inbox.sqlite"))
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.execute(_SCHEMA)
+        try:
+            self._connection = open_file(folder, vfs)
+        except BaseException:
+            self._lock.close()
+            raise
         self._thread = ThreadPoolExecutor(1, "inbox")
         self._waiting: list[tuple[Batch, asyncio.Future[Receipt]]] = []
         self._flush: asyncio.Task[None] | None = None
@@ -173,13 +75,12 @@ class Inbox:
             self._flush = asyncio.create_task(self._flush_waiting(), name="inbox.flush")
         return await future
 
-    async def refuse(self, agent: str, batch_id: BatchId, body: bytes) -> None:
+    async def refuse(self, agent: str, batch_id: BatchId, body: bytes) -> Receipt:
         """Mark a batch that was refused as a whole, so that those behind it stand without a gap.
 
-        One that is known already keeps the mark it has. Raises `InboxFull`, `InboxFault`.
+        One that is known already keeps the mark it has. Raises as `commit` does.
         """
-        with contextlib.suppress(ForkedBatch):
-            await self.commit(Batch(agent, batch_id, Kind.REFUSED, body, 0))
+        return await self.commit(Batch(agent, batch_id, Kind.REFUSED, body, 0))
 
     async def pending(self, after: int, most: int) -> list[StoredBatch]:
         """The next batches after a position, in the order of arrival."""
@@ -247,16 +148,19 @@ class Inbox:
         query = "SELECT sha256, kind, position FROM mark WHERE agent = ? AND epoch = ? AND sequence = ?"
         for known, kind, position in self._connection.execute(query, (agent, epoch, sequence)):
             if known != digest:
-                return ForkedBatch(f"batch {batch.id} is known with other bytes", receipt)
+                what = f"batch {batch.id} is known with other bytes"
+                return ForkedBatch(what, receipt, self._told_since(agent, position))
             if kind != Kind.REFUSED or batch.kind is Kind.REFUSED:
                 return receipt
             self._connection.execute("DELETE FROM mark WHERE position = ?", (position,))  # refused once, good now
         if sequence > receipt.applied + OPEN_WINDOW:
             what = f"batch {batch.id} is more than {OPEN_WINDOW} ahead of {receipt.applied}, the last without a gap"
             return ForkedBatch(what, receipt)
+        span = (None, None) if batch.told is None else (batch.told.from_ms, batch.told.to_ms)
         self._connection.execute(
-            "INSERT INTO mark (agent, epoch, sequence, kind, lines, sha256, received_ms) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (agent, epoch, sequence, batch.kind.value, batch.lines, digest, self._now()),
+            """INSERT INTO mark (agent, epoch, sequence, kind, lines, sha256, received_ms, from_ms, to_ms)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            (agent, epoch, sequence, batch.kind.value, batch.lines, digest, self._now(), *span),
         )
         position = self._connection.last_insert_rowid()
         if batch.kind is not Kind.REFUSED:
@@ -283,6 +187,17 @@ class Inbox:
             return Receipt(epoch, applied, head)
         return Receipt(epoch, 0, GENESIS)
 
+    def _told_since(self, agent: str, position: int) -> Told | None:
+        """What came with the batch at this position and behind it, in whatever epoch: all that the other copy told.
+
+        None where a batch among them is older than the spans.
+        """
+        query = """SELECT coalesce(min(from_ms), 0), coalesce(max(to_ms), 0), sum(lines > 0 AND from_ms IS NULL)
+                   FROM mark WHERE agent = ? AND position >= ?"""
+        for from_ms, to_ms, unknown in self._connection.execute(query, (agent, position)):
+            return None if unknown else Told(from_ms, to_ms)
+        return None
+
     def _select_pending(self, after: int, most: int) -> list[StoredBatch]:
         query = """SELECT position, agent, kind, bytes, received_ms FROM mark JOIN body USING (position)
                    WHERE position > ? ORDER BY position LIMIT ?"""
@@ -305,31 +220,3 @@ class Inbox:
         with self._connection:
             self._connection.execute(_DROP_BODIES, (projected, self._now() - KEPT_MS))
         return self._connection.changes()
-
-
-def check_sqlite() -> None:
-    """Raise `EnvironmentFault` when the SQLite at hand can corrupt a write-ahead log."""
-    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
-    if version < _OLDEST_SQLITE:
-        raise EnvironmentFault(
-            f"SQLite {apsw.sqlite_lib_version()} is too old",
-            why="before 3.51.3 a write-ahead log can be corrupted",
-            fix="pip install 'apsw>=3.51.3'",
-        )
-
-
-def _lock_folder(folder: Path) -> TextIO:
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / "lock").open("a+", encoding="ascii")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise EnvironmentFault(
-            "another centre has this state folder open", where=str(folder), fix="stop it, or give this one its own"
-        ) from None
-    lock.seek(0)
-    lock.truncate()
-    lock.write(f"{os.getpid()}\n")
-    lock.flush()
-    return lock
