@@ -59,6 +59,10 @@ class Owner(Protocol):
         """A connection ends for this reason."""
         ...
 
+    def held(self, why: Hold) -> None:
+        """A connection is not read for this reason, until it is released."""
+        ...
+
     def closed(self, connection: Connection) -> None:
         """The connection is gone."""
         ...
@@ -144,6 +148,8 @@ class Connection(asyncio.Protocol):
         """Stop reading until every hold is released."""
         if not self._holds and not self._ending:
             self._transport.pause_reading()
+        if why not in self._holds:
+            self._owner.held(why)
         self._holds |= why
 
     def release(self, why: Hold) -> None:

@@ -7,10 +7,12 @@ from typing import TypedDict
 
 
 class CounterSnapshot(TypedDict):
-    """The counters at one moment. All but `connections` and `unacknowledged` only grow."""
+    """The counters at one moment. All but `connections`, `half_open` and `unacknowledged` only grow."""
 
     connections: int
     """Open now."""
+    half_open: int
+    """Of these, not admitted yet."""
     connects: int
     """Clients admitted since the start."""
     refused: dict[str, int]
@@ -27,6 +29,8 @@ class CounterSnapshot(TypedDict):
     """Waiting for the commit now."""
     bytes: int
     """Received."""
+    pauses: dict[str, int]
+    """How often reading of a connection stopped, and why: its sender waits in TCP, and nothing is dropped."""
     deaths: int
     """Wills that came into force: devices that went without a goodbye."""
 
@@ -42,12 +46,14 @@ class Counters:
         self.stale = 0
         self.resent = 0
         self.bytes = 0
+        self.pauses: Counter[str] = Counter()
         self.deaths = 0
 
-    def snapshot(self, *, connections: int, unacknowledged: int) -> CounterSnapshot:
+    def snapshot(self, *, connections: int, half_open: int, unacknowledged: int) -> CounterSnapshot:
         """A copy that will not change."""
         return CounterSnapshot(
             connections=connections,
+            half_open=half_open,
             connects=self.connects,
             refused=dict(self.refused),
             publications=self.publications,
@@ -56,5 +62,6 @@ class Counters:
             resent=self.resent,
             unacknowledged=unacknowledged,
             bytes=self.bytes,
+            pauses=dict(self.pauses),
             deaths=self.deaths,
         )

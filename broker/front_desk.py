@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from math import inf
@@ -49,6 +50,7 @@ class FrontDesk:
         self._connections: set[Connection] = set()
         self._by_generation: dict[int, Connection] = {}
         self._by_session: dict[str, Connection] = {}
+        self._of_client: Counter[str] = Counter()
         self._sessions = LastingSessions(4 * limits.max_connections, self._over, remembered)
         self._presence = presence
         self._wills = Wills(4 * limits.max_connections, self._told)
@@ -68,7 +70,11 @@ class FrontDesk:
     @property
     def counters(self) -> CounterSnapshot:
         """The counters as they are now."""
-        return self._counters.snapshot(connections=len(self._connections), unacknowledged=self._waiting_total)
+        return self._counters.snapshot(
+            connections=len(self._connections),
+            half_open=len(self._connections) - len(self._by_generation),
+            unacknowledged=self._waiting_total,
+        )
 
     def acknowledge(self, publications: Publications) -> None:
         """Give the connection its acknowledgements; those of a connection that has gone are dropped."""
@@ -152,6 +158,12 @@ class FrontDesk:
         """Part of `Owner`."""
         self._note(refusal)
 
+    def held(self, why: Hold) -> None:
+        """Part of `Owner`."""
+        if why is not Hold.LOGIN:
+            assert why.name is not None
+            self._counters.pauses[why.name.lower()] += 1
+
     def closed(self, connection: Connection) -> None:
         """Part of `Owner`."""
         self._connections.discard(connection)
@@ -181,6 +193,9 @@ class FrontDesk:
             return
         assigned = "" if connect.client_id else f"auto-{secrets.token_hex(8)}"
         session = f"{client}/{connect.client_id or assigned}"
+        if session not in self._by_session and self._of_client[client] >= self._limits.max_connections_per_client:
+            connection.refuse(Refusal.TOO_MANY_OF_CLIENT)
+            return
         kept = self._take_over(session, now)
         if connect.clean_start and kept is not None:
             self._over(session, kept)
@@ -189,6 +204,7 @@ class FrontDesk:
         self._generation += 1
         self._by_generation[self._generation] = connection
         self._by_session[session] = connection
+        self._of_client[client] += 1
         self._counters.connects += 1
         connection.admit(
             Admission(
@@ -221,8 +237,9 @@ class FrontDesk:
     def _part(self, connection: Connection, now: float) -> None:
         """A session has lost its connection: keep what outlives it, and see to its will."""
         session_id, session = connection.session_id, connection.session
+        client = session_id.partition("/")[0]
+        self._of_client[client] -= 1
         if session.will is not None and not self._is_leaving:
-            client = session_id.partition("/")[0]
             self._wills.leave(session_id, client, session.will, session.session_expiry_s, now)
         self._sessions.keep(session_id, session.state, session.session_expiry_s, now)
         self._watch_wills()

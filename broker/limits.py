@@ -12,7 +12,9 @@ from telemetry import ConfigurationError
 class Limits:
     """The listener's bounds. What goes beyond them is refused or waits in the sender: nothing is dropped silently."""
 
-    max_connections: int = 1_000
+    max_connections: int = 2_000
+    max_connections_per_client: int = 1_000
+    """Of one login at once; so one that is shared, or broken, leaves room for the others."""
     max_packet_bytes: int = 65_536
     """Announced to MQTT 5 clients; a larger packet ends the connection before its payload is read."""
     max_unacknowledged: int = 1_000
@@ -24,12 +26,14 @@ class Limits:
     """Of one connection, on average; a faster one is read more slowly."""
     publications_burst: int = 20_000
     connect_timeout_s: float = 10.0
+    """How long a connection may take until its client is known."""
     linger_s: float = 1.0
     """How long a refused client may take to read why."""
 
     def __post_init__(self) -> None:
         checks = {
             "max_connections": self.max_connections >= 1,
+            "max_connections_per_client": self.max_connections_per_client >= 1,
             "max_packet_bytes": 1_024 <= self.max_packet_bytes <= 268_435_460,
             "max_unacknowledged": 1 <= self.max_unacknowledged <= 65_535,
             "max_unacknowledged_total": self.max_unacknowledged_total >= 1,

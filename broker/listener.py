@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from broker.connection import Connection
 from broker.front_desk import FrontDesk
 from broker.limits import Limits
+from broker.open_files import make_room
 from broker.ports import bind_fault
 
 if TYPE_CHECKING:
@@ -43,15 +44,16 @@ class Listener:
     ) -> None:
         self._host = host
         self._port = port
-        self._limits = limits or Limits()
-        self._desk = FrontDesk(credentials, handler, self._limits, remembered, presence)
+        self.limits = limits or Limits()
+        self._desk = FrontDesk(credentials, handler, self.limits, remembered, presence)
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Take connections from now on. Raises `PortTaken` or `PortUnavailable`."""
+        make_room(self.limits.max_connections)
         try:
             self._server = await asyncio.get_running_loop().create_server(
-                lambda: Connection(self._desk, self._limits), self._host, self._port, backlog=512
+                lambda: Connection(self._desk, self.limits), self._host, self._port, backlog=512
             )
         except OSError as error:
             raise bind_fault(self._host, self._port, error) from None

@@ -35,6 +35,7 @@ class Refusal(Enum):
     KEEP_ALIVE = ("keep_alive", 0x8D, None)
     CONNECT_TIMEOUT = ("connect_timeout", 0x82, None)
     TOO_MANY_CONNECTIONS = ("too_many_connections", 0x97, None)
+    TOO_MANY_OF_CLIENT = ("too_many_connections_of_client", 0x97, 0x03)
     TAKEN_OVER = ("taken_over", 0x8E, None)
     SHUTTING_DOWN = ("shutting_down", 0x8B, None)
 

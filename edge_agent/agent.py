@@ -136,6 +136,7 @@ class Agent:
                 next_retry_s=lambda: max(0.0, self.core.delivery.next_try - clock.monotonic()),
                 buffer=lambda: (self.core.state.used_bytes, self.core.pressure.is_holding),
                 commit_times=self._commit_times,
+                listener=lambda: self._listener,
             ),
             tables.health.port,
         )
@@ -188,6 +189,7 @@ class Agent:
             table.port,
             credentials=self._listener_clients,
             handler=self._listener_intake,
+            limits=table.limits.limits(),
             remembered=self._remembered,
             presence=self._listener_intake.tell,
         )

@@ -7,12 +7,13 @@ import ipaddress
 import itertools
 import re
 import zoneinfo
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from broker.clients import ClientTable
+from broker.limits import Limits
 from edge_agent.privacy.classes import Role
 from edge_agent.timetable import Timetable
 from telemetry import Placement
@@ -83,11 +84,34 @@ class UplinkTable(Table):
         return url.rstrip("/")
 
 
+_LIMITS: Final = Limits()
+
+
+class LimitsTable(Table):
+    """[listener.limits]: what one device, and all of them together, may ask of the listener."""
+
+    max_connections: Annotated[int, Field(ge=1, le=65_535)] = _LIMITS.max_connections
+    max_connections_per_client: Annotated[int, Field(ge=1, le=65_535)] = _LIMITS.max_connections_per_client
+    max_packet_bytes: Annotated[int, Field(ge=1_024, le=268_435_460)] = _LIMITS.max_packet_bytes
+    max_unacknowledged: Annotated[int, Field(ge=1, le=65_535)] = _LIMITS.max_unacknowledged
+    max_unacknowledged_total: Annotated[int, Field(ge=1, le=10_000_000)] = _LIMITS.max_unacknowledged_total
+    max_exchanges: Annotated[int, Field(ge=1, le=65_535)] = _LIMITS.max_exchanges
+    publications_per_s: Annotated[float, Field(gt=0, le=1_000_000)] = _LIMITS.publications_per_s
+    publications_burst: Annotated[int, Field(ge=1, le=10_000_000)] = _LIMITS.publications_burst
+    connect_timeout_s: Annotated[float, Field(gt=0, le=3_600)] = _LIMITS.connect_timeout_s
+    linger_s: Annotated[float, Field(ge=0, le=60)] = _LIMITS.linger_s
+
+    def limits(self) -> Limits:
+        """As the listener takes them."""
+        return Limits(**self.model_dump())
+
+
 class ListenerTable(Table):
     """[listener]: the MQTT endpoint that devices connect to."""
 
     host: str = "0.0.0.0"  # noqa: S104 - devices are other machines; credentials and ACL decide who may publish
     port: Port = 1883
+    limits: LimitsTable = LimitsTable()
     client: tuple[ClientTable, ...] = ()
 
 

@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from edge_agent.listener_metrics import listener_metrics
 from edge_agent.store.commit_times import BOUNDS_S
 from edge_agent.transactions import Kind
 from telemetry import EnvironmentFault
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
+    from broker.listener import Listener
     from edge_agent.counts import CountKey
     from edge_agent.store import CommitTimes
     from telemetry.uplink_contract import AgentReport
@@ -46,6 +48,7 @@ class Health:
         next_retry_s: Callable[[], float],
         buffer: Callable[[], tuple[int, bool]],
         commit_times: CommitTimes,
+        listener: Callable[[], Listener | None],
     ) -> None:
         """`buffer` gives the bytes in use, and whether senders are held back."""
         self.report = report
@@ -55,6 +58,7 @@ class Health:
         self.next_retry_s = next_retry_s
         self.buffer = buffer
         self.commit_times = commit_times
+        self.listener = listener
 
     def as_dict(self) -> dict[str, object]:
         """What /healthz says; `status` is `ok`, or `degraded` while the centre or a device is out of reach."""
@@ -111,6 +115,9 @@ class AgentCollector(Collector):
         yield CounterMetricFamily("bansui_agent_restamped_rows", "Rows with a time not to be believed", value=restamped)
         yield from self._gauges(report)
         yield self._commit_seconds()
+        listener = self._health.listener()
+        if listener is not None:
+            yield from listener_metrics(listener.counters, listener.limits)
 
     def _commit_seconds(self) -> Metric:
         histogram = HistogramMetricFamily(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from broker.limits import Limits
 from edge_agent.agent import Agent
 from edge_agent.bindings import bind, prepare
+from edge_agent.config import LimitsTable
 from edge_agent.config_file import ConfigurationMistakes, load
 from telemetry import ConfigurationError, SystemClock
 from tests.documents import ROOT
@@ -242,3 +245,16 @@ def test_drivers_and_secrets_are_told_together(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationMistakes) as caught:
         prepare(load(path))
     assert [mistake.key for mistake in caught.value.mistakes] == ["uplink.token_file", "device[1]"]
+
+
+def test_the_listener_has_the_limits_of_the_configuration(path: Path) -> None:
+    """Every limit has its key, unstated ones their default; one that cannot be is named with its line."""
+    assert set(LimitsTable.model_fields) == {each.name for each in fields(Limits)}
+    assert LimitsTable().limits() == Limits()
+    changed(path, "[[listener.client]]", "[listener.limits]\nmax_packet_bytes = 4096\n[[listener.client]]")
+    listener = load(path).tables.listener
+    assert listener is not None
+    assert listener.limits.limits() == Limits(max_packet_bytes=4096)
+    [mistake] = mistakes_of(changed(path, "4096", "1"))
+    assert "listener.limits.max_packet_bytes" in mistake
+    assert "1024" in mistake

@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from broker.connection import Hold
+from broker.credentials import Credentials
+from broker.listener import Listener
+from broker.refusals import Refusal
 from edge_agent.health import LONGEST_REQUEST, Health, HealthServer
 from edge_agent.store import CommitTimes
 from edge_agent.transactions import Kind
@@ -33,6 +37,11 @@ class Page:
         core = bench.core
         self.is_full = False
         self.times = CommitTimes()
+        self.listener: Listener | None = Listener(
+            "127.0.0.1", 0, credentials=Credentials([]), handler=lambda _publications: None
+        )
+        self.listener._desk.refused(Refusal.KEEP_ALIVE)
+        self.listener._desk.held(Hold.RATE)
         self.health = Health(
             report=core.report,
             counts=lambda: core.state.counts,
@@ -41,6 +50,7 @@ class Page:
             next_retry_s=lambda: 12.4,
             buffer=lambda: (core.state.used_bytes, self.is_full),
             commit_times=self.times,
+            listener=lambda: self.listener,
         )
         self.server = HealthServer(self.health, 0)
 
@@ -126,12 +136,25 @@ async def test_commits_are_timed(page: Page) -> None:
     assert values["bansui_agent_commit_seconds_bucket", "seal", "0.5"] == 1
 
 
+async def test_the_listener_is_told_of_where_there_is_one(page: Page) -> None:
+    """What it refused and slowed down, beside the limits in force."""
+    _, text = await page.get("/metrics")
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    values = {(sample.name, *sample.labels.values()): sample.value for sample in samples}
+    assert values["bansui_agent_listener_refused_total", "keep_alive"] == 1
+    assert values["bansui_agent_listener_pauses_total", "rate"] == 1
+    assert values["bansui_agent_listener_limit", "max_packet_bytes"] == 65_536
+    listener, page.listener = page.listener, None
+    assert "bansui_agent_listener" not in (await page.get("/metrics"))[1]
+    page.listener = listener
+
+
 async def test_no_label_tells_of_a_room(page: Page) -> None:
     """Stages, reasons and kinds of transaction alone: no device, no room, no quantity, under any name."""
     _, text = await page.get("/metrics")
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            assert set(sample.labels) <= {"stage", "reason", "kind", "le"}
+            assert set(sample.labels) <= {"stage", "reason", "kind", "le", "limit"}
     for word in ("mast", "air", "a-301", "temperature", "carbon_dioxide"):
         assert word not in text
 

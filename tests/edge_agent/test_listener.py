@@ -1,4 +1,4 @@
-"""A device that dies at the listener: an event of the agent, counted on disk, and no reading."""
+"""The listener in a whole agent: a device that dies is an event and no reading, and limits are kept and shown."""
 
 from __future__ import annotations
 
@@ -48,6 +48,24 @@ def departures(agent: Running) -> float:
     found = registry.get_sample_value("bansui_agent_departures_total")
     assert found is not None
     return found
+
+
+@pytest.mark.mosquitto
+async def test_a_running_agent_keeps_to_its_limits(tmp_path: Path) -> None:
+    """From the file to the listener to the metric: the second connection of a login that may have one."""
+    limited = LISTENER.replace("[[listener", "[listener.limits]\nmax_connections_per_client = 1\n[[listener", 1)
+    async with running(configure(tmp_path, limited, SENSOR)) as agent:
+        first = await connected(agent)
+        second = await device(agent, "-i", "another")
+        async with asyncio.timeout(10):
+            assert await second.wait() != 0
+        registry = CollectorRegistry()
+        registry.register(AgentCollector(agent.agent.health._health))
+        labels = {"reason": "too_many_connections_of_client"}
+        assert registry.get_sample_value("bansui_agent_listener_refused_total", labels) == 1
+        assert registry.get_sample_value("bansui_agent_listener_connections") == 1
+        first.terminate()
+        await first.wait()
 
 
 @pytest.mark.mosquitto
