@@ -49,6 +49,8 @@ class Campaign:
     short: int
     long: int
     run: Callable[[int, Path], Outcome]
+    needs: str = ""
+    """The mark of tests that need the same program, such as `mosquitto`."""
 
 
 def campaigns() -> list[Campaign]:

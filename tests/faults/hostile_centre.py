@@ -77,12 +77,12 @@ CONDUCTS: Final = (
 
 
 class HostileCentre:
-    """The model centre behind HTTP, with a conduct of its own until `heal`."""
+    """The model centre behind HTTP, with a conduct of its own until `heal`; without one, it behaves."""
 
-    def __init__(self, conduct: Conduct) -> None:
-        self.conduct: Conduct | None = conduct
-        self._most_lines = conduct.most_lines
-        self.model = ModelCentre(_is_poison if conduct.has_poison else lambda _: False)
+    def __init__(self, conduct: Conduct | None = None) -> None:
+        self.conduct = conduct
+        self._most_lines = conduct.most_lines if conduct is not None else 0
+        self.model = ModelCentre(_is_poison if conduct is not None and conduct.has_poison else lambda _: False)
         self.requests = 0
         self.harmed = 0
         """Requests that the fault hit."""

@@ -12,8 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from _pytest.mark import ParameterSet
 
-@pytest.mark.parametrize("campaign", campaigns(), ids=lambda campaign: campaign.name)
+
+def _parameter(campaign: Campaign) -> ParameterSet:
+    marks = [getattr(pytest.mark, campaign.needs)] if campaign.needs else []
+    return pytest.param(campaign, id=campaign.name, marks=marks)
+
+
+@pytest.mark.parametrize("campaign", [_parameter(campaign) for campaign in campaigns()])
 @pytest.mark.timeout(600)
 def test_campaign(campaign: Campaign, tmp_path: Path, tell: Callable[[str], None]) -> None:
     """The fault was injected as often as asked, and every promise held."""

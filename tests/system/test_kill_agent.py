@@ -1,9 +1,8 @@
-"""The agent is killed with SIGKILL, at every boundary of the durable path and at random: the balance is exact."""
+"""The agent is killed with SIGKILL, at every boundary of the durable path: the balance is exact."""
 
 from __future__ import annotations
 
-import random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tests.system.crashing_agent import BOUNDARIES
 from tests.system.school import School
@@ -14,9 +13,6 @@ if TYPE_CHECKING:
 
     from edge_agent.store.audit import Audit
     from tests.support.processes import Processes
-
-RANDOM_KILLS: Final = 10
-SEED: Final = 20_251_013
 
 
 def assert_balanced(school: School, audit: Audit) -> None:
@@ -45,17 +41,3 @@ def test_killed_before_and_after_every_step(tmp_path: Path, processes: Processes
     assert_balanced(school, audit)
     assert twice > 0, "no message came twice: the kills after a commit proved nothing"
     tell(f"killed {' '.join(hits)}; {school.devices.readings} readings, lost 0, doubled 0, {twice} known as copies")
-
-
-def test_killed_at_random(tmp_path: Path, processes: Processes, tell: Callable[[str], None]) -> None:
-    """Ten kills at random moments under load."""
-    school = School(tmp_path, processes)
-    rng = random.Random(SEED)
-    for _ in range(RANDOM_KILLS):
-        agent = school.start_agent()
-        agent.wait_for_output("agent ready")
-        school.send_while(agent, seconds=rng.uniform(0.05, 1.2))
-        agent.kill()
-    audit = school.settle(school.start_agent())
-    assert_balanced(school, audit)
-    tell(f"{RANDOM_KILLS} kills, seed {SEED}; {school.devices.readings} readings, lost 0, doubled 0")

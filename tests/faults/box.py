@@ -1,0 +1,122 @@
+"""An agent in a process of its own, on a box that is switched off and on, and a centre for it in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from edge_agent.bindings import bind
+from edge_agent.config_file import load as load_configuration
+from edge_agent.store.audit import audit
+from telemetry import ScaledClock
+from tests.edge_agent.harness import MONDAY_9
+from tests.edge_agent.running import SPEED, configure
+from tests.faults.sender import READINGS_A_MESSAGE
+from tests.support.processes import run_bansui
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_agent.store.audit import Audit
+    from tests.faults.model_centre import ModelCentre
+    from tests.faults.sender import Load
+    from tests.support.processes import Processes, Spawned
+
+LONGEST_START_S: Final = 60.0
+LONGEST_SETTLING_S: Final = 60.0
+_DEVICE: Final = """
+[[device]]
+id = "{name}"
+room = "a-301"
+role = "room_sensor"
+driver = "zigbee2mqtt"
+mqtt = {{ topic = "zigbee2mqtt/{name}" }}
+"""
+
+
+def devices(names: list[str]) -> str:
+    """Their tables."""
+    return "".join(_DEVICE.format(name=name) for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What became of the messages that devices have sent."""
+
+    lost: int
+    """Messages of which neither the agent nor the centre knows."""
+    doubled: int
+    """Messages that were told twice, and readings that were admitted once more than they were sent."""
+    copies: int
+    """Readings that came again and were known."""
+    faults: tuple[str, ...]
+
+
+class Box:
+    """What outlives the agent: its folder, the time of day, the way to the centre."""
+
+    def __init__(self, folder: Path, *tables: str, centre: str, processes: Processes) -> None:
+        self._path = configure(folder, *tables, centre=centre)
+        self._processes = processes
+        self._agent: Spawned | None = None
+        self.clock = ScaledClock(MONDAY_9, time.time_ns() // 1_000_000, SPEED)
+
+    async def switch_on(self) -> None:
+        """Start the agent as systemd would, and wait until it is ready."""
+        clock = f"{self.clock.origin_ms},{self.clock.started_ms},{self.clock.speed}"
+        self._agent = self._processes.bansui("agent", "run", "--config", str(self._path), "--clock", clock)
+        await asyncio.to_thread(self._agent.wait_for_output, "agent ready", LONGEST_START_S)
+
+    def switch_off(self) -> None:
+        """SIGKILL: no clean-up."""
+        assert self._agent is not None
+        assert self._agent.is_running(), f"it had ended by itself:\n{self._agent.stderr}"
+        self._agent.kill()
+
+    async def settle(self, load: Load, centre: ModelCentre) -> str:
+        """Wait until every device has every answer and the centre every event; what does not come."""
+        try:
+            await until(lambda: not load.unacknowledged, LONGEST_SETTLING_S, "every message is answered")
+            await until(lambda: load.stamps <= told(centre), LONGEST_SETTLING_S, "every event is at the centre")
+        except AssertionError as late:
+            return str(late)
+        return ""
+
+    async def leave(self) -> str:
+        """A planned stop, and `bansui audit`; what it says if the balance does not close."""
+        assert self._agent is not None
+        await asyncio.to_thread(self._agent.terminate, LONGEST_SETTLING_S)
+        audited = await asyncio.to_thread(run_bansui, "audit", "--config", str(self._path))
+        return audited.stdout + audited.stderr if audited.returncode else ""
+
+    def account(self, load: Load, centre: ModelCentre) -> Account:
+        """Each message by its device and second, and each device's readings by their number."""
+        loaded = load_configuration(self._path)
+        tables = loaded.tables
+        found = audit(loaded.folder / "state", tables.timetable.compile(tables.zone), bind(loaded).bindings)
+        return account(found, load, centre)
+
+
+def account(found: Audit, load: Load, centre: ModelCentre) -> Account:
+    """What became of everything sent, by the agent's balance and what the centre was told."""
+    known = told(centre)
+    lost, unknown = load.stamps - known, known - load.stamps
+    too_many = 0
+    for sender in load.senders:
+        admitted = found.devices.get(sender.name, {}).get("admitted", 0)
+        gone = sum(name == sender.name for name, _ in lost)
+        too_many += max(0, admitted - (len(sender.stamps) - gone) * READINGS_A_MESSAGE)
+    faults = [*found.faults, *centre.changed, *(f"{number} rejected: {why}" for why, number in found.rejected.items())]
+    return Account(len(lost), len(unknown) + len(centre.doubled) + too_many, found.balance["duplicate"], tuple(faults))
+
+
+def told(centre: ModelCentre) -> set[tuple[str, int]]:
+    """Every change of a smoke detector that the centre knows of: its device and its second."""
+    return {(_tag(series, "device"), start_ms) for series, start_ms in centre.stored if series.startswith("smoke,")}
+
+
+def _tag(series: str, name: str) -> str:
+    return dict(tag.split("=") for tag in series.split(",")[1:])[name]
