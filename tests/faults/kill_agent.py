@@ -1,4 +1,4 @@
-"""The agent is killed with SIGKILL at any moment, under load from its broker."""
+"""The agent is killed with SIGKILL at any moment, under load: from its broker, or from devices at its own listener."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Final
 
+from bansui.free_port import free_port
 from tests.broker.device import DISCONNECT, Device, connect, subscribe
+from tests.edge_agent.running import LISTENER
 from tests.edge_agent.servers import serving
 from tests.faults.box import Box, devices
 from tests.faults.campaign import Campaign, Outcome
@@ -85,6 +87,16 @@ def by_broker(count: int, folder: Path) -> Outcome:
         broker.stop()
 
 
+def by_listener(count: int, folder: Path) -> Outcome:
+    """Devices publish to the agent itself, half of them at QoS 2."""
+    port, processes = free_port(), Processes(folder / "processes")
+    senders = [Sender(port, name, qos=1 + number % 2) for number, name in enumerate(_names(_DEVICES))]
+    try:
+        return asyncio.run(_kill(count, folder, LISTENER.replace("port = 0", f"port = {port}"), senders, processes))
+    finally:
+        processes.end()
+
+
 CAMPAIGNS: Final = [
     Campaign(
         name="kill-agent",
@@ -93,5 +105,12 @@ CAMPAIGNS: Final = [
         long=100,
         run=by_broker,
         needs="mosquitto",
+    ),
+    Campaign(
+        name="kill-listener",
+        fault="SIGKILL of the agent under load from devices at its own listener, QoS 1 and QoS 2",
+        short=10,
+        long=100,
+        run=by_listener,
     ),
 ]
