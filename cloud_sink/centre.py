@@ -17,7 +17,7 @@ from cloud_sink.projector import Projector
 from cloud_sink.store_duckdb import DuckDbStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from zoneinfo import ZoneInfo
 
     from cloud_sink.config import District, LoadedConfig
@@ -82,15 +82,24 @@ class Centre:
         return balances
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seams:
+    """Where tests put their hands in: before and after what makes a batch durable, and what stores it."""
+
+    wrap_inbox: Callable[[Inbox], Inbox] = lambda inbox: inbox
+    wrap_store: Callable[[Store], Store] = lambda store: store
+
+
 @contextlib.asynccontextmanager
-async def open_centre(loaded: LoadedConfig, clock: Clock) -> AsyncIterator[Centre]:
+async def open_centre(loaded: LoadedConfig, clock: Clock, seams: Seams | None = None) -> AsyncIterator[Centre]:
     """Open the state folder, project what a crash left over, and hand out the centre."""
+    seams = seams or Seams()
     async with contextlib.AsyncExitStack() as stack:
-        inbox = Inbox(loaded.state, clock.now)
+        inbox = seams.wrap_inbox(Inbox(loaded.state, clock.now))
         stack.push_async_callback(inbox.close)
         catalogue = await Catalogue.open(loaded.state / "catalogue.sqlite", loaded)
         stack.push_async_callback(catalogue.close)
-        store = DuckDbStore(loaded.state / "summaries.duckdb")
+        store = seams.wrap_store(DuckDbStore(loaded.state / "summaries.duckdb"))
         stack.push_async_callback(store.close)
         decoding = Decoding()
         stack.callback(decoding.close)

@@ -19,6 +19,7 @@ from telemetry import EnvironmentFault
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from cloud_sink.centre import Seams
     from cloud_sink.config import LoadedConfig
     from cloud_sink.live import Live
     from telemetry import Clock
@@ -69,14 +70,16 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-async def serve(loaded: LoadedConfig, clock: Clock, announce: Callable[[str], None]) -> None:
+async def serve(
+    loaded: LoadedConfig, clock: Clock, announce: Callable[[str], None], seams: Seams | None = None
+) -> None:
     """Run the centre until a signal ends it; `announce` gets its URL once it answers. Raises `EnvironmentFault`."""
     centre_config = loaded.config.centre
     listener = bind(centre_config.host, centre_config.port)
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     with contextlib.closing(listener):
-        async with open_centre(loaded, clock) as centre:
+        async with open_centre(loaded, clock, seams) as centre:
             config = uvicorn.Config(
                 build_app(centre),
                 lifespan="off",

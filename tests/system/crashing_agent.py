@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import signal
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -22,9 +19,10 @@ from edge_agent.agent import Agent, Seams
 from edge_agent.config_file import load
 from edge_agent.transactions import Kind
 from telemetry import parse_clock
+from tests.system.executioner import Executioner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from edge_agent.events import Acknowledge
     from edge_agent.store import Store
@@ -33,31 +31,6 @@ if TYPE_CHECKING:
 STEPS: Final = ("commit", "acknowledge", "seal", "send", "mark")
 BOUNDARIES: Final = tuple(f"{side}:{step}" for step in STEPS for side in ("before", "after"))
 _STEP_OF: Final = {Kind.JOURNAL: "commit", Kind.SEAL: "seal", Kind.MARK: "mark"}
-
-
-class Executioner:
-    """Kills this process when its boundary is reached for the nth time."""
-
-    def __init__(self, boundary: str, nth: int, hits: Path) -> None:
-        self._boundary = boundary
-        self._left = nth
-        self._hits = hits
-
-    @contextmanager
-    def around(self, step: str) -> Iterator[None]:
-        """The two boundaries of one step."""
-        self._reached(f"before:{step}")
-        yield
-        self._reached(f"after:{step}")
-
-    def _reached(self, boundary: str) -> None:
-        if boundary != self._boundary:
-            return
-        self._left -= 1
-        if not self._left:
-            with self._hits.open("a") as file:
-                file.write(f"{boundary}\n")
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 class CrashingStore:

@@ -1,0 +1,47 @@
+"""How a real centre ends, and what keeps it from starting."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from tests.cloud_sink.support import CONFIG, NOON_MS, Running, running_centre, write_config
+from tests.support.processes import run_bansui
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.processes import Processes, Spawned
+
+
+def start(processes: Processes, config: Path) -> tuple[Spawned, Running]:
+    spawned = processes.bansui("centre", "run", "--config", str(config), "--clock", f"{NOON_MS},0,0.000001")
+    spawned.wait_for_output("listening on ")
+    return spawned, Running(spawned.stdout.split()[-1], clock=None, end=spawned.terminate)
+
+
+def test_a_centre_ends_on_sigterm_while_someone_watches_and_its_port_can_be_taken_again(
+    processes: Processes, tmp_path: Path
+) -> None:
+    spawned, centre = start(processes, write_config(tmp_path))
+    with centre.client, centre.client.stream("GET", "/api/v1/live") as answer:
+        next(answer.iter_lines())
+        assert spawned.terminate() == 0
+    assert spawned.stderr == ""
+
+
+def test_a_port_that_is_taken_is_said_with_exit_code_3(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        config = write_config(tmp_path, CONFIG.replace("port = 0", f"port = {port}"))
+        done = run_bansui("centre", "run", "--config", str(config))
+    assert done.returncode == 3
+    assert f"port {port} is taken" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_state_folder_that_another_centre_has_open_is_said_with_exit_code_3(tmp_path: Path) -> None:
+    with running_centre(tmp_path):
+        done = run_bansui("centre", "run", "--config", str(tmp_path / "centre.toml"))
+    assert done.returncode == 3
+    assert "another centre" in done.stderr
