@@ -168,13 +168,16 @@ class Core:
             prepared, self._prepared = self._prepared, None
             return prepared
         now = self._timers.asked = self.clock.monotonic()
+        self.pressure.look(self.state, now)
+        if (relief := self.pressure.relief_due(self.state, self.admission.bindings, now)) is not None:
+            return relief
+        if self.pressure.is_waiting(now):
+            return None
         if self._verdict is not None:
             verdict, self._verdict = self._verdict, None
             return self.delivery.as_it_stands(self.state, verdict)
-        self.pressure.look(self.state, now)
         return (
-            self.pressure.relief_due(self.state, self.admission.bindings, now)
-            or self._set_clock_due()
+            self._set_clock_due()
             or self._close_due(now)
             or self._checkpoint_due(now)
             or self.delivery.recall_due(self.state)

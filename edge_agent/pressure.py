@@ -56,12 +56,16 @@ class Pressure:
             return
         self._look_at = now + LOOK_EVERY_S
         self._share = state.used_bytes / self._room.bytes_for(state.used_bytes)
-        if self._share < SHORTEN_FROM:
+        if self._share < SHORTEN_FROM and self._full_until is None:
             self._nothing_to_shorten = self._nothing_to_merge = False
         if self._share >= HOLD_FROM and self._nothing_to_shorten and self._nothing_to_merge:
             self.is_holding = True
         elif self._share < RELEASE_BELOW and (self._full_until is None or now >= self._full_until):
             self.is_holding, self._full_until = False, None
+
+    def is_waiting(self, now: float) -> bool:
+        """Whether a commit found the disk full a moment ago, so that nothing but relief is worth a try."""
+        return self._full_until is not None and now < self._full_until
 
     def relief_due(self, state: State, bindings: Mapping[str, Binding], now: float) -> Transaction | None:
         """What to write to have more room, if anything can be done."""
