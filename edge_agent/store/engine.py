@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
-from edge_agent.store import log_check, schema
+from edge_agent.store import log_check, log_file, schema
 from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 OLDEST_SQLITE: Final = 3_051_003
 FILE_NAME: Final = "agent.db"
+LOG_NAME: Final = f"{FILE_NAME}-wal"
 LOCK_NAME: Final = "agent.lock"
 
 
@@ -61,17 +62,18 @@ def open_writer(folder: Path, *, vfs: str | None = None) -> apsw.Connection:
 
     Raises `apsw.CorruptError` or `apsw.NotADBError` for a file that is no longer a database.
     """
-    path = folder / FILE_NAME
-    log = path.with_name(f"{FILE_NAME}-wal")
+    path, log = folder / FILE_NAME, folder / LOG_NAME
     had_log = log.exists()
     if had_log and log_check.is_damaged(log):
         raise apsw.CorruptError("the write-ahead log is damaged")
+    if had_log:
+        log_file.rewrite(log, vfs)
     connection = apsw.Connection(str(path), vfs=vfs)
     try:
         _configure(connection)
         _begin_or_check(connection, path, had_log=had_log)
     except BaseException:
-        connection.close()  # else it would close late, and take a later file's log away with it
+        abandon(connection)  # else it would close late, and take a later file's log away with it
         raise
     sync_folder(folder)
     return connection
@@ -158,10 +160,30 @@ def transaction(connection: apsw.Connection) -> Iterator[None]:
 
 
 def close_writer(connection: apsw.Connection) -> None:
-    """End in order: what was in the log is in the file, and the file says that nothing is missing."""
-    with contextlib.suppress(apsw.Error):  # the disk may be gone, and with it nothing that was acknowledged
+    """End in order where that is possible: the disk may be gone, and with it nothing that was acknowledged."""
+    with contextlib.suppress(apsw.Error):
+        finish(connection)
+
+
+def finish(connection: apsw.Connection) -> None:
+    """End in order: what was in the log is in the file, and the file says that nothing is missing.
+
+    Raises `apsw.Error`; the log stays where it is then.
+    """
+    try:
         _note_open(connection, is_open=False)
-    connection.close()
+    except apsw.Error:
+        abandon(connection)
+        raise
+    with contextlib.suppress(apsw.Error):  # a log that cannot be deleted is empty
+        connection.close()
+
+
+def abandon(connection: apsw.Connection) -> None:
+    """Close, and leave the log where it is: the file says that it belongs to it."""
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    with contextlib.suppress(apsw.Error):
+        connection.close()
 
 
 def used_bytes(connection: apsw.Connection) -> int:

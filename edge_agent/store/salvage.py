@@ -85,6 +85,7 @@ def salvage(damaged: Path, target: apsw.Connection, epoch: str) -> tuple[int, in
     connection = apsw.Connection(str(damaged))
     try:
         connection.execute("PRAGMA query_only = ON")
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # the file stays as it was found
         source = _Source(connection, time.monotonic() + LONGEST_S)
         _copy_meta(source, target, epoch)
         _copy_names(source, target)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import apsw
 
 from edge_agent.merging import MergeOrder
-from edge_agent.store import engine, outbox, summaries
+from edge_agent.store import engine, log_file, outbox, summaries
 from edge_agent.store.ballast import Ballast
 from edge_agent.store.journal import JournalWriter
-from edge_agent.store.recovery import check_readable, read_recovered
-from edge_agent.store.salvage import salvage
+from edge_agent.store.mending import Repaired, mend, open_or_mend
+from edge_agent.store.recovery import read_recovered
 from edge_agent.store.wear import bytes_written
 from edge_agent.transactions import Kind, SealOrder, Transaction, Written
 from telemetry.uplink_contract import BatchId
@@ -25,19 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.state import Recovered
-
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Repaired:
-    """What became of a damaged store."""
-
-    aside: str
-    """The name of the damaged file, beside the new one."""
-    readings: int
-    """Lost, as far as the counters tell."""
-    summaries: int
 
 
 class Store:
@@ -59,11 +44,13 @@ class Store:
         self._folder = folder
         self._lock = engine.lock(folder)
         self._new_epoch = new_epoch
+        self._vfs = vfs
         self._ballast = Ballast(folder)
         self._bytes_written = bytes_written
         self._written_before = bytes_written()
+        self._has_failed = False
         try:
-            self._connection = self._open_with_room(vfs)
+            self._connection = self._open_with_room()
             self.epoch = self._read_epoch()
             self._journal = JournalWriter(self._connection)
         except apsw.Error as error:
@@ -86,8 +73,10 @@ class Store:
             with engine.transaction(self._connection):
                 written = self._apply(transaction)
         except apsw.FullError:
-            self._journal = JournalWriter(self._connection)  # it knows numbers of what was just undone
-            self._ballast.give_up()
+            self._undone()
+            raise
+        except apsw.Error:
+            self._has_failed = True
             raise
         self.epoch = transaction.epoch or self.epoch
         if transaction.kind is Kind.JOURNAL:
@@ -95,6 +84,12 @@ class Store:
         if transaction.kind is Kind.CHECKPOINT:
             self._ballast.take()
         return replace(written, used_bytes=engine.used_bytes(self._connection))
+
+    def _undone(self) -> None:
+        """After a transaction for which there was no room."""
+        self._journal = JournalWriter(self._connection)  # the one before knows numbers of what was just undone
+        self._ballast.give_up()
+        log_file.trim(self._folder / engine.LOG_NAME, self._connection, self._vfs)
 
     def _apply(self, transaction: Transaction) -> Written:
         connection = self._connection
@@ -147,38 +142,28 @@ class Store:
         """Move the store in `folder` aside and keep what can be read of it. Raises `EnvironmentFault`."""
         holder = engine.lock(folder)
         try:
-            aside = _move_aside(folder)
-            connection, lost = _begin_anew(folder, aside, new_epoch())
-            engine.close_writer(connection)
+            return mend(folder, new_epoch())
         except apsw.Error as error:
             raise engine.unusable(folder, error) from None
         finally:
             os.close(holder)
-        return Repaired(aside, *lost)
 
     def close(self) -> None:
-        """Close the file and let the folder go."""
-        engine.close_writer(self._connection)
+        """Close the file and let the folder go; after a failure of the disk write nothing more."""
+        if self._has_failed:
+            engine.abandon(self._connection)
+        else:
+            engine.close_writer(self._connection)
         os.close(self._lock)
 
-    def _open_with_room(self, vfs: str | None) -> apsw.Connection:
+    def _open_with_room(self) -> apsw.Connection:
         """Open the store; on a disk that is full, with the room that was kept for this."""
         try:
-            return self._open(vfs)
+            return open_or_mend(self._folder, self._new_epoch, self._vfs)
         except (apsw.FullError, apsw.IOError):
             if not self._ballast.give_up():
                 raise
-            return self._open(vfs)
-
-    def _open(self, vfs: str | None) -> apsw.Connection:
-        try:
-            return _open_whole(self._folder, vfs)
-        except (apsw.CorruptError, apsw.NotADBError, ValueError, LookupError) as error:
-            aside = _move_aside(self._folder)
-            _log.error("the store is damaged (%s): moved aside as %s, a new one begun", type(error).__name__, aside)
-            connection, lost = _begin_anew(self._folder, aside, self._new_epoch(), vfs)
-            _log.error("of the damaged store %d readings and %d summaries are lost", *lost)
-            return connection
+            return open_or_mend(self._folder, self._new_epoch, self._vfs)
 
     def _read_epoch(self) -> str:
         row = self._connection.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
@@ -191,42 +176,3 @@ class Store:
 
     def _set(self, name: str, value: str) -> None:
         self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
-
-
-def _open_whole(folder: Path, vfs: str | None = None) -> apsw.Connection:
-    """Open the file and see that everything in it can be read: SQLite does not look into its blobs."""
-    connection = engine.open_writer(folder, vfs=vfs)
-    try:
-        check_readable(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _move_aside(folder: Path) -> str:
-    """Keep the damaged file and its log, under one name; returns that."""
-    aside = f"{engine.FILE_NAME}.corrupt-{time.time_ns()}"
-    for suffix in ("", "-wal"):
-        damaged = folder / f"{engine.FILE_NAME}{suffix}"
-        if damaged.exists():
-            damaged.rename(folder / f"{aside}{suffix}")
-    (folder / f"{engine.FILE_NAME}-shm").unlink(missing_ok=True)
-    engine.sync_folder(folder)
-    return aside
-
-
-def _begin_anew(
-    folder: Path, aside: str, epoch: str, vfs: str | None = None
-) -> tuple[apsw.Connection, tuple[int, int]]:
-    """A new store with all that can be kept of the one moved aside, and the readings and summaries that are lost."""
-    connection = _open_whole(folder, vfs)
-    with engine.transaction(connection):
-        connection.execute("INSERT INTO meta VALUES ('past_unknown', '1')")
-    lost = 0, 0
-    try:
-        with engine.transaction(connection):
-            lost = salvage(folder / aside, connection, epoch)
-    except (apsw.Error, ValueError, LookupError) as error:
-        _log.error("nothing of %s can be kept: %s", aside, type(error).__name__)
-    return connection, lost

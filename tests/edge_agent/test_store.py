@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from edge_agent.receipts import MOST_RECEIPTS
-from edge_agent.store import Store, engine, schema
+from edge_agent.store import Store, engine, mending, schema
 from edge_agent.store.engine import StoreBusy, StoreUnusable, row
 from edge_agent.transactions import Kind, NewSummary, Transaction
 from telemetry.uplink_contract import unseal
@@ -232,6 +232,32 @@ def test_a_damaged_file_is_moved_aside(tmp_path: Path, damage: str, caplog: pyte
         bench.until_closed(MINUTE)
     assert bench.core.state.epoch != old_epoch
     assert bench.audit().closes
+    bench.stop()
+
+
+def test_a_mending_that_was_interrupted_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk fills while a damaged store is mended: the next start keeps what this one would have kept."""
+    bench = Bench(tmp_path)
+    bench.read("air", ["carbon_dioxide", 700])
+    bench.read("air", ["carbon_dioxide", 701])
+    bench.store._connection.execute(
+        "UPDATE journal SET runs = x'0102' WHERE position = (SELECT max(position) FROM journal)"
+    )
+    bench.stop()
+
+    def fail(*_: object) -> None:
+        raise apsw.FullError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mending, "salvage", fail)
+        with pytest.raises(engine.StoreUnusable):
+            bench.start()
+    assert not (tmp_path / engine.FILE_NAME).exists()
+    bench.start()
+    assert bench.audit().faults == []
+    assert bench.audit().balance["admitted"] == 1
+    assert {each.name for each in tmp_path.iterdir() if "corrupt" not in each.name} >= {engine.FILE_NAME}
+    assert not (tmp_path / "mending").exists()
     bench.stop()
 
 

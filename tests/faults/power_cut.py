@@ -14,7 +14,7 @@ from edge_agent.store.engine import FILE_NAME
 from edge_agent.timing import Timing
 from tests.edge_agent.harness import MINUTE, Bench, delivered
 from tests.faults.campaign import Campaign, Outcome
-from tests.faults.vfs import PowerVFS, cut, recorded
+from tests.faults.vfs import PowerVFS, cut, registered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,7 +101,7 @@ def cuts(steps: Sequence[Step], folder: Path, count: int) -> Cuts:
 
 def _campaign(record: Callable[[Path, PowerVFS], None]) -> Callable[[int, Path], Outcome]:
     def run(count: int, folder: Path) -> Outcome:
-        with recorded("power") as vfs:
+        with registered(PowerVFS("power")) as vfs:
             record(folder / "state", vfs)
             found = cuts(vfs.steps, folder, count)
             syncs = sum(step.kind == "sync" for step in vfs.steps)

@@ -17,7 +17,7 @@ from cloud_sink.inbox.file import FILE_NAME, open_file
 from telemetry import ManualClock
 from telemetry.uplink_contract import GENESIS, BatchId, Told, chain, link
 from tests.faults.campaign import Campaign, Outcome
-from tests.faults.vfs import PowerVFS, cut, recorded
+from tests.faults.vfs import PowerVFS, cut, registered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -217,7 +217,7 @@ async def _go_on(place: Path, sent: Sequence[Batch]) -> list[str]:
 
 def _campaign(record: Callable[[Path, PowerVFS], list[Batch]]) -> Callable[[int, Path], Outcome]:
     def run(count: int, folder: Path) -> Outcome:
-        with recorded("power-inbox") as vfs:
+        with registered(PowerVFS("power-inbox")) as vfs:
             sent = record(folder / "state", vfs)
             found = cuts(vfs.steps, sent, folder, count)
             syncs = sum(step.kind == "sync" for step in vfs.steps)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import apsw
 
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Sequence
 
+V = TypeVar("V", bound="PowerVFS")
 SECTOR: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that reached the file system: a write, a truncation, a sync, a deletion, or a mark of the test."""
+    """What reached the file system: a write, a truncation, a sync or one that failed, a deletion; or a mark."""
 
     kind: str
     file: str = ""
@@ -42,6 +43,20 @@ class _Image:
             self.apply(step)
         self.unsynced.clear()
 
+    def fail_to_sync(self, rng: random.Random) -> None:
+        """The system says so once and takes the pages for clean: no later sync brings them to the disk.
+
+        That is what Linux does (Rebello and others, "Can Applications Recover from fsync Failures?", USENIX ATC 2020).
+        """
+        self.keep_some(rng)
+        self.unsynced.clear()
+
+    def keep_some(self, rng: random.Random) -> None:
+        """Of what was not synced, what happens to have reached the disk."""
+        for step in self.unsynced:
+            if rng.random() < 0.5:
+                self.apply(step if step.kind == "truncate" else _torn(step, rng))
+
     def apply(self, step: Step) -> None:
         if step.kind == "truncate":
             del self.content[step.offset :]
@@ -59,10 +74,15 @@ class PowerVFS(apsw.VFS):
         self.steps: list[Step] = []
         super().__init__(name, "")
 
+    def before(self, operation: str) -> None:
+        """Called before each open, read, write, truncate, sync and delete; what it raises, the operation fails with."""
+
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> PowerFile:  # noqa: N802 - apsw's name
-        return PowerFile(name, flags, self.steps)
+        self.before("open")
+        return PowerFile(name, flags, self)
 
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802 - apsw's name
+        self.before("delete")
         super().xDelete(filename, syncdir)
         self.steps.append(Step("delete", Path(filename).name))
 
@@ -76,35 +96,56 @@ class PowerVFS(apsw.VFS):
 
 
 @contextlib.contextmanager
-def recorded(name: str) -> Iterator[PowerVFS]:
-    """A file system of that name while the block runs."""
-    vfs = PowerVFS(name)
+def registered(vfs: V) -> Iterator[V]:
+    """The file system, known to SQLite by its name while the block runs."""
     try:
         yield vfs
     finally:
         vfs.unregister()
 
 
+class ShortWrite(apsw.FullError):
+    """Raised by `PowerVFS.before` for a write of which the first half is to reach the file."""
+
+
 class PowerFile(apsw.VFSFile):
     """One open file whose changes go into the diary."""
 
-    def __init__(self, name: str | apsw.URIFilename | None, flags: list[int], steps: list[Step]) -> None:
+    def __init__(self, name: str | apsw.URIFilename | None, flags: list[int], vfs: PowerVFS) -> None:
         path = name.filename() if isinstance(name, apsw.URIFilename) else name or ""
         self._file = Path(path).name
-        self._steps = steps
+        self._vfs = vfs
         super().__init__("", name, flags)
 
+    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - apsw's name
+        self._vfs.before("read")
+        return super().xRead(amount, offset)
+
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - apsw's name
-        super().xWrite(data, offset)
-        self._steps.append(Step("write", self._file, offset, bytes(data)))
+        try:
+            self._vfs.before("write")
+        except ShortWrite:
+            self._write(data[: len(data) // 2], offset)
+            raise
+        self._write(data, offset)
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802 - apsw's name
+        self._vfs.before("truncate")
         super().xTruncate(newsize)
-        self._steps.append(Step("truncate", self._file, newsize))
+        self._vfs.steps.append(Step("truncate", self._file, newsize))
 
     def xSync(self, flags: int) -> None:  # noqa: N802 - apsw's name
+        try:
+            self._vfs.before("sync")
+        except apsw.Error:
+            self._vfs.steps.append(Step("failed sync", self._file))
+            raise
         super().xSync(flags)
-        self._steps.append(Step("sync", self._file))
+        self._vfs.steps.append(Step("sync", self._file))
+
+    def _write(self, data: bytes, offset: int) -> None:
+        super().xWrite(data, offset)
+        self._vfs.steps.append(Step("write", self._file, offset, bytes(data)))
 
 
 def cut(steps: Sequence[Step], position: int, folder: Path, rng: random.Random) -> list[str]:
@@ -118,13 +159,13 @@ def cut(steps: Sequence[Step], position: int, folder: Path, rng: random.Random) 
             images.pop(step.file, None)
         elif step.kind == "sync":
             images.setdefault(step.file, _Image()).sync()
+        elif step.kind == "failed sync":
+            images.setdefault(step.file, _Image()).fail_to_sync(rng)
         else:
             images.setdefault(step.file, _Image()).unsynced.append(step)
     folder.mkdir()
     for name, image in images.items():
-        for step in image.unsynced:
-            if rng.random() < 0.5:
-                image.apply(step if step.kind == "truncate" else _torn(step, rng))
+        image.keep_some(rng)
         if not name.endswith("-shm"):
             (folder / name).write_bytes(image.content)
     return marks
