@@ -33,7 +33,7 @@ class Hold(Flag):
     TOTAL = auto()
     """Too many of everybody's publications wait for the commit."""
     RATE = auto()
-    """It publishes faster than it may."""
+    """It sends more packets a second than it may."""
     OWNER = auto()
     """Whoever the publications are for takes none at present."""
     ANSWERS = auto()
@@ -162,18 +162,19 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _apply(self, outcome: Outcome, received: int) -> None:
-        if outcome.reply and not outcome.ended:
-            self._transport.write(outcome.reply)
+        reply = outcome.reply
+        if reply and not outcome.ended:
+            self._transport.write(reply)
         if outcome.refusal is not None:
             self._owner.refused(outcome.refusal)
         if outcome.ended:
-            self._end(outcome.reply)
+            self._end(reply)
         self._owner.deliver(self, outcome, received)
         if outcome.login is not None:
             self.hold(Hold.LOGIN)
             self._owner.login(self, outcome.login)
-        elif outcome.publications and not self._ending:
-            self._regulate(len(outcome.publications))
+        elif (outcome.publications or outcome.requests) and not self._ending:
+            self._regulate(len(outcome.publications) + outcome.requests)
 
     def _regulate(self, count: int) -> None:
         if self.session.must_wait:

@@ -23,7 +23,7 @@ class Limits:
     max_exchanges: int = 10_000
     """Publications at QoS 2 of one session that were taken over and that its client has not released."""
     publications_per_s: float = 5_000.0
-    """Of one connection, on average; a faster one is read more slowly."""
+    """Of one connection, on average, its other packets counted too; a faster one is read more slowly."""
     publications_burst: int = 20_000
     connect_timeout_s: float = 10.0
     """How long a connection may take until its client is known."""

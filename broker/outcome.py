@@ -19,7 +19,9 @@ class Outcome:
     """What one call brought. The reply is to be sent before the publications are handed on."""
 
     publications: list[Publication] = field(default_factory=list)
-    reply: bytes = b""
+    answers: list[bytes] = field(default_factory=list)
+    requests: int = 0
+    """Packets besides the publications, once the client is admitted."""
     login: Connect | None = None
     """A client wants in: answer with `admit` or `refuse`; nothing more is read before."""
     refusal: Refusal | None = None
@@ -33,6 +35,11 @@ class Outcome:
     """Of QoS 2, as `Publications` has them."""
     refused_filters: int = 0
     """Of subscriptions."""
+
+    @property
+    def reply(self) -> bytes:
+        """The answers, in one."""
+        return b"".join(self.answers)
 
 
 @dataclass(frozen=True, slots=True)

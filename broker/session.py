@@ -118,15 +118,17 @@ class Session:
         self.state = admission.state
         properties = self._announcements(admission.assigned_client_id) if self._is_v5 else None
         outcome = Outcome()
-        outcome.reply = packets.encode_connack(
+        connack = packets.encode_connack(
             packets.SUCCESS, session_present=admission.session_present, properties=properties
         )
         buffer = bytes(self._pending)
         self._pending.clear()
-        if not self._fits(outcome.reply):
-            outcome.reply, outcome.refusal, outcome.ended = b"", Refusal.TOO_LARGE, True
+        if not self._fits(connack):
+            outcome.refusal, outcome.ended = Refusal.TOO_LARGE, True
             self.refuse(Refusal.TOO_LARGE)
-        elif buffer:
+            return outcome
+        outcome.answers.append(connack)
+        if buffer:
             self._advance(buffer, now, outcome)
         return outcome
 
@@ -188,7 +190,7 @@ class Session:
         except PacketRefused as refused:
             outcome.refusal = refused.refusal
             outcome.ended = True
-            outcome.reply += self._version_answer(refused) or self.refuse(refused.refusal)
+            outcome.answers.append(self._version_answer(refused) or self.refuse(refused.refusal))
 
     def _version_answer(self, refused: PacketRefused) -> bytes:
         """CONNACK in words that a client of another version may know [MQTT-3.1.2-2]."""
@@ -234,6 +236,7 @@ class Session:
             if first & 0xF0 == _PUBLISH:
                 self._publish(first, buffer, start, end, outcome)
                 continue
+            outcome.requests += 1
             self._control(first, buffer, start, end, outcome)
             if outcome.ended:
                 return
@@ -303,7 +306,7 @@ class Session:
         """It is on disk: PUBREC, in its turn, and nothing is handed on [MQTT-4.3.3-2]."""
         outcome.resent += 1
         self._unacknowledged.setdefault(packet_id, packets.encode_pubrec(packet_id))
-        outcome.reply += self._release()
+        outcome.answers.append(self._release())
 
     def _finish_exchange(self, packet_id: int, outcome: Outcome) -> None:
         """PUBCOMP, once it is on disk that the packet id is free; at once where there is nothing to free."""
@@ -315,7 +318,7 @@ class Session:
             self._completing.add(packet_id)
             outcome.steps.append(-packet_id)
             return
-        outcome.reply += packets.encode_pubcomp(packet_id, is_known=False, is_v5=self._is_v5)
+        outcome.answers.append(packets.encode_pubcomp(packet_id, is_known=False, is_v5=self._is_v5))
 
     def _deny(self, packet_id: int, outcome: Outcome) -> None:
         outcome.denied += 1
@@ -323,7 +326,7 @@ class Session:
             raise PacketRefused(Refusal.NOT_AUTHORIZED, "a topic outside the client's own")
         if packet_id:
             self._unacknowledged[packet_id] = packets.encode_puback(packet_id, Refusal.NOT_AUTHORIZED.reason_code)
-            outcome.reply += self._release()
+            outcome.answers.append(self._release())
 
     def _control(self, first: int, buffer: bytes, start: int, end: int, outcome: Outcome) -> None:
         kind = first >> 4
@@ -336,7 +339,7 @@ class Session:
             case PacketType.PINGREQ:
                 if start != end:
                     raise wire.malformed("a PINGREQ with a body")
-                outcome.reply += packets.PINGRESP
+                outcome.answers.append(packets.PINGRESP)
             case PacketType.PUBREL:
                 self._finish_exchange(packets.decode_pubrel(buffer, start, end, is_v5=self._is_v5), outcome)
             case PacketType.SUBSCRIBE:
@@ -345,10 +348,10 @@ class Session:
                 outcome.refused_filters += answer.refused
                 if not self._fits(answer.suback):
                     raise PacketRefused(Refusal.TOO_LARGE, "more filters than a SUBACK the client takes can answer")
-                outcome.reply += answer.suback + b"".join(kept for kept in answer.retained if self._fits(kept))
+                outcome.answers += [answer.suback, *(kept for kept in answer.retained if self._fits(kept))]
             case PacketType.UNSUBSCRIBE:
                 packet_id, filters = subscribe_packets.decode_unsubscribe(buffer, start, end, is_v5=self._is_v5)
-                outcome.reply += self.state.subscriptions.unsubscribe(packet_id, filters, is_v5=self._is_v5)
+                outcome.answers.append(self.state.subscriptions.unsubscribe(packet_id, filters, is_v5=self._is_v5))
             case _:
                 self._disconnect(buffer, start, end, outcome)
 

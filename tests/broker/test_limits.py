@@ -13,7 +13,7 @@ import pytest
 from broker.connection import Hold
 from broker.limits import LimitOutOfRange, Limits
 from broker.refusals import Refusal
-from tests.broker.device import connect, packet, publish
+from tests.broker.device import PINGREQ, connect, packet, publish
 from tests.documents import ROOT
 from tests.support.waiting import until
 
@@ -86,17 +86,29 @@ async def test_a_refused_client_that_stays_is_cut_off(listen: Listen) -> None:
 
 async def test_a_socket_above_its_rate_is_not_read(listen: Listen) -> None:
     """One publication a minute: after the burst nothing more leaves the kernel, whatever the device sends."""
-    running = await listen(replace(QUICK, publications_per_s=1 / 60, publications_burst=1))
+    running = await listen(replace(QUICK, publications_per_s=1 / 60, publications_burst=20))
     device, witness = await running.admitted(), await running.admitted("witness")
-    await device.send(publish("t/1", b"first") + publish("t/1", b"second"))
-    await running.count(2)
+    await device.send(publish("t/1", b"first") * 21)
+    await running.count(21)
     assert running.listener.counters["pauses"] == {"rate": 1}
     before = running.listener.counters["bytes"]
-    await device.send(publish("t/1", b"third"))
+    await device.send(publish("t/1", b"last"))
     for _ in range(20):
         await witness.expect_silence()
     assert running.listener.counters["bytes"] == before + 40, "PINGREQs of the witness alone"
-    assert len(running.received) == 2
+    assert len(running.received) == 21
+
+
+async def test_pings_count_as_well(listen: Listen) -> None:
+    """A device that asks without end is read at its rate, and its listener goes on."""
+    running = await listen(replace(QUICK, publications_per_s=1 / 60, publications_burst=1_000))
+    device, witness = await running.admitted(), await running.admitted("witness")
+    await device.send(PINGREQ * 50_000)
+    await until(lambda: running.listener.counters["pauses"] == {"rate": 1})
+    before = running.listener.counters["bytes"]
+    for _ in range(20):
+        await witness.expect_silence()
+    assert running.listener.counters["bytes"] == before + 40, "PINGREQs of the witness alone"
 
 
 async def test_each_reason_to_pause_is_counted(listen: Listen) -> None:
