@@ -76,15 +76,6 @@ class Box:
         assert self._agent.is_running(), f"it had ended by itself:\n{self._agent.stderr}"
         self._agent.kill()
 
-    async def settle(self, load: Load, centre: ModelCentre) -> str:
-        """Wait until every device has every answer and the centre every event; what does not come."""
-        try:
-            await until(lambda: not load.unacknowledged, LONGEST_SETTLING_S, "every message is answered")
-            await until(lambda: load.stamps <= told(centre), LONGEST_SETTLING_S, "every event is at the centre")
-        except AssertionError as late:
-            return str(late)
-        return ""
-
     async def leave(self) -> str:
         """A planned stop, and `bansui audit`; what it says if the balance does not close."""
         assert self._agent is not None
@@ -100,16 +91,27 @@ class Box:
         return account(found, load, centre)
 
 
+async def settle(load: Load, centre: ModelCentre) -> str:
+    """Wait until every device has every answer and the centre every event; what does not come."""
+    try:
+        await until(lambda: not load.unacknowledged, LONGEST_SETTLING_S, "every message is answered")
+        await until(lambda: load.stamps <= told(centre), LONGEST_SETTLING_S, "every event is at the centre")
+    except AssertionError as late:
+        return str(late)
+    return ""
+
+
 def account(found: Audit, load: Load, centre: ModelCentre) -> Account:
     """What became of everything sent, by the agent's balance and what the centre was told."""
     known = told(centre)
     lost, unknown = load.stamps - known, known - load.stamps
-    too_many = 0
+    too_many = rejected = 0
     for sender in load.senders:
         admitted = found.devices.get(sender.name, {}).get("admitted", 0)
+        rejected += found.devices.get(sender.name, {}).get("rejected", 0)
         gone = sum(name == sender.name for name, _ in lost)
         too_many += max(0, admitted - (len(sender.stamps) - gone) * READINGS_A_MESSAGE)
-    faults = [*found.faults, *centre.changed, *(f"{number} rejected: {why}" for why, number in found.rejected.items())]
+    faults = [*found.faults, *centre.changed, *([f"{rejected} of their readings rejected"] if rejected else [])]
     return Account(len(lost), len(unknown) + len(centre.doubled) + too_many, found.balance["duplicate"], tuple(faults))
 
 

@@ -10,7 +10,7 @@ from bansui.free_port import free_port
 from tests.broker.device import DISCONNECT, Device, connect, subscribe
 from tests.edge_agent.running import LISTENER
 from tests.edge_agent.servers import serving
-from tests.faults.box import Box, devices
+from tests.faults.box import Box, devices, settle
 from tests.faults.campaign import Campaign, Outcome
 from tests.faults.hostile_centre import HostileCentre
 from tests.faults.sender import READINGS_A_MESSAGE, Sender, sending
@@ -60,7 +60,7 @@ async def _kill(count: int, folder: Path, intake: str, senders: Sequence[Sender]
                 box.switch_off()
             await box.switch_on()
             load.stop()
-            late = await box.settle(load, centre.model)
+            late = await settle(load, centre.model)
         unbalanced = await box.leave()
     found = box.account(load, centre.model)
     seen = (
