@@ -44,9 +44,11 @@ def run(
     agent = Agent(load(config), parse_clock(clock))
 
     def ready() -> None:
-        devices = "" if agent.listener_port is None else f"devices connect to port {agent.listener_port}; "
+        plain, secure = agent.listener_port, agent.listener_tls_port
+        ports = [f"{port}{word}" for port, word in ((plain, ""), (secure, " by TLS")) if port is not None]
+        devices = f"devices connect to port {' or '.join(ports)}; " if ports else ""
         health = f"http://127.0.0.1:{agent.health.port}/healthz"
-        told = {"event": "ready", "listener_port": agent.listener_port, "health": health}
+        told = {"event": "ready", "listener_port": plain, "listener_tls_port": secure, "health": health}
         print(json.dumps(told) if as_json else f"agent ready: {devices}health on {health}", flush=True)
         if pid_file is not None:
             pid_file.write_text(str(os.getpid()))

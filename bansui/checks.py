@@ -131,7 +131,9 @@ def _ports(loaded: LoadedConfiguration, *, running: bool) -> Iterator[Finding]:
     listener = loaded.tables.listener
     wanted = [("health.port", "127.0.0.1", loaded.tables.health.port)]
     if listener is not None:
-        wanted.append(("listener.port", listener.host, listener.port))
+        where = listener.addresses
+        wanted += [("listener.port", host, where.port) for host in where.hosts if where.port is not None]
+        wanted += [("listener.tls.port", host, where.tls_port) for host in where.hosts if where.tls_port is not None]
     for key, host, port in wanted:
         if running:
             yield Finding("ports", Verdict.GOOD, f"{key} {port}: the agent is running")

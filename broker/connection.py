@@ -44,7 +44,7 @@ class Owner(Protocol):
     """What the listener is to its connections. All calls come on the loop, and none may block."""
 
     def opened(self, connection: Connection) -> bool:
-        """A client has connected; False if there is no room for it."""
+        """A client has connected, or begins to by TLS; False if there is no room for it."""
         ...
 
     def login(self, connection: Connection, connect: Connect) -> None:
@@ -205,7 +205,10 @@ class Connection(asyncio.Protocol):
         if reply:
             self._transport.write(reply)
         try:
-            self._transport.write_eof()
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            else:
+                self._transport.close()  # TLS has a goodbye of its own, and waits for the peer's
         except OSError:  # the peer has gone already
             self._transport.abort()
             return

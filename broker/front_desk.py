@@ -114,6 +114,8 @@ class FrontDesk:
 
     def opened(self, connection: Connection) -> bool:
         """Part of `Owner`."""
+        if connection in self._connections:
+            return True  # it has had its place since its handshake began
         self._connections.add(connection)
         return len(self._connections) <= self._limits.max_connections
 

@@ -21,7 +21,7 @@ class PortUnavailable(EnvironmentFault):
 
 def bind_fault(host: str, port: int, error: OSError) -> EnvironmentFault:
     """The error to raise for what the system said."""
-    where = f"{host}:{port}"
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if error.errno == errno.EADDRINUSE:
         return PortTaken(
             f"port {port} is taken by another program",

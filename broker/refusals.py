@@ -36,6 +36,7 @@ class Refusal(Enum):
     CONNECT_TIMEOUT = ("connect_timeout", 0x82, None)
     TOO_MANY_CONNECTIONS = ("too_many_connections", 0x97, None)
     TOO_MANY_OF_CLIENT = ("too_many_connections_of_client", 0x97, 0x03)
+    TLS = ("tls", 0x80, None)
     TAKEN_OVER = ("taken_over", 0x8E, None)
     SHUTTING_DOWN = ("shutting_down", 0x8B, None)
 

@@ -88,6 +88,7 @@ class Agent:
         prepared = prepare(loaded)
         self._admission = prepared.admission
         self._listener_clients = prepared.clients
+        self._listener_tls = prepared.tls
         self._subscriber = _subscriber(tables.subscriber, prepared.broker_password, clock, self._deliver)
         self._store = seams.wrap_store(Store(state_folder(loaded), new_epoch=new_epoch))
         begin_ms = clock.now() - tables.windows.lateness_s * 1000
@@ -144,8 +145,13 @@ class Agent:
 
     @property
     def listener_port(self) -> int | None:
-        """The port devices connect to, once the agent runs."""
-        return self._listener.port if self._listener is not None else None
+        """The port devices connect to, once the agent runs; None where there is none."""
+        return self._listener.port or None if self._listener is not None else None
+
+    @property
+    def listener_tls_port(self) -> int | None:
+        """The same with TLS."""
+        return self._listener.tls_port or None if self._listener is not None else None
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None] = lambda: None) -> None:
         """Work until `stop` is set; then commit what is pending and leave. Raises `EnvironmentFault`."""
@@ -185,11 +191,11 @@ class Agent:
         if table is None:
             return
         self._listener = Listener(
-            table.host,
-            table.port,
+            table.addresses,
             credentials=self._listener_clients,
             handler=self._listener_intake,
             limits=table.limits.limits(),
+            tls=self._listener_tls,
             remembered=self._remembered,
             presence=self._listener_intake.tell,
         )

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from broker.clients import load_client, load_clients
+from broker.tls import Certificate
 from device_drivers.contract import PollDriver, Settings, StreamDriver
 from device_drivers.registry import discover
 from edge_agent.admission import Admission, Binding, ClockTolerance
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from broker.credentials import Credentials
+    from broker.tls import TlsFiles
     from device_drivers.registry import DriverEntry
     from edge_agent.config import DeviceTable, RoomTable
     from edge_agent.config_file import LoadedConfiguration
@@ -44,6 +46,8 @@ class Prepared:
     clients: Credentials
     """Who may connect to the listener."""
     broker_password: str
+    tls: TlsFiles | None
+    """Of the listener; they have been read, and belong together."""
 
 
 def prepare(loaded: LoadedConfiguration) -> Prepared:
@@ -58,11 +62,16 @@ def prepare(loaded: LoadedConfiguration) -> Prepared:
     for index, login in enumerate(logins):
         with findings.at("listener", "client", index):
             load_client(login, loaded.folder)
+    tls = None
+    if tables.listener is not None and tables.listener.tls is not None:
+        tls = tables.listener.tls.files(loaded.folder)
+        with findings.at("listener", "tls"):
+            Certificate(tls)
     if tables.subscriber is not None and tables.subscriber.password_file:
         with findings.at("subscriber", "password_file"):
             broker_password = loaded.read_secret(tables.subscriber.password_file)
     findings.conclude()
-    return Prepared(admission, token, load_clients(logins, loaded.folder), broker_password)
+    return Prepared(admission, token, load_clients(logins, loaded.folder), broker_password, tls)
 
 
 def bind(loaded: LoadedConfiguration) -> Admission:

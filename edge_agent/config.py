@@ -7,16 +7,21 @@ import ipaddress
 import itertools
 import re
 import zoneinfo
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from broker.clients import ClientTable
 from broker.limits import Limits
+from broker.listener import Addresses
+from broker.tls import TlsFiles
 from edge_agent.privacy.classes import Role
 from edge_agent.timetable import Timetable
 from telemetry import Placement
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -106,13 +111,41 @@ class LimitsTable(Table):
         return Limits(**self.model_dump())
 
 
+_Host = Annotated[str, Field(min_length=1)]
+Hosts = _Host | Annotated[tuple[_Host, ...], Field(min_length=1)]
+
+
+class TlsTable(Table):
+    """[listener.tls]: the same endpoint over TLS, beside the plain port or instead of it."""
+
+    port: Port = 8883
+    certificate_file: Annotated[str, Field(min_length=1)]
+    key_file: Annotated[str, Field(min_length=1)]
+    client_ca_file: str = ""
+    required: bool = False
+    """Whether the plain port stays closed."""
+
+    def files(self, folder: Path) -> TlsFiles:
+        """The files, whose names are relative to `folder`."""
+        client_ca = folder / self.client_ca_file if self.client_ca_file else None
+        return TlsFiles(folder / self.certificate_file, folder / self.key_file, client_ca)
+
+
 class ListenerTable(Table):
     """[listener]: the MQTT endpoint that devices connect to."""
 
-    host: str = "0.0.0.0"  # noqa: S104 - devices are other machines; credentials and ACL decide who may publish
+    host: Hosts = "0.0.0.0"  # noqa: S104 - devices are other machines; credentials and ACL decide who may publish
     port: Port = 1883
+    tls: TlsTable | None = None
     limits: LimitsTable = LimitsTable()
     client: tuple[ClientTable, ...] = ()
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where to listen."""
+        hosts = (self.host,) if isinstance(self.host, str) else self.host
+        plain = None if self.tls is not None and self.tls.required else self.port
+        return Addresses(hosts, plain, None if self.tls is None else self.tls.port)
 
 
 class SubscriberTable(Table):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench._load import PASSWORD, USER, Load, Loaded, percentile
 from broker.credentials import Client, Credentials
-from broker.listener import Listener
+from broker.listener import Addresses, Listener
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ class _Endpoint:
         self._hold_s = hold_s
         self._opens_at: float | None = None
         credentials = Credentials([Client(USER, PASSWORD.encode(), ("zigbee2mqtt/#",))])
-        self.listener = Listener("127.0.0.1", 0, credentials=credentials, handler=self._take)
+        self.listener = Listener(Addresses(["127.0.0.1"]), credentials=credentials, handler=self._take)
 
     def _take(self, publications: Publications) -> None:
         self.topics.update(item.topic for item in publications.items)

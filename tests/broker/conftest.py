@@ -12,16 +12,18 @@ import pytest
 
 from broker.credentials import Client, Credentials, ScryptHash
 from broker.limits import Limits
-from broker.listener import Listener
+from broker.listener import Addresses, Listener
 from tests.broker.device import Device
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from broker.publications import Publication, Publications
+    from broker.tls import TlsFiles
     from broker.wills import Presence
 
 SENSOR = Client("sensor", b"secret", ("t/#",))
 HASHED = Client("hashed", ScryptHash.of(b"hidden"), ("h/+",))
+LOOPBACK = Addresses(["127.0.0.1"])
 MUTE = Client("mute", b"silent")
 
 
@@ -94,18 +96,20 @@ async def listen() -> AsyncIterator[Listen]:
         async def start(
             limits: Limits | None = None,
             *,
+            addresses: Addresses = LOOPBACK,
+            tls: TlsFiles | None = None,
             at_once: bool = False,
             remembered: Mapping[str, Iterable[int]] = MappingProxyType({}),
         ) -> Running:
             running = Running(at_once=at_once)
             running.listener = Listener(
-                "127.0.0.1",
-                0,
+                addresses,
                 credentials=Credentials([SENSOR, HASHED, MUTE]),
                 handler=running.handle,
                 limits=limits or Limits(linger_s=0.2),
                 remembered=remembered,
                 presence=running.told,
+                tls=tls,
             )
             await running.listener.start()
             stack.push_async_callback(running.listener.stop)

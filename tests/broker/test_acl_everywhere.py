@@ -11,7 +11,7 @@ import pytest
 from bansui.free_port import free_port
 from broker.command_topics import KEPT
 from broker.credentials import Client, Credentials, ScryptHash
-from broker.listener import Listener
+from broker.listener import Addresses, Listener
 from broker.mosquitto import HashNotForMosquitto, write_settings
 from broker.trial import trial_broker
 from tests.broker.device import DISCONNECT, PINGREQ, PINGRESP, Device, connect, publish, subscribe
@@ -89,7 +89,7 @@ async def durable_listener(_folder: Path) -> AsyncIterator[Endpoint]:
     def handle(publications: Publications) -> None:
         received.extend(publications.items)
 
-    listener = Listener("127.0.0.1", 0, credentials=Credentials(CLIENTS), handler=handle)
+    listener = Listener(Addresses(["127.0.0.1"]), credentials=Credentials(CLIENTS), handler=handle)
     await listener.start()
     yield DurableListener(listener.port, received)
     await listener.stop()

@@ -10,7 +10,7 @@ import pytest
 
 from broker.credentials import Credentials
 from broker.limits import Limits
-from broker.listener import Listener
+from broker.listener import Addresses, Listener
 from broker.ports import PortTaken, PortUnavailable
 from tests.broker.device import (
     PINGREQ,
@@ -296,7 +296,7 @@ async def test_each_refusal_is_logged_once_and_names_no_topic(listen: Listen, ca
 
 async def test_a_port_that_is_taken_is_named_with_the_command_that_finds_the_culprit(listen: Listen) -> None:
     running = await listen()
-    second = Listener("127.0.0.1", running.port, credentials=Credentials([]), handler=running.handle)
+    second = Listener(Addresses(["127.0.0.1"], running.port), credentials=Credentials([]), handler=running.handle)
     with pytest.raises(PortTaken, match=str(running.port)) as caught:
         await second.start()
     assert caught.value.code == "port_taken"
@@ -306,7 +306,7 @@ async def test_a_port_that_is_taken_is_named_with_the_command_that_finds_the_cul
 
 async def test_an_address_of_another_machine_is_named(listen: Listen) -> None:
     running = await listen()
-    elsewhere = Listener("192.0.2.1", 0, credentials=Credentials([]), handler=running.handle)
+    elsewhere = Listener(Addresses(["192.0.2.1"]), credentials=Credentials([]), handler=running.handle)
     with pytest.raises(PortUnavailable, match=r"192\.0\.2\.1") as caught:
         await elsewhere.start()
     assert caught.value.code == "port_unavailable"

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from broker.connection import Hold
 from broker.credentials import Credentials
-from broker.listener import Listener
+from broker.listener import Addresses, Listener
 from broker.refusals import Refusal
 from edge_agent.health import LONGEST_REQUEST, Health, HealthServer
 from edge_agent.store import CommitTimes
@@ -38,7 +38,7 @@ class Page:
         self.is_full = False
         self.times = CommitTimes()
         self.listener: Listener | None = Listener(
-            "127.0.0.1", 0, credentials=Credentials([]), handler=lambda _publications: None
+            Addresses(["127.0.0.1"]), credentials=Credentials([]), handler=lambda _publications: None
         )
         self.listener._desk.refused(Refusal.KEEP_ALIVE)
         self.listener._desk.held(Hold.RATE)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from edge_agent.bindings import bind, prepare
+from edge_agent.config_file import ConfigurationMistakes, load
 from edge_agent.health import AgentCollector
+from edge_agent.store.audit import audit
 from tests.edge_agent.running import LISTENER, SENSOR, configure, running
+from tests.support.certificates import Authority
 from tests.support.programs import MOSQUITTO_CLIENTS
 from tests.support.waiting import until
 
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.edge_agent.running import Running
+    from tests.support.processes import Processes
 
 WILL: Final = ("--will-topic", "zigbee2mqtt/co2", "--will-payload", '{"co2": 4000}', "--will-qos", "1", "--will-retain")
 
@@ -98,3 +104,55 @@ async def test_a_killed_device_is_gone_and_its_will_is_no_reading(
     async with running(path) as agent:
         assert departures(agent) == 1
         assert agent.balance["received"] == 0
+
+
+TLS: Final = """
+[listener]
+host = ["127.0.0.1", "::1"]
+[listener.tls]
+port = 0
+certificate_file = "tls/server.pem"
+key_file = "tls/server.key"
+required = true
+"""
+
+
+@pytest.mark.mosquitto
+async def test_a_running_agent_takes_readings_by_tls_alone(tmp_path: Path, processes: Processes) -> None:
+    """`bansui agent run`, as a school has it: over IPv4 and IPv6 by TLS, and no plain port."""
+    authority = Authority(tmp_path / "tls")
+    authority.server()
+    table = TLS + LISTENER.partition("port = 0\n")[2]
+    config = configure(tmp_path, table, SENSOR)
+    agent = processes.bansui("agent", "run", "--config", str(config), "--json")
+    agent.wait_for_output("ready")
+    told = json.loads(agent.stdout)
+    assert told["listener_port"] is None
+    program = MOSQUITTO_CLIENTS.find()
+    assert program is not None
+    for host in ("127.0.0.1", "::1"):
+        args = ("-h", host, "-p", str(told["listener_tls_port"]), "--cafile", str(authority.file), "-q", "1")
+        publisher = await asyncio.create_subprocess_exec(
+            program.removesuffix("sub") + "pub",
+            *args,
+            *("-u", "bridge", "-P", "secret", "-t", "zigbee2mqtt/co2", "-m", '{"co2": 700}'),
+        )
+        async with asyncio.timeout(10):
+            assert await publisher.wait() == 0
+    agent.terminate()
+    tables = load(config).tables
+    found = audit(tmp_path / "state", tables.timetable.compile(tables.zone), bind(load(config)).bindings)
+    assert (found.balance["received"], found.balance["admitted"], found.faults) == (2, 2, [])
+
+
+def test_a_certificate_that_cannot_be_used_is_a_mistake_with_its_line(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "tls")
+    files = authority.server()
+    config = configure(tmp_path, TLS + LISTENER.partition("port = 0\n")[2], SENSOR)
+    prepare(load(config))
+    files.key.write_text("not a key")
+    with pytest.raises(ConfigurationMistakes) as caught:
+        prepare(load(config))
+    [mistake] = caught.value.mistakes
+    assert mistake.key == "listener.tls"
+    assert config.read_text().splitlines()[mistake.line - 1] == "[listener.tls]"
