@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
@@ -152,11 +152,12 @@ class Api:
         """Whether batches can be acknowledged."""
         centre = self._centre
         return HealthAnswer(
-            status="ok" if centre.inbox.broken is None else "broken",
+            status=_status(centre),
             time_ms=centre.clock.now(),
             batches_waiting=await centre.inbox.waiting_after(centre.projector.position),
             position=centre.projector.position,
             watchers=len(centre.live),
+            set_aside=centre.inbox.set_aside,
         )
 
     async def live(self, school: School | None = None) -> StreamingResponse:
@@ -187,3 +188,9 @@ class Api:
     async def _check_school(self, school: str) -> None:
         if school not in {row.code for row in await self._centre.catalogue.schools()}:
             raise HTTPException(404, f"no school has the code {school!r}")
+
+
+def _status(centre: Centre) -> Literal["ok", "recovered", "broken"]:
+    if centre.inbox.broken is not None:
+        return "broken"
+    return "recovered" if centre.inbox.set_aside else "ok"

@@ -14,6 +14,7 @@ from cloud_sink.inbox import Inbox
 from cloud_sink.live import Live
 from cloud_sink.memory import Memory
 from cloud_sink.projector import Projector
+from cloud_sink.state_folder import locked
 from cloud_sink.store_duckdb import DuckDbStore
 
 if TYPE_CHECKING:
@@ -84,8 +85,10 @@ class Centre:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seams:
-    """Where tests put their hands in: before and after what makes a batch durable, and what stores it."""
+    """Where tests put their hands in: the inbox's disk, and around what makes a batch durable and stores it."""
 
+    vfs: str | None = None
+    """The inbox's file system, as SQLite knows it by name."""
     wrap_inbox: Callable[[Inbox], Inbox] = lambda inbox: inbox
     wrap_store: Callable[[Store], Store] = lambda store: store
 
@@ -95,12 +98,13 @@ async def open_centre(loaded: LoadedConfig, clock: Clock, seams: Seams | None = 
     """Open the state folder, project what a crash left over, and hand out the centre."""
     seams = seams or Seams()
     async with contextlib.AsyncExitStack() as stack:
-        inbox = seams.wrap_inbox(Inbox(loaded.state, clock.now))
+        stack.enter_context(locked(loaded.state))
+        store = seams.wrap_store(DuckDbStore(loaded.state / "summaries.duckdb"))
+        stack.push_async_callback(store.close)
+        inbox = seams.wrap_inbox(Inbox(loaded.state, clock.now, projected=await store.position(), vfs=seams.vfs))
         stack.push_async_callback(inbox.close)
         catalogue = await Catalogue.open(loaded.state / "catalogue.sqlite", loaded)
         stack.push_async_callback(catalogue.close)
-        store = seams.wrap_store(DuckDbStore(loaded.state / "summaries.duckdb"))
-        stack.push_async_callback(store.close)
         decoding = Decoding()
         stack.callback(decoding.close)
         memory, live = Memory(), Live()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel
 
@@ -161,13 +161,17 @@ class BalanceAnswer(BaseModel):
 
 
 class HealthAnswer(BaseModel):
-    """Whether the centre acknowledges, how far the store is behind, and who watches."""
+    """Whether the centre acknowledges, how far the store is behind, and who watches.
 
-    status: str
+    `recovered`: it does, after damage; the damaged files in `set_aside` wait for somebody to look at the disk.
+    """
+
+    status: Literal["ok", "recovered", "broken"]
     time_ms: int
     batches_waiting: int
     position: int
     watchers: int
+    set_aside: list[str]
 
 
 def line_answer(line: GridLine, quantity_id: str) -> LineAnswer:

@@ -62,13 +62,15 @@ class Projector:
             pass
 
     async def run(self) -> None:
-        """Follow the inbox until cancelled."""
+        """Follow the inbox until cancelled. Raises `InboxFault` when it takes no more: a restart alone can help."""
         loop = asyncio.get_running_loop()
         prune_at = loop.time()
         while True:
             self._inbox.arrived.clear()
             while await self._step():
                 pass
+            if self._inbox.broken is not None:
+                raise self._inbox.broken
             if loop.time() >= prune_at:
                 prune_at = loop.time() + PRUNE_EVERY_S
                 await self._inbox.prune(self.position)

@@ -1,13 +1,17 @@
-"""Opens the inbox's file: one centre to a folder, write-ahead log, every commit synced."""
+"""Opens the inbox's file: write-ahead log, every commit synced, whole as far as it can be told."""
 
 from __future__ import annotations
 
-import fcntl
-import os
-from typing import TYPE_CHECKING, Final, TextIO
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING, Final
 
 import apsw
 
+from cloud_sink import state_folder
+from cloud_sink.inbox.checking import check
+from cloud_sink.inbox.salvage import salvage
 from cloud_sink.inbox.schema import bring_up_to_date
 from telemetry import EnvironmentFault
 
@@ -15,22 +19,61 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME: Final = "inbox.sqlite"
+_REPLACEMENT: Final = f"{FILE_NAME}.replacement"
 _OLDEST_SQLITE: Final = (3, 51, 3)
+_DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
+_FILE_IS_DAMAGED: Final = frozenset({apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS})
+_log = logging.getLogger(__name__)
 
 
-def open_file(folder: Path, vfs: str | None = None) -> apsw.Connection:
-    """Open or make the inbox's file, at this version's schema. Raises `EnvironmentFault`, `apsw.Error`."""
+def open_file(folder: Path, projected: int = 0, vfs: str | None = None) -> apsw.Connection:
+    """Open or make the inbox's file, at this version's schema; batches it takes go behind position `projected`.
+
+    A damaged one is moved aside, and what can be kept of it goes into the one that takes its place.
+    Raises `EnvironmentFault`.
+    """
     check_sqlite()
-    path = folder / FILE_NAME
-    connection = apsw.Connection(str(path), vfs=vfs)
+    _end_replacing(folder)
     try:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-        bring_up_to_date(connection, str(path))
-    except BaseException:
-        connection.close()
-        raise
+        try:
+            connection = _open_whole(folder / FILE_NAME, projected, vfs)
+        except apsw.Error as error:
+            if not _is_damage(error):
+                raise
+            kept = _prepare_replacement(folder, projected)
+            aside = _end_replacing(folder)
+            _log.error(
+                "the inbox is damaged (%s): moved aside as %s; %d marks kept, agents send again what is missing",
+                error,
+                aside,
+                kept,
+            )
+            connection = _open_whole(folder / FILE_NAME, projected, vfs)
+    except apsw.Error as error:
+        raise EnvironmentFault(
+            f"the inbox cannot be opened: {error}",
+            where=str(folder / FILE_NAME),
+            fix="look at the disk (`df`, `dmesg`)",
+        ) from None
+    state_folder.sync(folder)
     return connection
+
+
+def close_file(connection: apsw.Connection, *, is_sound: bool) -> None:
+    """End in order, so that everything is in the file and the file says so; after a fault of the disk, as it is."""
+    try:
+        if is_sound:
+            _note_open(connection, is_open=False)
+        else:
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    except apsw.Error:
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # the log is needed: the file still says so
+    connection.close()
+
+
+def set_aside(folder: Path) -> list[str]:
+    """The damaged files that lie beside the inbox until somebody has looked at them."""
+    return sorted(path.name for path in folder.glob(f"{FILE_NAME}.corrupt-*") if not path.name.endswith("-wal"))
 
 
 def check_sqlite() -> None:
@@ -44,19 +87,73 @@ def check_sqlite() -> None:
         )
 
 
-def lock_folder(folder: Path) -> TextIO:
-    """Take the folder for this centre, until the returned file is closed. Raises `EnvironmentFault`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / "lock").open("a+", encoding="ascii")
+def _open_whole(path: Path, projected: int, vfs: str | None) -> apsw.Connection:
+    had_log = _log_of(path).exists()
+    connection = apsw.Connection(str(path), vfs=vfs)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise EnvironmentFault(
-            "another centre has this state folder open", where=str(folder), fix="stop it, or give this one its own"
-        ) from None
-    lock.seek(0)
-    lock.truncate()
-    lock.write(f"{os.getpid()}\n")
-    lock.flush()
-    return lock
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        bring_up_to_date(connection, str(path))
+        _check_log(connection, had_log=had_log)
+        check(connection, projected)
+        with contextlib.suppress(apsw.FullError):
+            _note_open(connection, is_open=True)
+    except BaseException:
+        # The log is left as it is: it may hold what the file does not.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        connection.close()
+        raise
+    return connection
+
+
+def _is_damage(error: apsw.Error) -> bool:
+    """Whether SQLite says that the file is not what was written, and not that the disk does not answer."""
+    return isinstance(error, _DAMAGE) or getattr(error, "extendedresult", None) in _FILE_IS_DAMAGED
+
+
+def _check_log(connection: apsw.Connection, *, had_log: bool) -> None:
+    if not had_log and connection.execute("SELECT 1 FROM note WHERE name = 'open'").fetchone():
+        raise apsw.CorruptError("the write-ahead log is gone, and with it what was in it")
+
+
+def _note_open(connection: apsw.Connection, *, is_open: bool) -> None:
+    """Let the file itself say whether it is whole without its log: that goes only with a planned end."""
+    sql = "INSERT OR REPLACE INTO note VALUES ('open')" if is_open else "DELETE FROM note WHERE name = 'open'"
+    with connection:
+        connection.execute(sql)
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
+
+def _prepare_replacement(folder: Path, projected: int) -> int:
+    """Make the file that takes the damaged one's place, whole and closed; how many marks it keeps."""
+    unfinished = folder / f"{_REPLACEMENT}.part"
+    for path in (unfinished, _log_of(unfinished)):
+        path.unlink(missing_ok=True)
+    connection = apsw.Connection(str(unfinished))
+    try:
+        connection.execute("PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA")
+        bring_up_to_date(connection, str(unfinished))
+        kept = salvage(folder / FILE_NAME, connection, projected)
+    finally:
+        connection.close()
+    unfinished.rename(folder / _REPLACEMENT)
+    state_folder.sync(folder)
+    return kept
+
+
+def _end_replacing(folder: Path) -> str:
+    """Put a replacement that is ready in its place, also after a crash in the middle of it; the damaged file's name."""
+    aside = f"{FILE_NAME}.corrupt-{time.time_ns()}"
+    if (folder / _REPLACEMENT).exists():
+        path = folder / FILE_NAME
+        for damaged, name in ((_log_of(path), f"{aside}-wal"), (path, aside)):  # its log must not meet the new file
+            if damaged.exists():
+                damaged.rename(folder / name)
+        (folder / f"{FILE_NAME}-shm").unlink(missing_ok=True)
+        (folder / _REPLACEMENT).rename(path)
+        state_folder.sync(folder)
+    return aside
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")

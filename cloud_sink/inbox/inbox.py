@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import apsw
 
 from cloud_sink.inbox.batches import Batch, ForkedBatch, InboxFault, InboxFull, Kind, Receipt, StoredBatch, Tally
-from cloud_sink.inbox.file import lock_folder, open_file
+from cloud_sink.inbox.file import close_file, open_file, set_aside
 from telemetry.uplink_contract import GENESIS, Told, link
 
 if TYPE_CHECKING:
@@ -40,15 +40,14 @@ DELETE FROM body WHERE position IN (SELECT position FROM mark WHERE position <= 
 class Inbox:
     """Takes batches, answers only when they are durable, and hands them to the projection in order."""
 
-    def __init__(self, folder: Path, now: Callable[[], int], *, vfs: str | None = None) -> None:
-        """Open or make the inbox in `folder`. Raises `EnvironmentFault`."""
-        self._lock = lock_folder(folder)
+    def __init__(self, folder: Path, now: Callable[[], int], *, projected: int = 0, vfs: str | None = None) -> None:
+        """Open or make the inbox in `folder`, of which stores have what stands up to `projected`.
+
+        Raises `EnvironmentFault`.
+        """
+        self._folder = folder
         self._now = now
-        try:
-            self._connection = open_file(folder, vfs)
-        except BaseException:
-            self._lock.close()
-            raise
+        self._connection = open_file(folder, projected, vfs)
         self._thread = ThreadPoolExecutor(1, "inbox")
         self._waiting: list[tuple[Batch, asyncio.Future[Receipt]]] = []
         self._flush: asyncio.Task[None] | None = None
@@ -57,8 +56,16 @@ class Inbox:
 
     @property
     def broken(self) -> InboxFault | None:
-        """The fault of the disk after which nothing is acknowledged any more, until a restart."""
+        """The fault of the disk after which nothing is acknowledged any more, until a restart.
+
+        A failed fsync is never tried again: what it covered is unknown.
+        """
         return self._broken
+
+    @property
+    def set_aside(self) -> list[str]:
+        """Damaged files that were moved aside, until somebody takes them away."""
+        return set_aside(self._folder)
 
     async def commit(self, batch: Batch) -> Receipt:
         """Make `batch` durable; the same batch again changes nothing.
@@ -100,19 +107,26 @@ class Inbox:
         return await self._in_thread(self._select_tallies)
 
     async def prune(self, projected: int) -> int:
-        """Drop the bytes that every store has and that are a day old; marks stay. Returns how many."""
+        """Drop the bytes that every store has and that are a day old; marks stay. Returns how many.
+
+        None where there is no room even for that: SQLite writes before it frees.
+        """
         return await self._in_thread(lambda: self._prune(projected))
 
     async def close(self) -> None:
-        """Finish what waits, then let go of the folder."""
+        """Finish what waits, then let go of the file."""
         if self._flush is not None:
             await self._flush
-        await self._in_thread(self._connection.close)
+        await self._in_thread(lambda: close_file(self._connection, is_sound=self._broken is None))
         self._thread.shutdown()
-        self._lock.close()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        """Work on the file, in its thread. Raises `InboxFault`."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except apsw.Error as error:
+            self._broken = _fault(error)
+            raise self._broken from None
 
     async def _flush_waiting(self) -> None:
         while self._waiting:
@@ -121,10 +135,7 @@ class Inbox:
             outcomes: Sequence[Receipt | ForkedBatch | InboxFault]
             try:
                 outcomes = await self._in_thread(partial(self._commit_group, batches))
-            except apsw.Error as error:
-                fault = InboxFault(f"the inbox could not be written: {error}", fix="look at the disk, then restart")
-                if not isinstance(error, apsw.FullError | apsw.BusyError):
-                    self._broken = fault  # a failed fsync is never tried again: what it covered is unknown
+            except InboxFault as fault:
                 outcomes = [fault] * len(group)
             self.arrived.set()
             for (_, future), outcome in zip(group, outcomes, strict=True):
@@ -135,10 +146,13 @@ class Inbox:
                 else:
                     future.set_exception(outcome)
 
-    def _commit_group(self, batches: Sequence[Batch]) -> list[Receipt | ForkedBatch]:
+    def _commit_group(self, batches: Sequence[Batch]) -> list[Receipt | ForkedBatch] | list[InboxFault]:
         outcomes: list[Receipt | ForkedBatch] = []
-        with self._connection:
-            outcomes.extend(self._take(batch) for batch in batches)
+        try:
+            with self._connection:
+                outcomes.extend(self._take(batch) for batch in batches)
+        except apsw.FullError as error:
+            return [_fault(error)] * len(batches)  # nothing of it is there; it may be tried again
         return outcomes
 
     def _take(self, batch: Batch) -> Receipt | ForkedBatch:
@@ -217,6 +231,13 @@ class Inbox:
         return [Tally(*row) for row in self._connection.execute(query)]
 
     def _prune(self, projected: int) -> int:
-        with self._connection:
-            self._connection.execute(_DROP_BODIES, (projected, self._now() - KEPT_MS))
+        try:
+            with self._connection:
+                self._connection.execute(_DROP_BODIES, (projected, self._now() - KEPT_MS))
+        except apsw.FullError:
+            return 0
         return self._connection.changes()
+
+
+def _fault(error: apsw.Error) -> InboxFault:
+    return InboxFault(f"the inbox could not be written or read: {error}", fix="look at the disk, then restart")

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import apsw
 
-VERSION: Final = 2
+VERSION: Final = 3
 _TABLES: Final = """
 CREATE TABLE mark (
     position INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -33,12 +35,14 @@ CREATE TABLE epoch (
     touched INTEGER NOT NULL,
     PRIMARY KEY (agent, epoch)
 ) STRICT;
+CREATE TABLE note (name TEXT PRIMARY KEY) STRICT;
 """
-# Files of version 1 say 0. What their batches span stays unknown: to unpack a day of them would take minutes.
-_FROM_1: Final = """
-ALTER TABLE mark ADD COLUMN from_ms INTEGER;
-ALTER TABLE mark ADD COLUMN to_ms INTEGER;
-"""
+_STEPS: Final[Mapping[int, str]] = {
+    # What the batches of version 1 span stays unknown: to unpack a day of them would take minutes.
+    1: "ALTER TABLE mark ADD COLUMN from_ms INTEGER; ALTER TABLE mark ADD COLUMN to_ms INTEGER;",
+    2: "CREATE TABLE note (name TEXT PRIMARY KEY) STRICT;",
+}
+"""From each earlier version to the one after it."""
 
 
 class InboxTooNew(EnvironmentFault):
@@ -59,7 +63,11 @@ def bring_up_to_date(connection: apsw.Connection, where: str) -> None:
             fix="install the version of the centre that wrote it, or a newer one",
         )
     with connection:
-        connection.execute(_FROM_1 if _has_tables(connection) else _TABLES)
+        if found == 0 and not _has_tables(connection):
+            connection.execute(_TABLES)
+        else:
+            for version in range(found or 1, VERSION):  # version 1 said 0
+                connection.execute(_STEPS[version])
         connection.pragma("user_version", VERSION)
 
 

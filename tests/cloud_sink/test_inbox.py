@@ -143,11 +143,6 @@ async def test_bytes_are_dropped_when_a_day_old_and_projected_and_marks_stay(tmp
     await inbox.close()
 
 
-async def test_one_state_folder_has_one_centre(inbox: Inbox, tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFault, match="another centre"):
-        Inbox(tmp_path, Now())
-
-
 async def test_batches_that_wait_together_share_a_commit_and_each_gets_its_own_answer(inbox: Inbox) -> None:
     answers = await asyncio.gather(
         *(inbox.commit(item) for item in (batch(1), batch(2), batch(1, b"forged"), batch(2))), return_exceptions=True
@@ -186,7 +181,7 @@ async def test_an_inbox_of_version_1_is_brought_up_to_date_with_everything_in_it
     earlier = apsw.Connection(str(tmp_path / FILE_NAME))
     earlier.execute(EARLIER_INBOX.read_text())
     earlier.close()
-    inbox = Inbox(tmp_path, Now())
+    inbox = Inbox(tmp_path, Now(), projected=1)
     assert [stored.body for stored in await inbox.pending(0, 10)] == [b"body 2", b"body 4"]
     assert (await inbox.commit(batch(3))).head == head(1, 2, 3, 4)
     assert [tally.applied for tally in await inbox.tallies()] == [f"{EPOCH}-4", f"{EPOCH}-1"]

@@ -13,10 +13,10 @@ from edge_agent.store.engine import FILE_NAME
 from edge_agent.timing import Timing
 from tests.edge_agent.harness import MINUTE, SECOND, Bench
 from tests.faults.campaign import Campaign, Outcome
+from tests.faults.damages import DAMAGES, flipped
 from tests.faults.model_centre import ModelCentre
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 SEED: Final = 20261125
@@ -24,7 +24,6 @@ LONGEST_START_S: Final = 10.0
 TIMING: Final = Timing(lateness_ms=2 * MINUTE, checkpoint_s=200, batch_every_s=120, report_every_s=900)
 _LEDGER_FAULT: Final = re.compile("the bytes of batch .* have changed|batch .* does not follow the one before it")
 """What a changed byte of a batch that was acknowledged is called: it is for the auditor, and stops nothing."""
-_LOG: Final = f"{FILE_NAME}-wal"
 
 
 def live(bench: Bench, centre: ModelCentre, minutes: int, rng: random.Random) -> None:
@@ -41,46 +40,6 @@ def live(bench: Bench, centre: ModelCentre, minutes: int, rng: random.Random) ->
             is_lost = rng.random() < 0.2
             bench.play(Undelivered(send.batch, "the answer got lost") if is_lost else answer)
             bench.settle()
-
-
-def truncated(folder: Path, rng: random.Random) -> None:
-    """The file ends early."""
-    file = folder / FILE_NAME
-    with file.open("r+b") as opened:
-        opened.truncate(rng.randrange(file.stat().st_size))
-
-
-def flipped(folder: Path, rng: random.Random) -> None:
-    """Up to eight bits anywhere, in the file or its log."""
-    names = [name for name in (FILE_NAME, _LOG) if (folder / name).exists() and (folder / name).stat().st_size]
-    file = folder / rng.choice(names)
-    content = bytearray(file.read_bytes())
-    for _ in range(rng.randint(1, 8)):
-        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
-    file.write_bytes(content)
-
-
-def zeroed(folder: Path, rng: random.Random) -> None:
-    """A stretch of the file is zeroes, or all of it."""
-    file = folder / FILE_NAME
-    content = bytearray(file.read_bytes())
-    start = rng.choice([0, rng.randrange(len(content))])
-    end = rng.choice([len(content), min(len(content), start + rng.choice([512, 4096, 65_536]))])
-    content[start:end] = bytes(end - start)
-    file.write_bytes(content)
-
-
-def without_log(folder: Path, rng: random.Random) -> None:
-    """The write-ahead log is gone, or cut off."""
-    log = folder / _LOG
-    if rng.random() < 0.6:
-        log.unlink()
-    else:
-        with log.open("r+b") as opened:
-            opened.truncate(rng.randrange(log.stat().st_size + 1))
-
-
-DAMAGES: Final[tuple[Callable[[Path, random.Random], None], ...]] = (truncated, flipped, zeroed, without_log)
 
 
 def run(count: int, folder: Path) -> Outcome:
@@ -103,7 +62,7 @@ def run(count: int, folder: Path) -> Outcome:
         place = folder / f"copy-{number}"
         damage = DAMAGES[number % len(DAMAGES)]
         shutil.copytree(older if damage is not flipped and rng.random() < 0.1 else copies, place)
-        damage(place, rng)
+        damage(place / FILE_NAME, rng)
         variant = ModelCentre()
         variant.restore(centre.copy())
         variant.stored = dict(told)

@@ -18,9 +18,11 @@ from telemetry.uplink_contract import APPLIED_HEADER
 from tests.cloud_sink.support import NOON_MS, QUARTER_MS, SCHOOLS, Running, sealed, summary, write_config
 from tests.faults.campaign import Campaign, Outcome
 from tests.support.processes import BANSUI, Processes
+from tests.support.waiting import wait_until
 from tests.system.crashing_centre import BOUNDARIES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from telemetry import Summary
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 SEED: Final = 20261125
 LINES: Final = 60
 _CLOCK: Final = f"{NOON_MS},0,0.000001"
+_LISTENS: Final = "listening on "
 _LONGEST_S: Final = 30.0
 
 
@@ -87,8 +90,8 @@ class KilledCentre:
 
     def killed_at_random(self, rng: random.Random) -> None:
         """From outside, at any moment."""
-        spawned, centre = self._start(*BANSUI, "centre", "run")
-        with centre.client:
+        spawned = self._start(*BANSUI, "centre", "run")
+        with _client_of(spawned) as centre:
             killer = threading.Timer(rng.uniform(0.02, 0.6), spawned.kill)
             killer.start()
             self._load(centre)
@@ -96,18 +99,19 @@ class KilledCentre:
         self._note()
 
     def killed_at(self, boundary: str, nth: int) -> None:
-        """By itself, the nth time that a batch comes to the boundary."""
+        """By itself, the nth time that a batch comes to the boundary: under load, or while it starts."""
         options = ("--boundary", boundary, "--nth", str(nth), "--hits", str(self.hits))
-        spawned, centre = self._start(sys.executable, "-m", "tests.system.crashing_centre", *options)
-        with centre.client:
-            self._load(centre)
+        spawned = self._start(sys.executable, "-m", "tests.system.crashing_centre", *options)
+        if spawned.is_running():
+            with _client_of(spawned) as centre:
+                self._load(centre)
         spawned.kill()  # where it did not come to the boundary
         self._note()
 
     def stored(self) -> list[Row]:
         """Let a last centre take what is under way and project everything; the rows of its store."""
-        spawned, centre = self._start(*BANSUI, "centre", "run")
-        with centre.client:
+        spawned = self._start(*BANSUI, "centre", "run")
+        with _client_of(spawned) as centre:
             for sender in self.senders:
                 following = sender.acknowledged + 1
                 answer = centre.post(sealed(*sender.summaries(following)), following, sender.agent)
@@ -121,10 +125,10 @@ class KilledCentre:
             rows = store.execute("SELECT school, device, start_ms, mean FROM summary").fetchall()
         return [Row(*row) for row in rows]
 
-    def _start(self, *command: str) -> tuple[Spawned, Running]:
+    def _start(self, *command: str) -> Spawned:
         spawned = self._processes.start(*command, "--config", str(self._config), "--clock", _CLOCK)
-        spawned.wait_for_output("listening on ")
-        return spawned, Running(spawned.stdout.split()[-1], clock=None, end=spawned.terminate)
+        wait_until(lambda: _LISTENS in spawned.stdout or not spawned.is_running(), 20, "a centre that listens")
+        return spawned
 
     def _load(self, centre: Running) -> None:
         deadline = time.monotonic() + _LONGEST_S
@@ -140,6 +144,14 @@ class KilledCentre:
         inbox = apsw.Connection(str(self._state / "inbox.sqlite"))
         self.only_in_inbox += inbox.execute("SELECT count(*) FROM mark WHERE position > ?", row).get > 0
         inbox.close()
+
+
+@contextlib.contextmanager
+def _client_of(spawned: Spawned) -> Iterator[Running]:
+    assert _LISTENS in spawned.stdout, spawned.stderr
+    centre = Running(spawned.stdout.split()[-1], clock=None, end=spawned.terminate)
+    with centre.client:
+        yield centre
 
 
 def run(count: int, folder: Path) -> Outcome:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 import apsw
 
 from cloud_sink.inbox import KEPT_MS, Batch, Inbox, Kind, Receipt
-from cloud_sink.inbox.file import FILE_NAME, open_file
-from telemetry import ManualClock
+from cloud_sink.inbox.file import FILE_NAME, close_file, open_file, set_aside
+from telemetry import EnvironmentFault, ManualClock
 from telemetry.uplink_contract import GENESIS, BatchId, Told, chain, link
 from tests.faults.campaign import Campaign, Outcome
 from tests.faults.vfs import PowerVFS, cut, registered
@@ -52,11 +52,11 @@ class Recording:
         self.vfs = vfs
         self.acknowledged: list[Batch] = []
         self._clock = ManualClock(1_760_000_000_000)
-        self._prunable = 0
+        self._prunable = self._projected = 0
 
     def open(self, folder: Path) -> Inbox:
         """On the file system that keeps the diary."""
-        return Inbox(folder, self._clock.now, vfs=self.vfs.name)
+        return Inbox(folder, self._clock.now, projected=self._projected, vfs=self.vfs.name)
 
     async def take(self, inbox: Inbox, *batches: Batch) -> None:
         """Batches that arrive together."""
@@ -66,14 +66,18 @@ class Recording:
     async def prune(self, inbox: Inbox) -> None:
         """A day later every store has everything: the bytes may go."""
         self._clock.advance(KEPT_MS + 1)
-        self.note(prunable=len(self.acknowledged))
-        await inbox.prune(_ALL)
+        self.all_projected((await inbox.pending(0, _ALL))[-1].position)
+        self.note()
+        await inbox.prune(self._projected)
 
-    def note(self, *batches: Batch, prunable: int | None = None) -> None:
-        """These are acknowledged, and of the first so many of all the bytes may go."""
+    def all_projected(self, position: int) -> None:
+        """The bytes of what was acknowledged up to here, at most at this position, may go."""
+        self._prunable, self._projected = len(self.acknowledged), position
+
+    def note(self, *batches: Batch) -> None:
+        """These are acknowledged."""
         self.acknowledged += batches
-        self._prunable = self._prunable if prunable is None else prunable
-        self.vfs.mark(f"{len(self.acknowledged)} {self._prunable}")
+        self.vfs.mark(f"{len(self.acknowledged)} {self._prunable} {self._projected}")
 
 
 def batch(agent: str, sequence: int, kind: Kind = Kind.SUMMARIES) -> Batch:
@@ -102,6 +106,7 @@ def live(folder: Path, vfs: PowerVFS, synchronous: str = "FULL") -> list[Batch]:
         await inbox.close()
 
     recording = Recording(vfs)
+    folder.mkdir()
     asyncio.run(work())
     return recording.acknowledged
 
@@ -126,7 +131,9 @@ def bring_up_to_date(folder: Path, vfs: PowerVFS) -> list[Batch]:
     connection.pragma("wal_checkpoint(TRUNCATE)")
     connection.close()
     report, refused = earlier("edge-1", 2, Kind.REPORT), earlier("edge-2", 1, Kind.REFUSED)
-    recording.note(earlier("edge-1", 1), report, refused, earlier("edge-1", 4), prunable=1)
+    recording.acknowledged.append(earlier("edge-1", 1))
+    recording.all_projected(1)
+    recording.note(report, refused, earlier("edge-1", 4))
     asyncio.run(work())
     return recording.acknowledged
 
@@ -139,22 +146,23 @@ def cuts(steps: Sequence[Step], sent: Sequence[Batch], folder: Path, count: int)
     broken: list[str] = []
     for number in range(count):
         place = folder / f"cut-{number}"
-        taken, prunable = map(int, cut(steps, rng.randrange(first, len(steps) + 1), place, rng)[-1].split())
+        told = cut(steps, rng.randrange(first, len(steps) + 1), place, rng)[-1]
+        taken, prunable, projected = map(int, told.split())
         acknowledged += taken
         try:
-            gone, faults = _examine(place, sent[:taken], sent[:prunable])
-            faults += [] if gone else asyncio.run(_go_on(place, sent))
-        except apsw.Error as error:
-            gone, faults = 0, [f"the file is damaged: {error}"]
+            gone, faults = _examine(place, sent[:taken], sent[:prunable], projected)
+            faults += [] if gone else asyncio.run(_go_on(place, sent, projected))
+        except EnvironmentFault as error:
+            gone, faults = 0, [str(error)]
         lost += gone
         broken += [f"cut {number}: {fault}" for fault in faults]
         shutil.rmtree(place)
     return Cuts(lost, acknowledged, tuple(broken))
 
 
-def _examine(place: Path, taken: Iterable[Batch], prunable: Iterable[Batch]) -> tuple[int, list[str]]:
+def _examine(place: Path, taken: Iterable[Batch], prunable: Iterable[Batch], projected: int) -> tuple[int, list[str]]:
     """How many acknowledged batches are gone, and what else is not as it should be."""
-    connection = open_file(place)
+    connection = open_file(place, projected)
     found = connection.pragma("integrity_check")
     faults = [] if found == "ok" else [f"integrity_check: {found}"]
     query = "SELECT agent, sequence, sha256, kind, bytes FROM mark LEFT JOIN body USING (position) ORDER BY sequence"
@@ -162,7 +170,8 @@ def _examine(place: Path, taken: Iterable[Batch], prunable: Iterable[Batch]) -> 
     epochs = {
         agent: (applied, head) for agent, applied, head in connection.execute("SELECT agent, applied, head FROM epoch")
     }
-    connection.close()
+    close_file(connection, is_sound=True)
+    faults += [f"{name} was moved aside" for name in set_aside(place)]
     may_be_bare = {(each.agent, each.id.sequence) for each in prunable}
     bare = {key for key, (_, kind, body) in rows.items() if kind != Kind.REFUSED and body is None} - may_be_bare
     faults += [f"{agent} {sequence} has a mark and no bytes" for agent, sequence in bare]
@@ -193,9 +202,9 @@ def _last_of(batches: Iterable[Batch]) -> dict[tuple[str, int], Batch]:
     return {(each.agent, each.id.sequence): each for each in batches}
 
 
-async def _go_on(place: Path, sent: Sequence[Batch]) -> list[str]:
+async def _go_on(place: Path, sent: Sequence[Batch], projected: int) -> list[str]:
     """Every agent sends again what it ever sent: the inbox ends where it would have ended without the cut."""
-    inbox = Inbox(place, lambda: 0)
+    inbox = Inbox(place, lambda: 0, projected=projected)
     inbox._connection.pragma("synchronous", "OFF")
     answers: list[Receipt | BaseException] = []
     for start in range(0, len(sent), _TOGETHER):

@@ -5,44 +5,18 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.events import Forked
 from edge_agent.timing import Timing
 from edge_agent.transactions import Span
-from edge_agent.uplink import outcome
 from telemetry import decode_all
-from tests.cloud_sink.support import Running, running_centre
+from tests.cloud_sink.support import running_centre
 from tests.edge_agent.harness import MINUTE, SECOND, Bench
+from tests.system.delivery import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from edge_agent.events import Event
-
 TIMING: Final = Timing(lateness_ms=2 * MINUTE, checkpoint_s=400, batch_every_s=120, report_every_s=900)
-
-
-class Delivery:
-    """Carries what an agent sends to a real centre over HTTP, and its answers back."""
-
-    def __init__(self, bench: Bench, centre: Running) -> None:
-        self._bench = bench
-        self._centre = centre
-        self.forks: list[Forked] = []
-
-    def carry(self) -> None:
-        """Every batch that is under way, one after another."""
-        while self._bench.sends:
-            self._bench.play(self._answer())
-            self._bench.settle()
-
-    def _answer(self) -> Event:
-        send = self._bench.sends.pop(0)
-        response = self._centre.post(send.body, key=str(send.batch), path=send.path)
-        event = outcome(send.batch, response)
-        if isinstance(event, Forked):
-            self.forks.append(event)
-        return event
 
 
 def live(bench: Bench, delivery: Delivery, minutes: int, told: set[tuple[str, int]]) -> None:
@@ -59,17 +33,6 @@ def live(bench: Bench, delivery: Delivery, minutes: int, told: set[tuple[str, in
             delivery.carry()
 
 
-def finish(bench: Bench, delivery: Delivery) -> None:
-    """Time passes until every window is closed and at the centre."""
-    for _ in range(600):
-        bench.until_closed(10 * SECOND)
-        delivery.carry()
-        state = bench.core.state
-        if not (state.open_readings() or state.waiting or state.unacknowledged):
-            return
-    raise AssertionError(f"it does not come to its end: {bench.core.report()}")
-
-
 def test_a_restored_agent_tells_no_summary_twice(tmp_path: Path, tell: Callable[[str], None]) -> None:
     """It takes over readings that its other copy has told already, and learns from the centre that they are told."""
     bench, told = Bench(tmp_path / "state", timing=TIMING), set[tuple[str, int]]()
@@ -81,7 +44,7 @@ def test_a_restored_agent_tells_no_summary_twice(tmp_path: Path, tell: Callable[
         shutil.copytree(bench.folder, tmp_path / "copy")
         bench.start()
         live(bench, delivery, 20, told)
-        finish(bench, delivery)
+        delivery.finish()
         assert not delivery.forks
         bench.stop()
 
@@ -90,7 +53,7 @@ def test_a_restored_agent_tells_no_summary_twice(tmp_path: Path, tell: Callable[
         bench.start()
         again = bench.core.state.open_readings() + bench.core.state.waiting
         live(bench, delivery, 20, told)
-        finish(bench, delivery)
+        delivery.finish()
 
         centre.settle()
         stored = decode_all(centre.export().encode())
