@@ -61,15 +61,16 @@ def decode_connack(buffer: bytes, start: int, end: int) -> tuple[int, int]:
     return code, keep_alive_s
 
 
-def decode_suback(buffer: bytes, start: int, end: int, *, is_v5: bool) -> bytes:
-    """SUBACK (section 3.9): the code of each filter; from 0x80 on it is refused."""
+def decode_suback(buffer: bytes, start: int, end: int, *, packet_id: int, filters: int, is_v5: bool) -> bytes:
+    """SUBACK (section 3.9) to that SUBSCRIBE of so many filters: the code of each; from 0x80 on it is refused."""
     reader = Reader(buffer, start, end)
-    reader.integer(2)
+    if reader.integer(2) != packet_id:
+        raise malformed("a SUBACK to a SUBSCRIBE that was not sent [MQTT-3.8.4-2]")
     if is_v5:
         reader.properties(IN_SUBACK)
     codes = reader.take(end - reader.position)
-    if not codes:
-        raise malformed("a SUBACK without a code")
+    if len(codes) != filters:
+        raise malformed("a SUBACK without a code for each filter [MQTT-3.8.4-6]")
     return codes
 
 

@@ -23,6 +23,7 @@ _PUBLISH: Final = 0x30
 _QOS_2: Final = 0x04
 _KNOWN_TOPICS: Final = 65_536
 _SUBSCRIBE_ID: Final = 1
+_QOS_1: Final = 0x01
 _FAILURE: Final = 0x80
 _OTHER_VERSION: Final = frozenset((0x01, 0x84))
 
@@ -174,10 +175,16 @@ class Subscription:
         heard.reply += client_packets.encode_subscribe(_SUBSCRIBE_ID, self._login.topics, is_v5=self._is_v5)
 
     def _subscribed(self, buffer: bytes, start: int, end: int, heard: Heard) -> None:
-        codes = client_packets.decode_suback(buffer, start, end, is_v5=self._is_v5)
+        filters = len(self._login.topics)
+        codes = client_packets.decode_suback(
+            buffer, start, end, packet_id=_SUBSCRIBE_ID, filters=filters, is_v5=self._is_v5
+        )
         refused = next((code for code in codes if code >= _FAILURE), None)
         if refused is not None:
             heard.ended = f"the broker refuses the subscription: {client_packets.reason(refused)}"
+            return
+        if any(code != _QOS_1 for code in codes):
+            heard.ended = "the broker does not grant QoS 1, and would lose messages"
             return
         self._state = _State.OPEN
         heard.subscribed = True

@@ -134,6 +134,7 @@ class Agent:
                 counts=lambda: self.core.state.counts,
                 unavailable=self._unavailable,
                 uplink_up=lambda: self._uplink.is_up,
+                broker_up=None if (subscriber := self._subscriber) is None else lambda: subscriber.is_up,
                 next_retry_s=lambda: max(0.0, self.core.delivery.next_try - clock.monotonic()),
                 buffer=lambda: (self.core.state.used_bytes, self.core.pressure.is_holding),
                 commit_times=self._commit_times,

@@ -45,29 +45,34 @@ class Health:
         counts: Callable[[], Mapping[CountKey, int]],
         unavailable: Callable[[], int],
         uplink_up: Callable[[], bool],
+        broker_up: Callable[[], bool] | None,
         next_retry_s: Callable[[], float],
         buffer: Callable[[], tuple[int, bool]],
         commit_times: CommitTimes,
         listener: Callable[[], Listener | None],
     ) -> None:
-        """`buffer` gives the bytes in use, and whether senders are held back."""
+        """`buffer` gives the bytes in use, and whether senders are held back; `broker_up` is None without a
+        subscriber."""
         self.report = report
         self.counts = counts
         self.unavailable = unavailable
         self.uplink_up = uplink_up
+        self.broker_up = broker_up
         self.next_retry_s = next_retry_s
         self.buffer = buffer
         self.commit_times = commit_times
         self.listener = listener
 
     def as_dict(self) -> dict[str, object]:
-        """What /healthz says; `status` is `ok`, or `degraded` while the centre or a device is out of reach."""
+        """What /healthz says; `status` is `ok`, or `degraded` while the centre, the broker or a device is out of
+        reach."""
         report = self.report()
         used_bytes, is_holding = self.buffer()
-        well = self.uplink_up() and not self.unavailable() and not is_holding
+        links = {"uplink": self.uplink_up()} | ({"broker": self.broker_up()} if self.broker_up is not None else {})
+        well = all(links.values()) and not self.unavailable() and not is_holding
         return {
             "status": "ok" if well else "degraded",
-            "uplink": "up" if self.uplink_up() else "down",
+            **{name: "up" if is_up else "down" for name, is_up in links.items()},
             "devices_unavailable": self.unavailable(),
             "next_retry_s": round(self.next_retry_s()),
             "buffer_used_bytes": used_bytes,
@@ -146,6 +151,9 @@ class AgentCollector(Collector):
             ("bansui_agent_uplink_up", "1 while the centre answers", int(self._health.uplink_up())),
         ):
             yield GaugeMetricFamily(name, text, value=value)
+        if self._health.broker_up is not None:
+            is_up = int(self._health.broker_up())
+            yield GaugeMetricFamily("bansui_agent_broker_up", "1 while the school's broker serves us", value=is_up)
 
 
 class HealthServer:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S: Final = 5.0
 TICK_S: Final = 1.0
+PROVEN_S: Final = 5.0
+"""How long a subscription has to stand before the broker counts as back: one that breaks off each time does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,12 @@ class SubscriberIntake:
     @property
     def is_subscribed(self) -> bool:
         """Whether the broker has granted the topics on the present connection."""
-        return self._line is not None and self._line.is_subscribed
+        return self._line is not None and self._line.subscribed_at is not None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it has, and can be relied on."""
+        return self.is_subscribed and self._availability.is_available
 
     def acknowledge(self, batch: Batch) -> None:
         """Send the PUBACKs of what is on disk; those of an earlier connection are dropped, the broker sends again."""
@@ -92,16 +99,14 @@ class SubscriberIntake:
             while not line.ended.done():
                 await asyncio.wait((line.ended,), timeout=TICK_S)
                 line.tick()
+                if line.subscribed_at is not None and self._clock.monotonic() - line.subscribed_at >= PROVEN_S:
+                    self._availability.up()
             if line.has_other_version:
                 self._level = MQTT_3_1_1 if self._level == MQTT_5 else MQTT_5
             raise ConnectionError(line.ended.result())
         finally:
             self._line = None
             line.close()
-
-    def up(self) -> None:
-        """The broker has granted the topics."""
-        self._availability.up()
 
     def take(self, heard: Heard) -> None:
         """Hand on what one read brought as one batch."""
@@ -123,7 +128,8 @@ class _Line(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._heard_anything = False
         self._is_holding = False
-        self.is_subscribed = False
+        self.subscribed_at: float | None = None
+        """When the broker granted the topics."""
         self.has_other_version = False
         """Whether another version of MQTT should be tried: a broker that has no MQTT 5 may just hang up on it."""
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -180,8 +186,7 @@ class _Line(asyncio.Protocol):
         if heard.reply and self._transport is not None:
             self._transport.write(heard.reply)
         if heard.subscribed:
-            self.is_subscribed = True
-            self._intake.up()
+            self.subscribed_at = self._clock.monotonic()
         if heard.publications:
             self._intake.take(heard)
         if heard.ended:

@@ -33,7 +33,7 @@ class Page:
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.unavailable = 0
-        self.is_up = True
+        self.is_up = self.is_broker_up = True
         core = bench.core
         self.is_full = False
         self.times = CommitTimes()
@@ -47,6 +47,7 @@ class Page:
             counts=lambda: core.state.counts,
             unavailable=lambda: self.unavailable,
             uplink_up=lambda: self.is_up,
+            broker_up=lambda: self.is_broker_up,
             next_retry_s=lambda: 12.4,
             buffer=lambda: (core.state.used_bytes, self.is_full),
             commit_times=self.times,
@@ -89,14 +90,17 @@ async def page(tmp_path: Path) -> AsyncIterator[Page]:
 
 
 async def test_health(page: Page) -> None:
-    """The balance, and one word: ok, or degraded while the centre or a device is out of reach."""
+    """The balance, and one word: ok, or degraded while the centre, the broker or a device is out of reach."""
     status, body = await page.get("/healthz")
     assert status == "HTTP/1.1 200 OK"
     document = json.loads(body)
     assert (document["status"], document["uplink"], document["received"]) == ("ok", "up", 6)
     page.is_up = False
     assert json.loads((await page.get("/healthz"))[1])["status"] == "degraded"
-    page.is_up, page.unavailable = True, 2
+    page.is_up, page.is_broker_up = True, False
+    document = json.loads((await page.get("/healthz"))[1])
+    assert (document["status"], document["uplink"], document["broker"]) == ("degraded", "up", "down")
+    page.is_broker_up, page.unavailable = True, 2
     document = json.loads((await page.get("/healthz"))[1])
     assert (document["status"], document["devices_unavailable"]) == ("degraded", 2)
 
@@ -117,7 +121,7 @@ async def test_metrics_are_true(page: Page) -> None:
     assert values["bansui_agent_rejected_readings_total", "malformed"] == 1
     assert values["bansui_agent_open_readings",] == balance["open"]
     assert values["bansui_agent_waiting_summaries",] == balance["waiting"] == 1
-    assert values["bansui_agent_uplink_up",] == 1
+    assert (values["bansui_agent_uplink_up",], values["bansui_agent_broker_up",]) == (1, 1)
 
 
 async def test_commits_are_timed(page: Page) -> None:
