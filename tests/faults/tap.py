@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PUBLISH: Final = 3
-_MQTT_5: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Tap:
             return
         self.connections += 1
         first = await reader.read(65_536)
-        is_v5 = first[2 + 6] == _MQTT_5  # behind a fixed header of two bytes and the protocol's name
+        is_v5 = is_version_5(first)
         to_broker.write(first)
         upwards = asyncio.create_task(_carry(reader, to_broker))
         try:
@@ -67,6 +66,11 @@ class Tap:
                         self.deliveries.append(_delivery(first, body, is_v5=is_v5))
                 writer.write(data)
                 await writer.drain()
+
+
+def is_version_5(connect: bytes) -> bool:
+    """Whether a CONNECT, if it is there at all, says so: behind a fixed header of two bytes and the protocol's name."""
+    return connect[8:9] == b"\5"
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
