@@ -33,6 +33,8 @@ class Closing:
 def close_windows(state: State, bindings: Mapping[str, Binding], school: str, horizon_ms: int) -> Closing:
     """Summarise the windows that are over. Changes nothing: the state follows when the commit is done."""
     closing = Closing(horizon_ms)
+    if horizon_ms < state.first_end_ms:
+        return closing
     for key, windows in state.series.items():
         carried = windows.carried
         for window in windows.over(horizon_ms):

@@ -328,9 +328,7 @@ class Core:
     def _closed(self, transaction: Transaction) -> None:
         assert self._closing is not None
         assert transaction.closed_until_ms is not None
-        for key, window in self._closing.windows:
-            self.state.series[key].close(window)
-        self.state.closed_until_ms = transaction.closed_until_ms
+        self.state.closed(self._closing.windows, transaction.closed_until_ms)
         self._closing = None
 
     def _answered(self, event: Event) -> None:

@@ -171,10 +171,14 @@ def resident_bytes() -> int:
 
 
 async def look_after(bindings: Mapping[str, Binding], resident_at_start: int) -> None:
-    """Make drivers anew that keep more and more, once the agent has grown; what they had learned is learned again."""
+    """Make drivers anew that keep more and more, once the agent has grown; what they had learned is learned again.
+
+    A look at every driver costs a millisecond of each: the next one waits until the agent has grown again.
+    """
+    looked_at = resident_at_start
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
-        if resident_bytes() - resident_at_start < GROWTH:
+        if resident_bytes() - looked_at < GROWTH:
             continue
         for binding in bindings.values():
             if binding.renew is not None and (size := size_of(binding.driver)) > LARGEST_DRIVER:
@@ -183,3 +187,4 @@ async def look_after(bindings: Mapping[str, Binding], resident_at_start: int) ->
                     "driver %s keeps %d MiB for device %s: made anew", binding.driver_id, size >> 20, binding.device
                 )
             await asyncio.sleep(0)  # others have their turn between two looks
+        looked_at = resident_bytes()

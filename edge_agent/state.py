@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import msgspec
 
 from edge_agent.receipts import newest, remember
 from edge_agent.timetable import DAY_S, CompiledTimetable
@@ -13,7 +14,7 @@ from edge_agent.unplaced import Unplaced
 from edge_agent.windows import Cadence, Held, SeriesWindows, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from edge_agent.admission import Binding
     from edge_agent.counts import CountKey
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SeriesKey: TypeAlias = tuple[str, str, str]
 """One channel of one quantity of one device, in a reading's order: device, channel, quantity."""
+NEVER_MS: Final = 1 << 62
 MOST_KNOWN: Final = 10_000
 """Runs' columns of which the series are remembered together."""
 _REMOVED: Final = Cadence(60_000, 180_000)
@@ -87,6 +89,8 @@ class State:
     series: dict[SeriesKey, SeriesWindows] = field(default_factory=dict)
     safety: dict[SeriesKey, Held] = field(default_factory=dict)
     """The last state told of each safety series, and the second it was stamped with."""
+    first_end_ms: int = NEVER_MS
+    """No open window ends before this."""
     _known: dict[tuple[str, Columns], list[SeriesWindows]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -133,7 +137,8 @@ class State:
             return
         cadence = _cadence(bindings, device)
         for series, ticks, place in zip(self._series_of(device, columns), values, places, strict=True):
-            series.add(place, Held(event_ms, ticks), rows, cadence)
+            if series.add(place, Held(event_ms, ticks), rows, cadence):
+                self.first_end_ms = min(self.first_end_ms, place[0] + place[1] * 1000)
 
     def _tell(self, run: Run) -> None:
         """Note a safety state: a run of its own."""
@@ -175,6 +180,14 @@ class State:
         """As which revision a window that ends then is told: it may have been told before the clock was set back."""
         return self.turn.number if end_ms <= self.turn.told_until_ms else 0
 
+    def closed(self, windows: Iterable[tuple[SeriesKey, Window]], until_ms: int) -> None:
+        """Drop these windows, which were all that end by then."""
+        for key, window in windows:
+            self.series[key].close(window)
+        self.closed_until_ms = until_ms
+        ends_ms = (window.end_ms for series in self.series.values() for window in series.open.values())
+        self.first_end_ms = min(ends_ms, default=NEVER_MS)
+
     def next_turn(self) -> Turn:
         """What holds once the clock was set back: everything told so far may be told again."""
         stamps = [held.event_ms + 1000 for held in self.safety.values()]
@@ -211,16 +224,17 @@ class State:
             "safety": safety,
             "unplaced": [[*run[:4], list(run.ticks), run.windows] for run in self.unplaced],
         }
-        return json.dumps(document, separators=(",", ":")).encode()
+        return msgspec.json.encode(document)
 
     def _restore(self, checkpoint: bytes, bindings: Mapping[str, Binding]) -> None:
-        document = json.loads(checkpoint)
+        document = msgspec.json.decode(checkpoint)
         for device, channel, quantity, carried, rows in document["series"]:
             windows = SeriesWindows(carried=Held(*carried) if carried else None)
             for start_ms, length_s, readings, values in rows:
                 window = windows.open[start_ms, length_s] = Window(start_ms, length_s, readings=readings)
                 for value in values:
                     window.put(Held(*value), _cadence(bindings, device))
+                self.first_end_ms = min(self.first_end_ms, window.end_ms)
             self.series[device, channel, quantity] = windows
         for device, channel, quantity, event_ms, ticks in document["safety"]:
             self.safety[device, channel, quantity] = Held(event_ms, ticks)
@@ -229,7 +243,7 @@ class State:
 
 def open_readings_of(checkpoint: bytes, runs: Sequence[Run], closed_until_ms: int) -> int:
     """Readings in windows that are not over, and in none yet, from what the store keeps of them."""
-    document = json.loads(checkpoint or b'{"series": [], "unplaced": []}')
+    document = msgspec.json.decode(checkpoint or b'{"series": [], "unplaced": []}')
     windows: list[list[int]] = [window for *_, rows in document["series"] for window in rows]
     kept = sum(rows for start_ms, length_s, rows, _ in windows if start_ms + length_s * 1000 > closed_until_ms)
     unplaced = Unplaced(_run(row) for row in document.get("unplaced", ()))
