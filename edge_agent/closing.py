@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge_agent.admission import Binding
+    from edge_agent.open_windows import SeriesKey
     from edge_agent.privacy.rules import Rule
-    from edge_agent.state import SeriesKey, State
+    from edge_agent.state import State
     from edge_agent.windows import Window
 
 
@@ -33,9 +34,9 @@ class Closing:
 def close_windows(state: State, bindings: Mapping[str, Binding], school: str, horizon_ms: int) -> Closing:
     """Summarise the windows that are over. Changes nothing: the state follows when the commit is done."""
     closing = Closing(horizon_ms)
-    if horizon_ms < state.first_end_ms:
+    if horizon_ms < state.windows.first_end_ms:
         return closing
-    for key, windows in state.series.items():
+    for key, windows in state.windows.series.items():
         carried = windows.carried
         for window in windows.over(horizon_ms):
             device, _, quantity = key

@@ -328,7 +328,8 @@ class Core:
     def _closed(self, transaction: Transaction) -> None:
         assert self._closing is not None
         assert transaction.closed_until_ms is not None
-        self.state.closed(self._closing.windows, transaction.closed_until_ms)
+        self.state.windows.close(self._closing.windows)
+        self.state.closed_until_ms = transaction.closed_until_ms
         self._closing = None
 
     def _answered(self, event: Event) -> None:

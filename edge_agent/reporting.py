@@ -46,7 +46,7 @@ class Rate:
         """How long the store could take summaries at this rate; before there is one, a quarter hour a series."""
         made = totals(state.counts).get("summaries", 0) - self.summaries_before
         hours = (now_ms - self.since_ms) / 3_600_000
-        an_hour = made / hours if made and hours > 0 else max(len(state.series), 1) * 4
+        an_hour = made / hours if made and hours > 0 else max(len(state.windows.series), 1) * 4
         return room.minutes(state.used_bytes, an_hour)
 
 

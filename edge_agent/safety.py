@@ -12,7 +12,8 @@ from edge_agent.windows import Held, Window
 if TYPE_CHECKING:
     from edge_agent.admission import Binding
     from edge_agent.lanes import Column
-    from edge_agent.state import SeriesKey, State
+    from edge_agent.open_windows import SeriesKey
+    from edge_agent.state import State
 
 
 class Teller:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from edge_agent.open_windows import OpenWindows
 from edge_agent.receipts import newest, remember
 from edge_agent.timetable import DAY_S, CompiledTimetable
 from edge_agent.transactions import Run, Turn
@@ -14,19 +15,15 @@ from edge_agent.unplaced import Unplaced
 from edge_agent.windows import Cadence, Held, SeriesWindows, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from edge_agent.admission import Binding
     from edge_agent.counts import CountKey
+    from edge_agent.open_windows import SeriesKey
     from edge_agent.timetable import Timetable
-    from edge_agent.transactions import Columns, SealedBatch
+    from edge_agent.transactions import SealedBatch
     from telemetry.uplink_contract import BatchId
 
-SeriesKey: TypeAlias = tuple[str, str, str]
-"""One channel of one quantity of one device, in a reading's order: device, channel, quantity."""
-NEVER_MS: Final = 1 << 62
-MOST_KNOWN: Final = 10_000
-"""Runs' columns of which the series are remembered together."""
 _REMOVED: Final = Cadence(60_000, 180_000)
 """Assumed of a device that the configuration no longer has; its windows are withheld anyway."""
 
@@ -86,12 +83,9 @@ class State:
     """Of the store's file, what was in use when that was last seen."""
     unplaced: Unplaced = field(default_factory=Unplaced)
     """Readings that wait until the clock can be believed."""
-    series: dict[SeriesKey, SeriesWindows] = field(default_factory=dict)
+    windows: OpenWindows = field(default_factory=OpenWindows)
     safety: dict[SeriesKey, Held] = field(default_factory=dict)
     """The last state told of each safety series, and the second it was stamped with."""
-    first_end_ms: int = NEVER_MS
-    """No open window ends before this."""
-    _known: dict[tuple[str, Columns], list[SeriesWindows]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def rebuild(
@@ -123,22 +117,18 @@ class State:
             state._restore(recovered.checkpoint, bindings)
         for run in recovered.journal:
             state.apply(run, bindings)
-        for windows in state.series.values():
+        for windows in state.windows.series.values():
             for over in windows.over(state.closed_until_ms):
                 windows.close(over)
         return state
 
     def apply(self, run: Run, bindings: Mapping[str, Binding]) -> None:
         """Put journalled readings where they belong: into their windows; of safety, to what was told; or aside."""
-        device, columns, rows, event_ms, values, places = run
-        if not columns or places[0][1] == 0:
+        if not run.columns or run.windows[0][1] == 0:
             if not self.unplaced.apply(run):
                 self._tell(run)
             return
-        cadence = _cadence(bindings, device)
-        for series, ticks, place in zip(self._series_of(device, columns), values, places, strict=True):
-            if series.add(place, Held(event_ms, ticks), rows, cadence):
-                self.first_end_ms = min(self.first_end_ms, place[0] + place[1] * 1000)
+        self.windows.put(run, _cadence(bindings, run.device))
 
     def _tell(self, run: Run) -> None:
         """Note a safety state: a run of its own."""
@@ -147,16 +137,6 @@ class State:
         told = self.safety.get(key)
         if told is None or told.ticks != ticks:
             self.safety[key] = Held(stamp_of_event(run.event_ms, told), ticks)
-
-    def _series_of(self, device: str, columns: Columns) -> list[SeriesWindows]:
-        """The windows of a run's series, looked up once."""
-        found = self._known.get((device, columns))
-        if found is None:
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            keys = [(device, channel, quantity) for channel, quantity in columns]
-            found = self._known[device, columns] = [self.series.setdefault(key, SeriesWindows()) for key in keys]
-        return found
 
     def note_receipts(self, receipts: Mapping[str, Mapping[int, int]]) -> None:
         """Remember messages that are on disk, the newest last."""
@@ -180,14 +160,6 @@ class State:
         """As which revision a window that ends then is told: it may have been told before the clock was set back."""
         return self.turn.number if end_ms <= self.turn.told_until_ms else 0
 
-    def closed(self, windows: Iterable[tuple[SeriesKey, Window]], until_ms: int) -> None:
-        """Drop these windows, which were all that end by then."""
-        for key, window in windows:
-            self.series[key].close(window)
-        self.closed_until_ms = until_ms
-        ends_ms = (window.end_ms for series in self.series.values() for window in series.open.values())
-        self.first_end_ms = min(ends_ms, default=NEVER_MS)
-
     def next_turn(self) -> Turn:
         """What holds once the clock was set back: everything told so far may be told again."""
         stamps = [held.event_ms + 1000 for held in self.safety.values()]
@@ -197,7 +169,7 @@ class State:
     def turn_back(self, turn: Turn, closed_until_ms: int, now_ms: int) -> None:
         """The clock was set back to `now_ms`: nothing that is carried on was measured after it."""
         self.turn, self.closed_until_ms = turn, closed_until_ms
-        for windows in self.series.values():
+        for windows in self.windows.series.values():
             windows.carried = _not_after(windows.carried, now_ms)
         self.safety = {key: _told_before(held, now_ms) for key, held in self.safety.items()}
 
@@ -208,15 +180,14 @@ class State:
 
     def open_readings(self) -> int:
         """Readings in windows that are not over, or that have none yet."""
-        in_windows = sum(window.readings for windows in self.series.values() for window in windows.open.values())
-        return in_windows + self.unplaced.readings
+        return self.windows.readings() + self.unplaced.readings
 
     def checkpoint(self, turned_ms: int | None = None) -> bytes:
         """The open windows as the store keeps them; with `turned_ms`, as after the clock was set back to it."""
         now_ms = 1 << 62 if turned_ms is None else turned_ms
         series = [
             [*key, _not_after(windows.carried, now_ms), [_window_row(window) for window in windows.open.values()]]
-            for key, windows in self.series.items()
+            for key, windows in self.windows.series.items()
         ]
         safety = [[*key, *_told_before(held, now_ms)] for key, held in self.safety.items()]
         document = {
@@ -229,13 +200,12 @@ class State:
     def _restore(self, checkpoint: bytes, bindings: Mapping[str, Binding]) -> None:
         document = msgspec.json.decode(checkpoint)
         for device, channel, quantity, carried, rows in document["series"]:
-            windows = SeriesWindows(carried=Held(*carried) if carried else None)
+            kept = SeriesWindows(carried=Held(*carried) if carried else None)
             for start_ms, length_s, readings, values in rows:
-                window = windows.open[start_ms, length_s] = Window(start_ms, length_s, readings=readings)
+                window = kept.open[start_ms, length_s] = Window(start_ms, length_s, readings=readings)
                 for value in values:
                     window.put(Held(*value), _cadence(bindings, device))
-                self.first_end_ms = min(self.first_end_ms, window.end_ms)
-            self.series[device, channel, quantity] = windows
+            self.windows.restore((device, channel, quantity), kept)
         for device, channel, quantity, event_ms, ticks in document["safety"]:
             self.safety[device, channel, quantity] = Held(event_ms, ticks)
         self.unplaced = Unplaced(_run(row) for row in document.get("unplaced", ()))

@@ -86,18 +86,13 @@ class SeriesWindows:
     """By start and length: where a rule changed, windows of both lengths may be open."""
     carried: Held | None = None
 
-    def add(self, place: tuple[int, int], held: Held, readings: int, cadence: Cadence) -> bool:
-        """Count readings of one slot of the window with this start and length, and put the last of them there.
-
-        Returns whether they opened it.
-        """
+    def add(self, place: tuple[int, int], held: Held, readings: int, cadence: Cadence) -> None:
+        """Count readings of one slot of the window with this start and length, and put the last of them there."""
         window = self.open.get(place)
-        is_first = window is None
         if window is None:
             window = self.open[place] = Window(*place)
         window.put(held, cadence)
         window.readings += readings
-        return is_first
 
     def over(self, horizon_ms: int) -> list[Window]:
         """The windows that end at or before the horizon, oldest first; they stay open."""

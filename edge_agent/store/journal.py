@@ -46,7 +46,7 @@ class JournalWriter:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._series = {name: number for number, name in read_series(connection).items()}
-        self._of_run: dict[tuple[str, Columns], list[int]] = {}
+        self._of_run: dict[tuple[str, Columns], records.RunNumbers] = {}
         self._counters = {key: number for number, key in _read_counters(connection).items()}
         self._days: set[int] = set()
         self._fresh_counts: dict[int, int] = {}
@@ -124,12 +124,12 @@ class JournalWriter:
             number = self._counters[key] = self._connection.last_insert_rowid()
         return number
 
-    def _numbers_of(self, device: str, columns: Columns) -> list[int]:
+    def _numbers_of(self, device: str, columns: Columns) -> records.RunNumbers:
         """The numbers of a run's series, remembered together."""
         numbers = self._of_run.get((device, columns))
         if numbers is None:
             named = [(device, channel, quantity) for channel, quantity in columns]
-            numbers = [self._series.get(name) or self._add_series(name) for name in named]
+            numbers = records.RunNumbers(self._series.get(name) or self._add_series(name) for name in named)
             if len(self._of_run) >= MOST_REMEMBERED:
                 self._of_run.clear()
             self._of_run[device, columns] = numbers

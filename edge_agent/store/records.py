@@ -21,14 +21,33 @@ SeriesName: TypeAlias = tuple[str, str, str]
 """Device, channel, quantity."""
 
 
-def pack_runs(runs: Iterable[Run], numbers_of: Callable[[str, Columns], Iterable[int]]) -> bytes:
+class RunNumbers:
+    """What the runs of one device and layout have in common, as the journal holds it."""
+
+    __slots__ = ("_packed", "_windows", "series")
+
+    def __init__(self, series: Iterable[int]) -> None:
+        self.series = array("q", series)
+        """The number of each."""
+        self._windows: object = None
+        self._packed = array("q")
+
+    def windows(self, windows: Sequence[tuple[int, int]]) -> array[int]:
+        """Starts and lengths; those of the run before, where they are the same object."""
+        if windows is not self._windows:
+            self._windows, self._packed = windows, array("q", chain.from_iterable(windows))
+        return self._packed
+
+
+def pack_runs(runs: Iterable[Run], numbers_of: Callable[[str, Columns], RunNumbers]) -> bytes:
     """Of each run its width, rows and time; then its series, its ticks, its windows."""
     packed = array("q")
     for device, columns, rows, event_ms, ticks, windows in runs:
+        numbers = numbers_of(device, columns)
         packed.extend((len(columns), rows, event_ms))
-        packed.extend(numbers_of(device, columns))
+        packed.extend(numbers.series)
         packed.extend(ticks)
-        packed.extend(chain.from_iterable(windows))
+        packed.extend(numbers.windows(windows))
     return packed.tobytes()
 
 

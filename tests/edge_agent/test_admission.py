@@ -173,6 +173,7 @@ class TestAdmission:
         for index, stamp in enumerate(stamps):
             bench.arrive("mast", frame(["temperature", 20, str(index), stamp]))
         bench.settle()
-        events = [reading.carried or next(iter(reading.open.values())) for reading in bench.core.state.series.values()]
+        series = bench.core.state.windows.series.values()
+        events = [reading.carried or next(iter(reading.open.values())) for reading in series]
         starts = [getattr(window, "start_ms", 0) for window in events]
         assert starts == [MONDAY_9 + 2 * MINUTE, MONDAY_9, MONDAY_9 - DAY, MONDAY_9]
