@@ -40,6 +40,8 @@ class Sender:
         """The event time of each message, in milliseconds: whole seconds, each once."""
         self.acknowledged = 0
         self.connections = 0
+        self.was_heard = False
+        """Whether the present connection has had an answer."""
         self.sent_again = 0
         self._port = port
         self._qos = qos
@@ -48,6 +50,7 @@ class Sender:
         self._waiting: deque[_Message] = deque()
         self._under_way: dict[int, _Message] = {}
         self._device: Device | None = None
+        self._left_open: list[Device] = []
 
     @property
     def unacknowledged(self) -> int:
@@ -73,12 +76,22 @@ class Sender:
         if self._device is not None:
             self._device.writer.transport.abort()
 
+    def vanish(self) -> None:
+        """It loses its power: nobody hears of it, and the connection stays as it is."""
+        if self._device is not None:
+            self._left_open.append(self._device)
+            self._device.reader.set_exception(ConnectionResetError())
+
     async def run(self) -> None:
         """Connect, and connect again, until cancelled."""
-        while True:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                await self._serve()
-            await asyncio.sleep(_RECONNECT_S)
+        try:
+            while True:
+                with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                    await self._serve()
+                await asyncio.sleep(_RECONNECT_S)
+        finally:
+            for device in self._left_open:
+                device.writer.transport.abort()
 
     async def _serve(self) -> None:
         device = await Device.dial(self._port)
@@ -87,6 +100,7 @@ class Sender:
             kind, body = await device.read_packet()
             assert (kind, body[1]) == (0x20, 0), f"CONNACK {body.hex()}"
             self.connections += 1
+            self.was_heard = False
             self._device = device
             for packet_id, message in self._under_way.items():
                 self._write(packet_id, message, dup=True)
@@ -100,7 +114,8 @@ class Sender:
             raise
         finally:
             self._device = None
-            await device.close()
+            if device not in self._left_open:
+                await device.close()
 
     def _answered(self, kind: int, packet_id: int) -> None:
         message = self._under_way.get(packet_id)
@@ -112,6 +127,7 @@ class Sender:
             if message is not None:
                 del self._under_way[packet_id]
                 self.acknowledged += 1
+                self.was_heard = True
             self._send_waiting()
         else:
             raise AssertionError(f"a packet {kind:#x} that no device asked for")
@@ -140,7 +156,7 @@ async def _next_packet(device: Device) -> tuple[int, bytes]:
 class Load:
     """Devices at work: they measure until `stop`, and send until they have every answer."""
 
-    def __init__(self, senders: Sequence[Sender], clock: Clock, every_s: float = 0.01) -> None:
+    def __init__(self, senders: Sequence[Sender], clock: Clock, every_s: float) -> None:
         self.senders = senders
         self._clock = clock
         self._every_s = every_s
@@ -180,9 +196,9 @@ class Load:
 
 
 @contextlib.asynccontextmanager
-async def sending(senders: Sequence[Sender], clock: Clock) -> AsyncIterator[Load]:
+async def sending(senders: Sequence[Sender], clock: Clock, every_s: float = 0.01) -> AsyncIterator[Load]:
     """Let these devices work while the block runs; at its end they hang up."""
-    load = Load(senders, clock)
+    load = Load(senders, clock, every_s)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(work) for work in (load.measure(), *(sender.run() for sender in senders))]
         yield load
