@@ -6,8 +6,12 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from telemetry import ContractViolation
+
+_OF_CONNACK: Final = frozenset((*range(0x80, 0x8B), 0x8C, 0x90, 0x95, 0x97, 0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9F))
+_SERVER_UNAVAILABLE: Final = 0x88
 
 
 class Refusal(Enum):
@@ -38,12 +42,17 @@ class Refusal(Enum):
     TOO_MANY_OF_CLIENT = ("too_many_connections_of_client", 0x97, 0x03)
     TLS = ("tls", 0x80, None)
     TAKEN_OVER = ("taken_over", 0x8E, None)
-    SHUTTING_DOWN = ("shutting_down", 0x8B, None)
+    SHUTTING_DOWN = ("shutting_down", 0x8B, 0x03)
 
     def __init__(self, word: str, reason_code: int, return_code: int | None) -> None:
         self.word = word
         self.reason_code = reason_code
         self.return_code = return_code
+
+    @property
+    def connack_code(self) -> int:
+        """The reason code that CONNACK may have for it (MQTT 5 table 3-1); where it has none, Server unavailable."""
+        return self.reason_code if self.reason_code in _OF_CONNACK else _SERVER_UNAVAILABLE
 
 
 class PacketRefused(ContractViolation):

@@ -138,11 +138,14 @@ class Session:
         self._pending.clear()
         if state is _State.CLOSED or not self._level:
             return b""
-        if state is _State.OPEN:
-            return packets.encode_disconnect(refusal.reason_code) if self._is_v5 else b""
         if self._is_v5:
-            return packets.encode_connack(refusal.reason_code, properties={})
-        return b"" if refusal.return_code is None else packets.encode_connack(refusal.return_code)
+            is_open = state is _State.OPEN
+            connack = packets.encode_connack(refusal.connack_code, properties={})
+            words = packets.encode_disconnect(refusal.reason_code) if is_open else connack
+            return words if self._fits(words) else b""
+        if state is _State.OPEN or refusal.return_code is None:
+            return b""
+        return packets.encode_connack(refusal.return_code)
 
     def acknowledge(self, packet_ids: Iterable[int], steps: Iterable[int] = ()) -> tuple[int, bytes]:
         """How many of these were waiting, and the answers that may go.
@@ -289,10 +292,10 @@ class Session:
             if first & 0x08 and not self._is_v5:
                 outcome.resent += 1
                 return False
-            raise PacketRefused(Refusal.PROTOCOL, "a packet identifier that is in use [MQTT-2.2.1-4]")
+            raise PacketRefused(Refusal.PROTOCOL, "a packet identifier that is in use [MQTT-2.2.1-3]")
         self._unacknowledged[packet_id] = _AWAITING_COMMIT
         if self._is_v5 and len(self._unacknowledged) > self._limits.max_unacknowledged:
-            raise PacketRefused(Refusal.RECEIVE_MAXIMUM, "more than Receive Maximum [MQTT-3.3.4-9]")
+            raise PacketRefused(Refusal.RECEIVE_MAXIMUM, "more than Receive Maximum [MQTT-3.3.4-7]")
         return True
 
     def _begin_exchange(self, packet_id: int, outcome: Outcome) -> None:
