@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bansui.free_port import free_port
+from tests.faults import small_disk
 from tests.support import programs
 from tests.support.mosquitto import Mosquitto
 from tests.support.processes import Processes
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leave a marked test out, saying why, when its program is missing; in CI fail it."""
+    """Leave a marked test out, saying why, when its program is missing; in CI fail it. What the machine refuses, no
+    installation gives."""
     for mark in item.iter_markers():
+        if mark.name == "small_disk" and (reason := small_disk.refusal()):
+            pytest.skip(reason)
         for program in programs.missing(mark.name):
             reason = f"{program.names[0]} is not installed: apt-get install {program.package}"
             if programs.in_ci():

@@ -207,6 +207,8 @@ def reading(folder: Path) -> Iterator[apsw.Connection]:
 
 def unusable(folder: Path, error: apsw.Error) -> StoreUnusable:
     """What SQLite says of a file, for a person."""
+    if isinstance(error, apsw.FullError):
+        return StoreUnusable(f"there is no room left on the disk of {folder}", fix="free some (`df`); nothing is lost")
     return StoreUnusable(
         f"the store in {folder} cannot be used: {type(error).__name__}", fix="check the disk (`df`, `dmesg`)"
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
 
 from edge_agent.bindings import bind
 from edge_agent.config_file import load as load_configuration
@@ -14,7 +17,7 @@ from telemetry import ScaledClock
 from tests.edge_agent.harness import MONDAY_9
 from tests.edge_agent.running import SPEED, configure
 from tests.faults.sender import READINGS_A_MESSAGE
-from tests.support.processes import run_bansui
+from tests.support.processes import BANSUI, run_bansui
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from edge_agent.store.audit import Audit
     from tests.faults.model_centre import ModelCentre
     from tests.faults.sender import Load
+    from tests.faults.small_disk import SmallDisk
     from tests.support.processes import Processes, Spawned
 
 LONGEST_START_S: Final = 60.0
@@ -58,7 +62,10 @@ class Account:
 class Box:
     """What outlives the agent: its folder, the time of day, the way to the centre."""
 
-    def __init__(self, folder: Path, *tables: str, centre: str, processes: Processes) -> None:
+    def __init__(
+        self, folder: Path, *tables: str, centre: str, processes: Processes, disk: SmallDisk | None = None
+    ) -> None:
+        self._disk = disk
         self._path = configure(folder, *tables, centre=centre)
         self._processes = processes
         self._agent: Spawned | None = None
@@ -67,8 +74,24 @@ class Box:
     async def switch_on(self) -> None:
         """Start the agent as systemd would, and wait until it is ready."""
         clock = f"{self.clock.origin_ms},{self.clock.started_ms},{self.clock.speed}"
-        self._agent = self._processes.bansui("agent", "run", "--config", str(self._path), "--clock", clock)
+        prefix = self._disk.prefix if self._disk is not None else ()
+        command = (*prefix, *BANSUI, "agent", "run", "--config", str(self._path), "--clock", clock)
+        self._agent = self._processes.start(*command)
         await asyncio.to_thread(self._agent.wait_for_output, "agent ready", LONGEST_START_S)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the agent runs."""
+        return self._agent is not None and self._agent.is_running()
+
+    async def is_on_with_what_room_there_is(self) -> bool:
+        """Start it on a full disk: it is ready, or it says that there is no room and ends, to be started again."""
+        try:
+            await self.switch_on()
+        except AssertionError as ended:
+            if "there is no room left on the disk" not in str(ended):
+                raise
+        return self.is_on
 
     def switch_off(self) -> None:
         """SIGKILL: no clean-up."""
@@ -76,10 +99,21 @@ class Box:
         assert self._agent.is_running(), f"it had ended by itself:\n{self._agent.stderr}"
         self._agent.kill()
 
+    async def health(self) -> dict[str, Any]:
+        """What the agent's health page says."""
+        assert self._agent is not None
+        found = re.search(r"http://\S+", self._agent.stdout)
+        assert found is not None
+        async with httpx.AsyncClient(trust_env=False) as client:
+            health: dict[str, Any] = (await client.get(found[0])).json()
+            return health
+
     async def leave(self) -> str:
         """A planned stop, and `bansui audit`; what it says if the balance does not close."""
         assert self._agent is not None
         await asyncio.to_thread(self._agent.terminate, LONGEST_SETTLING_S)
+        if self._disk is not None:
+            self._disk.copy_out()
         audited = await asyncio.to_thread(run_bansui, "audit", "--config", str(self._path))
         return audited.stdout + audited.stderr if audited.returncode else ""
 

@@ -50,7 +50,7 @@ class Campaign:
     long: int
     run: Callable[[int, Path], Outcome]
     needs: str = ""
-    """The mark of tests that need the same program, such as `mosquitto`."""
+    """The mark of tests that need the same program, such as `mosquitto`, or the same right."""
 
 
 def campaigns() -> list[Campaign]:
