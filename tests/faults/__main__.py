@@ -1,6 +1,6 @@
-"""`python -m tests.faults [--long] [--write] [NAME ...]`: fault campaigns, all or those named.
+"""`python -m tests.faults [--long | --count N] [--write] [NAME ...]`: fault campaigns, all or those named.
 
-Without --long each runs in its short version. --write puts the row of each that ran into the table of
+Without --long or --count each runs in its short version. --write puts the row of each that ran into the table of
 docs/reliability.md as soon as it is done, and leaves the others. Exit code 1 when a promise was broken.
 """
 
@@ -39,8 +39,11 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Fault campaigns.")
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--long", action="store_true", help="as often as `make soak` does")
+    parser.add_argument("--count", type=int, help="so often")
     parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md")
     options = parser.parse_args(arguments)
+    if options.count is not None and options.count < 1:
+        parser.error("--count takes a number from 1")
     found = {campaign.name: campaign for campaign in campaigns()}
     unknown = sorted(set(options.names) - found.keys())
     if unknown:
@@ -50,13 +53,14 @@ def main(arguments: list[str]) -> int:
         campaign = found[name]
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix=f"faults-{name}-") as folder:
-            outcome = campaign.run(campaign.long if options.long else campaign.short, Path(folder))
+            outcome = campaign.run(options.count or (campaign.long if options.long else campaign.short), Path(folder))
         seconds = time.monotonic() - started
         print(f"{name}: {outcome.tried} tried, {outcome.lost} lost, {outcome.doubled} doubled; {outcome.seen}")
         print("".join(f"  broken: {sentence}\n" for sentence in outcome.broken), end="", flush=True)
         holds = holds and outcome.holds
         if options.write:
-            row = _row(campaign, outcome, seconds, is_long=options.long)
+            how = f"--count {options.count} " if options.count else "--long " if options.long else ""
+            row = _row(campaign, outcome, seconds, how)
             DOCUMENT.write_text(with_row(DOCUMENT.read_text(), name, row, list(found)))
     return 0 if holds else 1
 
@@ -72,8 +76,8 @@ def with_row(document: str, name: str, row: str, order: Sequence[str]) -> str:
     return _PART.sub(table, document)
 
 
-def _row(campaign: Campaign, outcome: Outcome, seconds: float, *, is_long: bool) -> str:
-    command = f"`python -m tests.faults {'--long ' if is_long else ''}{campaign.name}`"
+def _row(campaign: Campaign, outcome: Outcome, seconds: float, how: str) -> str:
+    command = f"`python -m tests.faults {how}{campaign.name}`"
     machine = f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}"
     cells = (
         campaign.fault,
