@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import logging
 import random
 from dataclasses import dataclass
 from enum import IntEnum, auto
@@ -25,6 +24,7 @@ from tests.faults.box import LONGEST_SETTLING_S, account, devices, settle
 from tests.faults.campaign import Campaign, Outcome
 from tests.faults.hostile_centre import HostileCentre
 from tests.faults.kill_agent import SUBSCRIBER, subscribe_for_agent
+from tests.faults.said import listening
 from tests.faults.sender import READINGS_A_MESSAGE, Sender, sending
 from tests.faults.tap import Tap, is_version_5
 from tests.support.mosquitto import Mosquitto
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.edge_agent.running import Running
+    from tests.faults.said import Said
     from tests.faults.sender import Load
 
 SEED: Final = 5
@@ -149,18 +150,6 @@ class HostileBroker:
             pass
 
 
-class Said(logging.Handler):
-    """What the agent says of its broker."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.INFO)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Part of logging.Handler."""
-        self.lines.append(record.getMessage())
-
-
 def _says(agent: Running, word: str) -> bool:
     """Whether /healthz says so of the broker, and no longer that all is well while it is down."""
     found = agent.agent.health._health.as_dict()
@@ -229,17 +218,11 @@ def _impatience() -> Iterator[None]:
 
 def run(count: int, folder: Path) -> Outcome:
     """Go through the conducts, each time in another order."""
-    mosquitto, said = Mosquitto(folder / "mosquitto"), Said()
-    logger = logging.getLogger(availability.__name__)
-    level = logger.level
-    logger.setLevel(logging.INFO)
-    logger.addHandler(said)
+    mosquitto = Mosquitto(folder / "mosquitto")
     try:
-        with _impatience():
+        with _impatience(), listening(availability.__name__) as said:
             return asyncio.run(_live(count, folder, mosquitto, said))
     finally:
-        logger.removeHandler(said)
-        logger.setLevel(level)
         mosquitto.stop()
 
 

@@ -140,6 +140,8 @@ class Sender:
 
     def _write(self, packet_id: int, message: _Message, *, dup: bool = False) -> None:
         assert self._device is not None
+        if self._device.writer.is_closing():
+            return  # it has just broken, and what is under way is sent again on the next
         if message.is_released:
             data = packet(_PUBREL, packet_id.to_bytes(2, "big"))
         else:
