@@ -24,7 +24,9 @@ _COMMENTS: Final = {
         "health": "/healthz and /metrics, on loopback only.",
         "uplink": "The IoT centre. The district gives the token; it goes into the file, mode 600.",
         "listener": 'Devices connect to the agent itself: PUBACK means "on disk".',
+        "tls": "The same over TLS, beside the plain port; with `required = true` instead of it.",
         "client": "One login, and the topics it may publish. Give every device or bridge its own.",
+        "instead": "A broker instead: `bansui init --broker HOST:PORT` writes [subscriber] in place of [listener].",
         "subscriber": "The school's own broker; the agent subscribes to it.",
         "timetable": "When lessons may take place; `bansui timetable import` writes this table from CSV or ICS.",
         "room": "placement is indoor, outdoor or plant.",
@@ -37,7 +39,9 @@ _COMMENTS: Final = {
         "health": "/healthz 与 /metrics，仅限本机访问。",
         "uplink": "物联中心。令牌由区里发给，写入该文件，权限 600。",
         "listener": "设备直接连接边缘网关：收到 PUBACK 即已落盘。",
+        "tls": "同一接入端的 TLS 端口；`required = true` 时只开 TLS。",
         "client": "一个登录名及其可发布的主题。每台设备或网桥各用一个。",
+        "instead": "若改用消息代理：`bansui init --broker HOST:PORT` 会写 [subscriber] 来代替 [listener]。",
         "subscriber": "学校自己的消息代理，边缘网关向它订阅。",
         "timetable": "可能上课的时间；`bansui timetable import` 可由 CSV 或 ICS 生成本表。",
         "room": "placement 为 indoor（室内）、outdoor（室外）或 plant（设备间）。",
@@ -112,7 +116,9 @@ def _room(code: str) -> str:
 
 def _listener(say: dict[str, str]) -> str:
     return (
-        f'\n[listener]\n{say["listener"]}host = "0.0.0.0"\nport = 1883\n'
+        f'\n[listener]\n{say["listener"]}{say["instead"]}host = "0.0.0.0"\nport = 1883\n'
+        f"\n{say['tls']}# [listener.tls]\n# port = 8883\n"
+        '# certificate_file = "listener.pem"\n# key_file = "listener.key"\n'
         f'\n[[listener.client]]\n{say["client"]}id = "{CLIENT}"\npassword_file = "{LOGIN_CREDENTIAL}"\n'
         'publish = ["zigbee2mqtt/#"]\n'
     )

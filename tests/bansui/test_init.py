@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import tomllib
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tests.support.certificates import Authority
 from tests.support.processes import BANSUI, run_bansui
+from tests.support.programs import MOSQUITTO_CLIENTS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
+    from tests.support.processes import Processes
 
 
 def test_the_defaults_are_a_valid_configuration(tmp_path: Path) -> None:
@@ -23,6 +29,36 @@ def test_the_defaults_are_a_valid_configuration(tmp_path: Path) -> None:
     assert told["files"] == [str(file) for file in (out, *secrets)]
     assert secrets[1].read_text() == f"{told['password']}\n"
     assert [file.stat().st_mode & 0o777 for file in secrets] == [0o600, 0o600]
+
+
+@pytest.mark.mosquitto
+def test_a_device_gets_in_with_the_login_that_is_shown(tmp_path: Path, processes: Processes) -> None:
+    """Devices connect to the agent itself unless a broker is named; TLS stands beside it, to be uncommented."""
+    out = tmp_path / "agent.toml"
+    told = json.loads(run_bansui("init", "--defaults", "--out", str(out), "--json").stdout)
+    written = tomllib.loads(out.read_text())
+    assert (written["listener"], "subscriber" in written) == (
+        {"host": "0.0.0.0", "port": 1883, "client": [written["listener"]["client"][0]]},
+        False,
+    )
+    authority = Authority(tmp_path / "tls")
+    files = authority.server()
+    files.certificate.rename(tmp_path / "listener.pem")
+    files.key.rename(tmp_path / "listener.key")
+    text = re.sub(r"^# (?=\[listener\.tls\]|port|certificate_file|key_file)", "", out.read_text(), flags=re.MULTILINE)
+    out.write_text(re.sub(r"^port = \d+$", "port = 0", text.replace("0.0.0.0", "127.0.0.1"), flags=re.MULTILINE))
+    agent = processes.bansui("agent", "run", "--config", str(out), "--json")
+    agent.wait_for_output("ready")
+    ready = json.loads(agent.stdout)
+    program = MOSQUITTO_CLIENTS.find()
+    assert program is not None
+    login = ("-u", "zigbee", "-P", told["password"], "-q", "1", "-t", "zigbee2mqtt/x", "-m", "{}", "-h", "127.0.0.1")
+    for way in ((ready["listener_port"],), (ready["listener_tls_port"], "--cafile", str(authority.file))):
+        done = subprocess.run(
+            [program.removesuffix("sub") + "pub", *login, "-p", *map(str, way)], timeout=30, check=False
+        )
+        assert done.returncode == 0
+    assert agent.terminate() == 0
 
 
 def test_six_questions_in_chinese(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
