@@ -13,6 +13,7 @@ from cloud_sink import state_folder
 from cloud_sink.inbox.checking import check
 from cloud_sink.inbox.salvage import salvage
 from cloud_sink.inbox.schema import bring_up_to_date
+from cloud_sink.inbox.transaction import transaction
 from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _REPLACEMENT: Final = f"{FILE_NAME}.replacement"
 _OLDEST_SQLITE: Final = (3, 51, 3)
 _DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
 _FILE_IS_DAMAGED: Final = frozenset({apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS})
+_PIECE: Final = 1 << 16
+_SYNC_FULL: Final = 3
 _log = logging.getLogger(__name__)
 
 
@@ -64,11 +67,9 @@ def close_file(connection: apsw.Connection, *, is_sound: bool) -> None:
     try:
         if is_sound:
             _note_open(connection, is_open=False)
-        else:
-            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     except apsw.Error:
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # the log is needed: the file still says so
-    connection.close()
+        is_sound = False  # the disk may be gone, and with it nothing that was acknowledged
+    _close(connection, keep_log=not is_sound)
 
 
 def set_aside(folder: Path) -> list[str]:
@@ -89,6 +90,8 @@ def check_sqlite() -> None:
 
 def _open_whole(path: Path, projected: int, vfs: str | None) -> apsw.Connection:
     had_log = _log_of(path).exists()
+    if had_log:
+        _rewrite(_log_of(path), vfs)
     connection = apsw.Connection(str(path), vfs=vfs)
     try:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
@@ -99,11 +102,32 @@ def _open_whole(path: Path, projected: int, vfs: str | None) -> apsw.Connection:
         with contextlib.suppress(apsw.FullError):
             _note_open(connection, is_open=True)
     except BaseException:
-        # The log is left as it is: it may hold what the file does not.
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        connection.close()
+        _close(connection, keep_log=True)
         raise
     return connection
+
+
+def _rewrite(log: Path, vfs: str | None) -> None:
+    """Bring the log to the disk again before anything is built on it.
+
+    When an fsync fails, Linux takes the pages for clean: what is read back is what was written, and no later fsync
+    brings it to the disk (Rebello and others, "Can Applications Recover from fsync Failures?", USENIX ATC 2020,
+    section 3). SQLite would find a whole transaction there, and build on what the next power cut takes away.
+    """
+    file = apsw.VFSFile(vfs or "", str(log), [apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_READWRITE, 0])
+    try:
+        for offset in range(0, size := file.xFileSize(), _PIECE):
+            file.xWrite(file.xRead(min(_PIECE, size - offset), offset), offset)
+        file.xSync(_SYNC_FULL)
+    finally:
+        file.xClose()
+
+
+def _close(connection: apsw.Connection, *, keep_log: bool) -> None:
+    """Let the file go; its log may hold what the file does not."""
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(keep_log))
+    with contextlib.suppress(apsw.Error):
+        connection.close()
 
 
 def _is_damage(error: apsw.Error) -> bool:
@@ -119,7 +143,7 @@ def _check_log(connection: apsw.Connection, *, had_log: bool) -> None:
 def _note_open(connection: apsw.Connection, *, is_open: bool) -> None:
     """Let the file itself say whether it is whole without its log: that goes only with a planned end."""
     sql = "INSERT OR REPLACE INTO note VALUES ('open')" if is_open else "DELETE FROM note WHERE name = 'open'"
-    with connection:
+    with transaction(connection):
         connection.execute(sql)
     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 

@@ -16,6 +16,7 @@ import apsw
 
 from cloud_sink.inbox.batches import Batch, ForkedBatch, InboxFault, InboxFull, Kind, Receipt, StoredBatch, Tally
 from cloud_sink.inbox.file import close_file, open_file, set_aside
+from cloud_sink.inbox.transaction import transaction
 from telemetry.uplink_contract import GENESIS, Told, link
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class Inbox:
     def _commit_group(self, batches: Sequence[Batch]) -> list[Receipt | ForkedBatch] | list[InboxFault]:
         outcomes: list[Receipt | ForkedBatch] = []
         try:
-            with self._connection:
+            with transaction(self._connection):
                 outcomes.extend(self._take(batch) for batch in batches)
         except apsw.FullError as error:
             return [_fault(error)] * len(batches)  # nothing of it is there; it may be tried again
@@ -232,7 +233,7 @@ class Inbox:
 
     def _prune(self, projected: int) -> int:
         try:
-            with self._connection:
+            with transaction(self._connection):
                 self._connection.execute(_DROP_BODIES, (projected, self._now() - KEPT_MS))
         except apsw.FullError:
             return 0

@@ -17,6 +17,7 @@ import apsw
 
 from cloud_sink.inbox.batches import Kind
 from cloud_sink.inbox.checking import applied_of
+from cloud_sink.inbox.transaction import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ def salvage(damaged: Path, target: apsw.Connection, projected: int) -> int:
     """Copy what can be kept into an empty inbox; what it takes from then on goes behind `projected`. How many marks."""
     deadline = time.monotonic() + LONGEST_S
     kept = 0
-    with contextlib.closing(apsw.Connection(str(damaged))) as source, target:
+    with contextlib.closing(apsw.Connection(str(damaged))) as source, transaction(target):
         source.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         for mark in _marks(source):
             if time.monotonic() > deadline:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from cloud_sink.inbox.transaction import transaction
 from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def bring_up_to_date(connection: apsw.Connection, where: str) -> None:
             where=where,
             fix="install the version of the centre that wrote it, or a newer one",
         )
-    with connection:
+    with transaction(connection):
         if found == 0 and not _has_tables(connection):
             connection.execute(_TABLES)
         else:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from cloud_sink.centre import Seams
     from telemetry import Clock
 
 DISTRICT: Final = "changning"
@@ -151,7 +152,9 @@ class Running:
 
 
 @contextlib.contextmanager
-def running_centre(folder: Path, clock: Clock | None = None, config: str = CONFIG) -> Iterator[Running]:
+def running_centre(
+    folder: Path, clock: Clock | None = None, config: str = CONFIG, seams: Seams | None = None
+) -> Iterator[Running]:
     """A whole centre over a folder, on a free port; it has ended when the block has."""
     loaded, clock = load_config(write_config(folder, config)), clock or ManualClock(NOON_MS + QUARTER_MS)
     ready = threading.Event()
@@ -165,7 +168,7 @@ def running_centre(folder: Path, clock: Clock | None = None, config: str = CONFI
     loop = asyncio.new_event_loop()
 
     async def work() -> None:
-        await serve(loaded, clock, announce)
+        await serve(loaded, clock, announce, seams)
 
     def run() -> None:
         try:

@@ -150,7 +150,7 @@ def cuts(steps: Sequence[Step], sent: Sequence[Batch], folder: Path, count: int)
         taken, prunable, projected = map(int, told.split())
         acknowledged += taken
         try:
-            gone, faults = _examine(place, sent[:taken], sent[:prunable], projected)
+            gone, faults = examine(place, sent[:taken], sent[:prunable], projected)
             faults += [] if gone else asyncio.run(_go_on(place, sent, projected))
         except EnvironmentFault as error:
             gone, faults = 0, [str(error)]
@@ -160,7 +160,7 @@ def cuts(steps: Sequence[Step], sent: Sequence[Batch], folder: Path, count: int)
     return Cuts(lost, acknowledged, tuple(broken))
 
 
-def _examine(place: Path, taken: Iterable[Batch], prunable: Iterable[Batch], projected: int) -> tuple[int, list[str]]:
+def examine(place: Path, taken: Iterable[Batch], prunable: Iterable[Batch], projected: int) -> tuple[int, list[str]]:
     """How many acknowledged batches are gone, and what else is not as it should be."""
     connection = open_file(place, projected)
     found = connection.pragma("integrity_check")
