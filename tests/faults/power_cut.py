@@ -14,10 +14,11 @@ from edge_agent.store.engine import FILE_NAME
 from edge_agent.timing import Timing
 from tests.edge_agent.harness import MINUTE, Bench, delivered
 from tests.faults.campaign import Campaign, Outcome
+from tests.faults.spread import parts, spread
 from tests.faults.vfs import PowerVFS, cut, registered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tests.faults.vfs import Step
 
@@ -38,6 +39,13 @@ class Cuts:
     """Readings acknowledged before the cuts, over all of them."""
     broken: tuple[str, ...]
     """Every sentence of an audit that did not close."""
+
+    @classmethod
+    def together(cls, found: Iterable[Cuts]) -> Cuts:
+        """What several made of it."""
+        every = list(found)
+        broken = tuple(sentence for each in every for sentence in each.broken)
+        return cls(sum(each.lost for each in every), sum(each.acknowledged for each in every), broken)
 
 
 def live(folder: Path, vfs: PowerVFS, synchronous: str = "FULL") -> None:
@@ -76,13 +84,13 @@ def bring_up_to_date(folder: Path, vfs: PowerVFS) -> None:
     bench.stop()
 
 
-def cuts(steps: Sequence[Step], folder: Path, count: int) -> Cuts:
-    """Cut the power `count` times anywhere after the first mark, start an agent on what is left, and audit it."""
-    rng = random.Random(SEED)
+def cuts(steps: Sequence[Step], folder: Path, numbers: range) -> Cuts:
+    """Cut the power anywhere after the first mark, start an agent on what is left, and audit it; a cut a number."""
     first = next(index for index, step in enumerate(steps) if step.kind == "mark") + 1
     lost = acknowledged = 0
     broken: list[str] = []
-    for number in range(count):
+    for number in numbers:
+        rng = random.Random(SEED + number)
         place = folder / f"cut-{number}"
         marks = cut(steps, rng.randrange(first, len(steps) + 1), place, rng)
         bench = Bench(place)
@@ -99,11 +107,16 @@ def cuts(steps: Sequence[Step], folder: Path, count: int) -> Cuts:
     return Cuts(lost, acknowledged, tuple(broken))
 
 
+def _cuts(place: tuple[Sequence[Step], Path, range]) -> Cuts:
+    return cuts(*place)
+
+
 def _campaign(record: Callable[[Path, PowerVFS], None]) -> Callable[[int, Path], Outcome]:
     def run(count: int, folder: Path) -> Outcome:
         with registered(PowerVFS("power")) as vfs:
             record(folder / "state", vfs)
-            found = cuts(vfs.steps, folder, count)
+            places = [(vfs.steps, folder, numbers) for numbers in parts(count)]
+            found = Cuts.together(spread(_cuts, places, at_once=1))
             syncs = sum(step.kind == "sync" for step in vfs.steps)
             seen = f"{found.acknowledged:,} readings acknowledged before the cuts; {len(vfs.steps):,} writes and syncs"
             assert syncs > 8, "a recording in which nothing is synced proves nothing"

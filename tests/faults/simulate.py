@@ -14,12 +14,14 @@ import hashlib
 import sys
 import tempfile
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.faults.befalling import FAULTS, IMPOSSIBLE
 from tests.faults.campaign import Campaign, Outcome
 from tests.faults.life import STATES, BrokenPromise, Life
+from tests.faults.spread import spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,20 +29,32 @@ if TYPE_CHECKING:
 STEPS: Final = 300
 
 
+@dataclass(frozen=True, slots=True)
+class _Lived:
+    """What a seed's life came to."""
+
+    covered: Counter[tuple[str, str]]
+    totals: Counter[str]
+    broken: str
+
+
+def _live(place: tuple[Path, int]) -> _Lived:
+    folder, seed = place
+    life, broken = Life(folder / f"seed-{seed}", seed), ""
+    try:
+        life.run(STEPS)
+    except BrokenPromise as promise:
+        broken = f"seed {seed}, step {life.step}: {promise}"
+    life.remove()
+    return _Lived(life.covered, life.totals, broken)
+
+
 def run(count: int, folder: Path) -> Outcome:
     """So many seeds; a cell of the table that no seed met counts as broken: what is not tried is not shown."""
-    covered: Counter[tuple[str, str]] = Counter()
-    broken: list[str] = []
-    totals: Counter[str] = Counter()
-    for seed in range(count):
-        life = Life(folder / f"seed-{seed}", seed)
-        try:
-            life.run(STEPS)
-        except BrokenPromise as promise:
-            broken.append(f"seed {seed}, step {life.step}: {promise}")
-        covered += life.covered
-        totals += life.totals
-        life.remove()
+    lives = list(spread(_live, [(folder, seed) for seed in range(count)], at_once=10))
+    covered = sum((life.covered for life in lives), Counter[tuple[str, str]]())
+    totals = sum((life.totals for life in lives), Counter[str]())
+    broken = [life.broken for life in lives if life.broken]
     cells = {(fault, state) for fault in FAULTS for state in STATES} - IMPOSSIBLE
     missing = sorted(f"{fault} x {state}" for fault, state in cells if not covered[fault, state])
     broken += [f"never met: {cell}" for cell in missing] if count >= 100 else []

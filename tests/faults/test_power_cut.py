@@ -18,12 +18,12 @@ def test_the_control_loses(tmp_path: Path, synchronous: str) -> None:
     """The same life, the same cuts, and a store that does not wait for the disk."""
     with registered(PowerVFS("power")) as vfs:
         live(tmp_path / "state", vfs, synchronous)
-        assert cuts(vfs.steps, tmp_path, 30).lost > 5
+        assert cuts(vfs.steps, tmp_path, range(30)).lost > 5
 
 
 def test_an_earlier_store_is_brought_up_to_date(tmp_path: Path) -> None:
     """Migrated in one transaction, with everything in it."""
     with registered(PowerVFS("power")) as vfs:
         bring_up_to_date(tmp_path / "state", vfs)
-        found = cuts(vfs.steps, tmp_path, 1)
+        found = cuts(vfs.steps, tmp_path, range(1))
     assert (found.lost, found.broken) == (0, ())
