@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs screenshots soak soak-memory bench clean
+.PHONY: help setup demo test check docs screenshots soak soak-memory bench fuzz clean
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
@@ -19,6 +19,7 @@ help:
 	@echo 'make soak    fault campaigns at length, hours; writes docs/reliability.md; ARGS="power-cut"'
 	@echo 'make soak-memory  one agent at a steady rate for an hour; ARGS="--minutes 5"'
 	@echo 'make bench   measure beside a peer in the same run; writes bench/README.md; ARGS="listener", "peers"'
+	@echo 'make fuzz    Atheris over the listener'"'"'s codec and sessions; ARGS="--seconds 600 --corpus folder"'
 	@echo 'make clean   remove what setup built, and every cache'
 
 setup: $(READY)
@@ -63,6 +64,10 @@ soak-memory: setup
 
 bench: setup
 	@$(BIN)/python -m bench --write $(ARGS)
+
+fuzz: setup
+	@$(PIP) install --only-binary :all: --require-hashes -r fuzz.lock
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 clean:
 	@rm -rf .venv .bansui/gateways cloud_sink/static/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -2,61 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.limits import Limits, TokenBucket
-from broker.outcome import Admission, Outcome
+from broker.limits import TokenBucket
 from broker.session import Session
-from broker.session_state import SessionState
 from tests.broker import device
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from broker.publications import Publication
-    from broker.refusals import Refusal
-
-
-def admission(may_publish: Callable[[str], bool] = lambda _: True) -> Admission:
-    return Admission("c/d", 1, may_publish, may_publish, SessionState(), session_present=False)
-
-
-LIMITS = Limits(max_packet_bytes=2_048, max_unacknowledged=5)
-
-
-@dataclass
-class Heard:
-    publications: list[Publication] = field(default_factory=list)
-    reply: bytes = b""
-    refusal: Refusal | None = None
-    ended: bool = False
-
-
-def drive(chunks: Iterable[bytes]) -> Heard:
-    """Feed a session and admit whoever asks."""
-    session, heard = Session(LIMITS, 0.0), Heard()
-
-    def note(outcome: Outcome) -> None:
-        heard.publications += outcome.publications
-        heard.reply += outcome.reply
-        heard.refusal = heard.refusal or outcome.refusal
-        heard.ended = heard.ended or outcome.ended
-        assert outcome.ended or outcome.refusal is None
-
-    for chunk in chunks:
-        outcome = session.receive(chunk, 1.0)
-        assert not (heard.ended and (outcome.publications or outcome.reply))
-        note(outcome)
-        if outcome.login is not None:
-            assert not outcome.publications
-            note(session.admit(admission(lambda topic: topic.startswith("t/")), 2.0))
-        assert len(session._pending) <= LIMITS.max_packet_bytes + len(chunk)
-    return heard
+from tests.broker.fuzzing import LIMITS, admission, drive
 
 
 def streams_of(level: int) -> st.SearchStrategy[bytes]:
