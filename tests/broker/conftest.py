@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
+import uvloop
 
 from broker.credentials import Client, Credentials, ScryptHash
 from broker.limits import Limits
@@ -83,6 +85,16 @@ class Running:
         device = await Device.admitted(self.port, client_id, level=level, clean=clean, keep_alive=keep_alive)
         self.devices.append(device)
         return device
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Of pytest-asyncio: on uvloop, as the agent runs, too where transports encrypt: those are the loop's own."""
+    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    if item.path.name == "test_listener_tls.py":
+        loops["uvloop"] = uvloop.new_event_loop
+    return loops
 
 
 Listen = Callable[..., Awaitable[Running]]
