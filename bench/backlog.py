@@ -26,7 +26,7 @@ RATE: Final = weekend.DEVICES
 """Messages a second, each device once a second: once a minute in the time that agent and centre share."""
 _AT_REST_S: Final = 10
 _GIVE_UP_S: Final = 600
-_A_BATCH: Final = 2000
+_A_BATCH: Final = 4000
 _LATENESS_MS: Final = 120_000
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from telemetry.uplink_contract import AgentReport
 
 MOST_UNACKNOWLEDGED: Final = 4
-MOST_LINES: Final = 2000
+MOST_LINES: Final = 4000
 LONGEST_WAIT_S: Final = 300.0
 _FURTHER: Final = 1 << 20
 _PATHS: Final = {BatchKind.SUMMARIES: WRITE_PATH, BatchKind.REPORT: REPORT_PATH}

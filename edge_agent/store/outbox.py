@@ -27,7 +27,8 @@ def seal_batch(connection: apsw.Connection, order: SealOrder) -> Written:
     """Seal a report, or the summaries that wait, the newest first; nothing when none wait.
 
     Those of batches that the centre refused go by themselves, in ever smaller batches, until the one at fault is
-    alone. One that a disk has changed is dropped, and counted. What is sealed is in the batch's bytes from here on.
+    alone. One that a disk has changed is dropped, and counted. What is sealed is in the batch's bytes from here on, in
+    the order of the text: neighbours look alike, which packs them into a third less, and who spoke first does not show.
     """
     if order.closes:
         connection.execute("UPDATE meta SET value = ? WHERE name = 'ending'", (str(order.id.sequence),))
@@ -35,7 +36,7 @@ def seal_batch(connection: apsw.Connection, order: SealOrder) -> Written:
         return Written(batch=_insert(connection, order, kind=BatchKind.REPORT, text=order.report, starts=[]))
     found = summaries.read_refused(connection) if order.split else summaries.read_newest(connection, order.most_lines)
     summaries.drop(connection, [each.number for each in found])
-    whole = [each for each in found if each.line]
+    whole = sorted((each for each in found if each.line), key=lambda each: each.line)
     written = Written()
     if len(whole) < len(found):
         counts = {CountKey("damaged"): len(found) - len(whole)}

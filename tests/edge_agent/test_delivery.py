@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from edge_agent import delivery
 from edge_agent.delivery import LONGEST_WAIT_S, MOST_UNACKNOWLEDGED
 from edge_agent.events import Applied, Delivered, Forked, Undelivered
 from edge_agent.timing import Timing
@@ -68,17 +69,24 @@ class TestDelivery:
         assert [send.batch.sequence for send in bench.sends] == [1]
         assert bench.core.state.waiting > 0
 
-    def test_the_newest_first_when_it_heals(self, bench: Bench) -> None:
+    def test_the_newest_first_when_it_heals(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         """What is live is sealed before the backlog; the sealed batches go in order all the same."""
         self.fill(bench, 20)
+        monkeypatch.setattr(delivery, "MOST_LINES", 3)
         order, starts = [], []
         while bench.sends:
             send = bench.answer(delivered)
             order.append(send.batch.sequence)
             starts.append([int(line.rpartition(" ")[2]) for line in lines_of(send)])
-            bench.until_closed(MINUTE)
+            bench.pass_time(SECOND)
+            bench.settle()
         assert order == list(range(1, len(order) + 1))
-        assert starts[4] == sorted(starts[4], reverse=True), "newest first"
+        backlog = starts[MOST_UNACKNOWLEDGED:]
+        assert len(backlog) > 2
+        assert all(min(newer) > max(older) for newer, older in itertools.pairwise(backlog)), "newest first"
+        assert all(each == sorted(each) for each in backlog), "the order of the text within a batch"
+        bench.until_closed(MINUTE)
+        bench.answer(delivered)
         assert bench.core.state.waiting == 0
 
     def test_waits_are_random_and_bounded(self, bench: Bench) -> None:
