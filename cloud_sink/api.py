@@ -12,6 +12,7 @@ from cloud_sink.csv_text import csv_of
 from cloud_sink.models import (
     BalanceAnswer,
     DeviceAnswer,
+    FollowerAnswer,
     HealthAnswer,
     PlacesAnswer,
     RangeAnswer,
@@ -158,6 +159,7 @@ class Api:
             position=centre.projector.position,
             watchers=len(centre.live),
             set_aside=centre.inbox.set_aside,
+            victoria_metrics=_follower_answer(centre),
         )
 
     async def live(self, school: School | None = None) -> StreamingResponse:
@@ -194,3 +196,8 @@ def _status(centre: Centre) -> Literal["ok", "recovered", "broken"]:
     if centre.inbox.broken is not None:
         return "broken"
     return "recovered" if centre.inbox.set_aside else "ok"
+
+
+def _follower_answer(centre: Centre) -> FollowerAnswer | None:
+    follower = centre.follower
+    return None if follower is None else FollowerAnswer(is_up=follower.is_up, lacks=follower.lacks)

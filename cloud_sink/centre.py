@@ -10,15 +10,17 @@ from cloud_sink.access import Access
 from cloud_sink.admission import Admission
 from cloud_sink.catalogue import Catalogue
 from cloud_sink.decoding import Decoding
+from cloud_sink.follower import Follower
 from cloud_sink.inbox import Inbox
 from cloud_sink.live import Live
 from cloud_sink.memory import Memory
 from cloud_sink.projector import Projector
 from cloud_sink.state_folder import locked
 from cloud_sink.store_duckdb import DuckDbStore
+from cloud_sink.victoria_metrics import VictoriaMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
     from zoneinfo import ZoneInfo
 
     from cloud_sink.config import District, LoadedConfig
@@ -44,7 +46,7 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Centre:
-    """Everything a request may need; `projector.run` is to be kept running beside it."""
+    """Everything a request may need; `background` is to be kept running beside it."""
 
     clock: Clock
     timezone: ZoneInfo
@@ -60,6 +62,12 @@ class Centre:
     memory: Memory
     live: Live
     projector: Projector
+    follower: Follower | None
+    """What brings everything into a second store, where there is one."""
+
+    def background(self) -> list[Coroutine[None, None, None]]:
+        """What is to run as long as the centre serves."""
+        return [self.projector.run(), *([self.follower.run()] if self.follower else [])]
 
     async def balances(self) -> list[Balance]:
         """The balance of every agent that may write."""
@@ -112,6 +120,12 @@ async def open_centre(loaded: LoadedConfig, clock: Clock, seams: Seams | None = 
             inbox=inbox, store=store, catalogue=catalogue, decoding=decoding, memory=memory, live=live, clock=clock
         )
         await projector.start()
+        follower = None
+        if (table := loaded.config.victoria_metrics) is not None:
+            target = VictoriaMetrics(table.url)
+            stack.push_async_callback(target.close)
+            file = loaded.state / "victoria-metrics.position"
+            follower = Follower(target, inbox=inbox, decoding=decoding, projector=projector, file=file)
         owners = {(device.school, device.id): device.agent for device in await catalogue.devices()}
         yield Centre(
             clock=clock,
@@ -127,4 +141,5 @@ async def open_centre(loaded: LoadedConfig, clock: Clock, seams: Seams | None = 
             timetables=loaded.timetables,
             live=live,
             projector=projector,
+            follower=follower,
         )

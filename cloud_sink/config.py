@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
+_URL: Final = re.compile(r"https?://[^/\s@]+/?")
 _TOKEN_HASH: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -37,6 +38,12 @@ def _timezone(text: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError("not a time zone of the IANA database, such as Asia/Shanghai") from None
     return text
+
+
+def _url(text: str) -> str:
+    if _URL.fullmatch(text) is None:
+        raise ValueError("http:// or https://, a host, and a port where it is not the usual one")
+    return text.rstrip("/")
 
 
 def _token_hash(text: str) -> str:
@@ -105,10 +112,17 @@ class Room(_Table):
     name_en: Name
 
 
+class VictoriaMetricsTable(_Table):
+    """A VictoriaMetrics that is given everything the embedded store has."""
+
+    url: Annotated[str, AfterValidator(_url)]
+
+
 class CentreConfig(_Table):
     """The whole file."""
 
     centre: Centre
+    victoria_metrics: VictoriaMetricsTable | None = None
     school: list[School] = Field(min_length=1)
     agent: list[Agent] = Field(default_factory=list)
     room: list[Room] = Field(default_factory=list)
@@ -232,6 +246,7 @@ def _allowed(path: tuple[str | int, ...]) -> list[str]:
         ("school", "timetable"): Timetable,
         ("agent",): Agent,
         ("room",): Room,
+        ("victoria_metrics",): VictoriaMetricsTable,
     }
     return sorted(tables[tuple(part for part in path if isinstance(part, str))].model_fields)
 

@@ -35,6 +35,10 @@ class Decoding:
         """Read a sealed agent report. Raises `MalformedBatch`, `BatchTooLarge`."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, _report, body)
 
+    async def text(self, body: bytes) -> bytes:
+        """The line protocol inside a sealed batch. Raises `MalformedBatch`, `BatchTooLarge`."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, unseal, body)
+
     def close(self) -> None:
         """End the thread."""
         self._thread.shutdown()

@@ -160,6 +160,13 @@ class BalanceAnswer(BaseModel):
         return cls(**{name: getattr(balance, name) for name in names}, report=report)
 
 
+class FollowerAnswer(BaseModel):
+    """Whether a second store answers, and how many positions of the inbox it is behind the embedded one."""
+
+    is_up: bool
+    lacks: int
+
+
 class HealthAnswer(BaseModel):
     """Whether the centre acknowledges, how far the store is behind, and who watches.
 
@@ -172,6 +179,7 @@ class HealthAnswer(BaseModel):
     position: int
     watchers: int
     set_aside: list[str]
+    victoria_metrics: FollowerAnswer | None
 
 
 def line_answer(line: GridLine, quantity_id: str) -> LineAnswer:

@@ -13,6 +13,8 @@ from cloud_sink.latest import MAIN
 from cloud_sink.store import Projected
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cloud_sink.catalogue import Catalogue
     from cloud_sink.decoding import Decoding
     from cloud_sink.inbox import Inbox, StoredBatch
@@ -46,6 +48,8 @@ class Projector:
         self._memory = memory
         self._live = live
         self._clock = clock
+        self.followed_to: Callable[[], int] = lambda: self.position
+        """Where a store that follows has everything for good: the inbox keeps for it what is behind that."""
         self.position = 0
 
     async def start(self) -> None:
@@ -73,7 +77,7 @@ class Projector:
                 raise self._inbox.broken
             if loop.time() >= prune_at:
                 prune_at = loop.time() + PRUNE_EVERY_S
-                await self._inbox.prune(self.position)
+                await self._inbox.prune(min(self.position, self.followed_to()))
             try:
                 await asyncio.wait_for(self._inbox.arrived.wait(), PRUNE_EVERY_S)
             except TimeoutError:

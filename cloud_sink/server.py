@@ -89,17 +89,19 @@ async def serve(
                 timeout_graceful_shutdown=LEAVE_WITHIN_S,
             )
             server = _Server(config, centre.live, lambda: announce(url))
-            following = asyncio.create_task(centre.projector.run(), name="projector")
-            following.add_done_callback(lambda _: server.leave())
+            following = [asyncio.create_task(work) for work in centre.background()]
+            for task in following:
+                task.add_done_callback(lambda _: server.leave())
             serving = asyncio.create_task(server.serve(sockets=[listener]), name="server")
             try:
                 await asyncio.shield(serving)
             finally:
                 server.leave()
                 await serving
-                following.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await following
+                for task in following:
+                    task.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await task
 
 
 def bind(host: str, port: int) -> socket.socket:

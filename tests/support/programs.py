@@ -27,7 +27,8 @@ class Program:
 MOSQUITTO: Final = Program("mosquitto", ("mosquitto",), "mosquitto")
 MOSQUITTO_CLIENTS: Final = Program("mosquitto", ("mosquitto_sub",), "mosquitto-clients")
 CHROMIUM: Final = Program("browser", ("chromium", "chromium-browser", "google-chrome"), "chromium")
-PROGRAMS: Final = (MOSQUITTO, MOSQUITTO_CLIENTS, CHROMIUM)
+VICTORIA_METRICS: Final = Program("victoria_metrics", ("victoria-metrics",), "victoria-metrics")
+PROGRAMS: Final = (MOSQUITTO, MOSQUITTO_CLIENTS, CHROMIUM, VICTORIA_METRICS)
 
 
 def missing(marker: str | None = None) -> list[Program]:
