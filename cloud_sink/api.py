@@ -192,9 +192,11 @@ class Api:
             raise HTTPException(404, f"no school has the code {school!r}")
 
 
-def _status(centre: Centre) -> Literal["ok", "recovered", "broken"]:
+def _status(centre: Centre) -> Literal["ok", "recovered", "full", "broken"]:
     if centre.inbox.broken is not None:
         return "broken"
+    if centre.projector.is_full:
+        return "full"
     return "recovered" if centre.inbox.set_aside else "ok"
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sqlalchemy import ForeignKey, LargeBinary, Select, String, delete, event, select
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from cloud_sink.store import StoreFull
+from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -132,13 +137,21 @@ class Catalogue:
 
     @classmethod
     async def open(cls, path: Path, loaded: LoadedConfig) -> Catalogue:
-        """Open the database and bring it to what the configuration says."""
+        """Open the database and bring it to what the configuration says. Raises `EnvironmentFault`."""
         engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
         event.listen(engine.sync_engine, "connect", _set_pragmas)
-        async with engine.begin() as connection:
-            await connection.run_sync(_Base.metadata.create_all)
         catalogue = cls(engine)
-        await catalogue._seed(loaded)
+        try:
+            async with engine.begin() as connection:
+                await connection.run_sync(_Base.metadata.create_all)
+            await catalogue._seed(loaded)
+        except OperationalError as error:
+            await engine.dispose()
+            raise EnvironmentFault(
+                f"the catalogue cannot be written: {error.orig}",
+                where=str(path),
+                fix="look at the disk (`df`, `dmesg`)",
+            ) from None
         return catalogue
 
     async def close(self) -> None:
@@ -165,10 +178,23 @@ class Catalogue:
         return list((await self._read()).agents)
 
     async def register(self, seen: Iterable[Seen]) -> None:
-        """Take up rooms and devices not known yet, and a device's new room; known ones cost nothing."""
+        """Take up rooms and devices not known yet, and a device's new room; known ones cost nothing.
+
+        Raises `StoreFull`.
+        """
         new = set(seen) - self._known
         if not new:
             return
+        try:
+            await self._register(new)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise StoreFull("the catalogue's disk is full", fix="make room on it") from None
+            raise
+        moved = {(item.school, item.device) for item in new}
+        self._known = {item for item in self._known if (item.school, item.device) not in moved} | new
+
+    async def _register(self, new: Iterable[Seen]) -> None:
         async with self._lock, self._session.begin() as session:
             self._names = None
             for item in new:
@@ -179,8 +205,6 @@ class Catalogue:
                 await session.execute(
                     device.on_conflict_do_update(index_elements=["school", "id"], set_={"room": item.room})
                 )
-        moved = {(item.school, item.device) for item in new}
-        self._known = {item for item in self._known if (item.school, item.device) not in moved} | new
 
     async def _read(self) -> _Names:
         """Every name, read again only after a change: a page asks for all of them."""

@@ -171,9 +171,10 @@ class HealthAnswer(BaseModel):
     """Whether the centre acknowledges, how far the store is behind, and who watches.
 
     `recovered`: it does, after damage; the damaged files in `set_aside` wait for somebody to look at the disk.
+    `full`: the store has no room for what the inbox holds.
     """
 
-    status: Literal["ok", "recovered", "broken"]
+    status: Literal["ok", "recovered", "full", "broken"]
     time_ms: int
     batches_waiting: int
     position: int

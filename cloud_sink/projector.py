@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Final
 
 from cloud_sink.catalogue import Seen
@@ -10,7 +11,7 @@ from cloud_sink.freshness import AIR_ACT_PPM, AIR_QUANTITY
 from cloud_sink.hearing import KEPT_MS
 from cloud_sink.inbox import Kind
 from cloud_sink.latest import MAIN
-from cloud_sink.store import Projected
+from cloud_sink.store import Projected, StoreFull
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 MOST_BATCHES: Final = 32
 PRUNE_EVERY_S: Final = 600.0
+ROOM_EVERY_S: Final = 2.0
+"""How often a full disk is tried again."""
+_log = logging.getLogger(__name__)
 
 
 class Projector:
@@ -51,6 +55,8 @@ class Projector:
         self.followed_to: Callable[[], int] = lambda: self.position
         """Where a store that follows has everything for good: the inbox keeps for it what is behind that."""
         self.position = 0
+        self.is_full = False
+        """Whether the store had no room at the last try."""
 
     async def start(self) -> None:
         """Read where the store stands, remember its last day, and project what it does not have yet."""
@@ -62,8 +68,7 @@ class Projector:
             memory.episodes.note((school, room, device, channel), start_ms, mean)
         memory.tallies.count(await self._store.spans(MAIN, (AIR_QUANTITY, AIR_ACT_PPM), from_ms))
         memory.hearing.take(await self._inbox.heard(from_ms))
-        while await self._step():
-            pass
+        await self._catch_up()
 
     async def run(self) -> None:
         """Follow the inbox until cancelled. Raises `InboxFault` when it takes no more: a restart alone can help."""
@@ -71,17 +76,30 @@ class Projector:
         prune_at = loop.time()
         while True:
             self._inbox.arrived.clear()
-            while await self._step():
-                pass
+            await self._catch_up()
             if self._inbox.broken is not None:
                 raise self._inbox.broken
             if loop.time() >= prune_at:
                 prune_at = loop.time() + PRUNE_EVERY_S
                 await self._inbox.prune(min(self.position, self.followed_to()))
             try:
-                await asyncio.wait_for(self._inbox.arrived.wait(), PRUNE_EVERY_S)
+                await asyncio.wait_for(self._inbox.arrived.wait(), ROOM_EVERY_S if self.is_full else PRUNE_EVERY_S)
             except TimeoutError:
                 continue
+
+    async def _catch_up(self) -> None:
+        """Project all there is, or as much as there is room for; the inbox keeps the rest."""
+        try:
+            while await self._step():
+                pass
+        except StoreFull as error:
+            if not self.is_full:
+                _log.warning("%s: what is acknowledged waits in the inbox", error)
+            self.is_full = True
+            return
+        if self.is_full:
+            _log.warning("there is room again, and everything is stored")
+        self.is_full = False
 
     async def _step(self) -> bool:
         batches = await self._inbox.pending(self.position, MOST_BATCHES)

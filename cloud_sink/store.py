@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from telemetry import DeliveryFault
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from telemetry import Summary
     from telemetry.uplink_contract import AgentReport
+
+
+class StoreFull(DeliveryFault):
+    """The disk has no room for what is to be stored; nothing of it is, and it may be tried again."""
+
+    code = "store_full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ class Store(Protocol):
     """
 
     async def append(self, position: int, batches: Sequence[Projected]) -> None:
-        """Add what the batches up to `position` of the inbox say."""
+        """Add what the batches up to `position` of the inbox say. Raises `StoreFull`."""
         ...
 
     async def position(self) -> int:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import duckdb
 import pyarrow as pa
 
-from cloud_sink.store import Count
+from cloud_sink.store import Count, StoreFull
 from telemetry import FIELDS, Series, Summary
 from telemetry.summaries import LONGEST_WINDOW_S
 from telemetry.uplink_contract import AgentReport
@@ -35,12 +38,13 @@ _SUMMARY_SCHEMA: Final = pa.schema(
 )
 _REPORT_SCHEMA: Final = pa.schema([("position", pa.int64()), ("agent", pa.string()), ("report", pa.string())])
 _SQL_TYPES: Final = {pa.int64(): "BIGINT", pa.int32(): "INTEGER", pa.string(): "VARCHAR"}
-# `told` is what readers see: of every window the highest revision, however often it came.
+# `told` is what readers see: of every window the highest revision, however often it came. Temporary, since a view in
+# the file would be written at each start, also where there is no room.
 _VIEWS: Final = (
-    """CREATE OR REPLACE VIEW told AS SELECT * EXCLUDE (position, agent) FROM summary QUALIFY row_number() OVER (
+    """CREATE TEMP VIEW told AS SELECT * EXCLUDE (position, agent) FROM summary QUALIFY row_number() OVER (
            PARTITION BY school, building, room, device, quantity, channel, window_s, start_ms
            ORDER BY revision DESC, position DESC) = 1""",
-    """CREATE OR REPLACE VIEW newest AS SELECT * EXCLUDE (position, agent) FROM summary QUALIFY row_number() OVER (
+    """CREATE TEMP VIEW newest AS SELECT * EXCLUDE (position, agent) FROM summary QUALIFY row_number() OVER (
            PARTITION BY school, building, room, device, quantity, channel
            ORDER BY start_ms + window_s * 1000 DESC, start_ms DESC, revision DESC, position DESC) = 1""",
 )
@@ -157,8 +161,11 @@ class DuckDbStore:
                 self._insert("INSERT INTO report SELECT * FROM arriving", pa.table(columns, schema=_REPORT_SCHEMA))
             self._connection.execute("UPDATE mark SET position = ?", [position])
             self._connection.commit()
-        except duckdb.Error:
-            self._connection.rollback()
+        except duckdb.Error as error:
+            with contextlib.suppress(duckdb.TransactionException):  # a commit that failed has undone it
+                self._connection.rollback()
+            if os.strerror(errno.ENOSPC) in str(error):
+                raise StoreFull("the store's disk is full", fix="make room on it") from None
             raise
 
     def _insert(self, statement: str, rows: pa.Table) -> None:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 SEED: Final = 20261125
 LINES: Final = 60
-_CLOCK: Final = f"{NOON_MS},0,0.000001"
-_LISTENS: Final = "listening on "
+CLOCK: Final = f"{NOON_MS},0,0.000001"
+LISTENS: Final = "listening on "
 _LONGEST_S: Final = 30.0
 
 
@@ -55,18 +55,27 @@ class Sender:
     def __init__(self, agent: str) -> None:
         self.agent = agent
         self.acknowledged = 0
+        self.held = 0
+        """How often it was told to come back."""
         self.refused: list[str] = []
 
     def send(self, centre: Running, deadline: float) -> None:
-        """Send until the centre is gone, or refuses something, or it is time."""
+        """Send until the centre is gone, has no room, or refuses something, or until it is time."""
         with contextlib.suppress(httpx.TransportError):
-            while time.monotonic() < deadline:
-                following = self.acknowledged + 1
-                answer = centre.post(sealed(*self.summaries(following)), following, self.agent)
-                if answer.status_code != httpx.codes.NO_CONTENT:
-                    self.refused.append(f"batch {following} of {self.agent}: HTTP {answer.status_code} {answer.text}")
-                    return
-                self.acknowledged = following
+            while time.monotonic() < deadline and self.send_one(centre):
+                pass
+
+    def send_one(self, centre: Running) -> bool:
+        """Send the next batch; whether it is acknowledged. Raises `httpx.TransportError`."""
+        following = self.acknowledged + 1
+        answer = centre.post(sealed(*self.summaries(following)), following, self.agent)
+        if answer.status_code == httpx.codes.NO_CONTENT:
+            self.acknowledged = following
+        elif answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and "Retry-After" in answer.headers:
+            self.held += 1
+        else:
+            self.refused.append(f"batch {following} of {self.agent}: HTTP {answer.status_code} {answer.text}")
+        return self.acknowledged == following
 
     def summaries(self, sequence: int) -> list[Summary]:
         """What is inside a batch."""
@@ -74,6 +83,32 @@ class Sender:
         fields = {"mean": 400 + 50 * (sequence % 30), "n": 15, "expected": 15}
         devices = (f"co2-{self.agent}-{number}" for number in range(LINES))
         return [summary("carbon_dioxide", start_ms, fields, school=school, device=device) for device in devices]
+
+
+def send_together(senders: list[Sender], centre: Running, seconds: float) -> None:
+    """All of them at once, for at most so long."""
+    deadline = time.monotonic() + seconds
+    threads = [threading.Thread(target=sender.send, args=(centre, deadline)) for sender in senders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def acknowledged(senders: list[Sender]) -> set[Row]:
+    """Every row that a store has to have."""
+    return {
+        Row.of(each)
+        for sender in senders
+        for sequence in range(1, sender.acknowledged + 1)
+        for each in sender.summaries(sequence)
+    }
+
+
+def stored_rows(file: Path) -> list[Row]:
+    """Every row that a store has."""
+    with duckdb.connect(str(file)) as store:
+        return [Row(*row) for row in store.execute("SELECT school, device, start_ms, mean FROM summary").fetchall()]
 
 
 class KilledCentre:
@@ -91,7 +126,7 @@ class KilledCentre:
     def killed_at_random(self, rng: random.Random) -> None:
         """From outside, at any moment."""
         spawned = self._start(*BANSUI, "centre", "run")
-        with _client_of(spawned) as centre:
+        with client_of(spawned) as centre:
             killer = threading.Timer(rng.uniform(0.02, 0.6), spawned.kill)
             killer.start()
             self._load(centre)
@@ -103,7 +138,7 @@ class KilledCentre:
         options = ("--boundary", boundary, "--nth", str(nth), "--hits", str(self.hits))
         spawned = self._start(sys.executable, "-m", "tests.system.crashing_centre", *options)
         if spawned.is_running():
-            with _client_of(spawned) as centre:
+            with client_of(spawned) as centre:
                 self._load(centre)
         spawned.kill()  # where it did not come to the boundary
         self._note()
@@ -111,7 +146,7 @@ class KilledCentre:
     def stored(self) -> list[Row]:
         """Let a last centre take what is under way and project everything; the rows of its store."""
         spawned = self._start(*BANSUI, "centre", "run")
-        with _client_of(spawned) as centre:
+        with client_of(spawned) as centre:
             for sender in self.senders:
                 following = sender.acknowledged + 1
                 answer = centre.post(sealed(*sender.summaries(following)), following, sender.agent)
@@ -121,22 +156,15 @@ class KilledCentre:
             balances = centre.client.get("/api/v1/balance").json()
         assert all(each["summaries_received"] == each["summaries_stored"] for each in balances), balances
         spawned.terminate()
-        with duckdb.connect(str(self._state / "summaries.duckdb")) as store:
-            rows = store.execute("SELECT school, device, start_ms, mean FROM summary").fetchall()
-        return [Row(*row) for row in rows]
+        return stored_rows(self._state / "summaries.duckdb")
 
     def _start(self, *command: str) -> Spawned:
-        spawned = self._processes.start(*command, "--config", str(self._config), "--clock", _CLOCK)
-        wait_until(lambda: _LISTENS in spawned.stdout or not spawned.is_running(), 20, "a centre that listens")
+        spawned = self._processes.start(*command, "--config", str(self._config), "--clock", CLOCK)
+        wait_until(lambda: LISTENS in spawned.stdout or not spawned.is_running(), 20, "a centre that listens")
         return spawned
 
     def _load(self, centre: Running) -> None:
-        deadline = time.monotonic() + _LONGEST_S
-        threads = [threading.Thread(target=sender.send, args=(centre, deadline)) for sender in self.senders]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        send_together(self.senders, centre, _LONGEST_S)
 
     def _note(self) -> None:
         with duckdb.connect(str(self._state / "summaries.duckdb")) as store:
@@ -147,8 +175,9 @@ class KilledCentre:
 
 
 @contextlib.contextmanager
-def _client_of(spawned: Spawned) -> Iterator[Running]:
-    assert _LISTENS in spawned.stdout, spawned.stderr
+def client_of(spawned: Spawned) -> Iterator[Running]:
+    """The centre that listens in this process."""
+    assert LISTENS in spawned.stdout, spawned.stderr
     centre = Running(spawned.stdout.split()[-1], clock=None, end=spawned.terminate)
     with centre.client:
         yield centre
@@ -168,12 +197,7 @@ def run(count: int, folder: Path) -> Outcome:
         found = Counter(centre.stored())
     finally:
         processes.end()
-    expected = {
-        Row.of(each)
-        for sender in centre.senders
-        for sequence in range(1, sender.acknowledged + 1)
-        for each in sender.summaries(sequence)
-    }
+    expected = acknowledged(centre.senders)
     hits = centre.hits.read_text().split()
     broken = [refusal for sender in centre.senders for refusal in sender.refused]
     broken += [f"{len(found.keys() - expected)} summaries that nobody sent"] if found.keys() - expected else []

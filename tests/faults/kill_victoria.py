@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.cloud_sink.support import CONFIG, SCHOOLS, running_centre
 from tests.faults.campaign import Campaign, Outcome
-from tests.faults.kill_centre import Row, Sender
+from tests.faults.kill_centre import Row, Sender, acknowledged
 from tests.support.victoria_metrics import VictoriaMetrics
 from tests.support.waiting import wait_until
 
@@ -52,12 +52,7 @@ def run(count: int, folder: Path, patience_s: float = 30.0) -> Outcome:
         with running_centre(folder, config=config(store)) as centre:
             for _ in range(count):
                 _kill_under_load(store, senders, centre, rng)
-            expected = {
-                Row.of(each)
-                for sender in senders
-                for sequence in range(1, sender.acknowledged + 1)
-                for each in sender.summaries(sequence)
-            }
+            expected = acknowledged(senders)
             with contextlib.suppress(AssertionError):  # what is not there by then is lost
                 wait_until(lambda: expected <= rows(store).keys(), patience_s)
             wait_until(lambda: lacks_nothing(centre), _LONGEST_S, "the centre says so")
