@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sqlalchemy import ForeignKey, LargeBinary, Select, String, delete, event, select
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -145,12 +145,12 @@ class Catalogue:
             async with engine.begin() as connection:
                 await connection.run_sync(_Base.metadata.create_all)
             await catalogue._seed(loaded)
-        except OperationalError as error:
+        except DatabaseError as error:
             await engine.dispose()
             raise EnvironmentFault(
-                f"the catalogue cannot be written: {error.orig}",
+                f"the catalogue cannot be opened: {error.orig}",
                 where=str(path),
-                fix="look at the disk (`df`, `dmesg`)",
+                fix="look at the disk; a damaged one may be taken away: the next summaries name the devices again",
             ) from None
         return catalogue
 

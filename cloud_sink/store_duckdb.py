@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from cloud_sink.store import Count, StoreFull
-from telemetry import FIELDS, Series, Summary
+from telemetry import FIELDS, EnvironmentFault, Series, Summary
 from telemetry.summaries import LONGEST_WINDOW_S
 from telemetry.uplink_contract import AgentReport
 
@@ -50,23 +50,26 @@ _VIEWS: Final = (
 )
 
 
+class StoreDamaged(EnvironmentFault):
+    """The embedded store's file is not what was written, or cannot be read."""
+
+    code = "store_damaged"
+
+
 class DuckDbStore:
     """One file, one thread: every statement runs there, in the order it was asked for."""
 
     def __init__(self, path: Path) -> None:
-        """Open or make the file."""
-        offline: dict[str, str | bool | int | float | list[str]] = {
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-        }
-        self._connection = duckdb.connect(str(path), config=offline)
+        """Open or make the file. Raises `EnvironmentFault`."""
+        try:
+            self._connection = _open(path)
+        except duckdb.Error as error:
+            raise StoreDamaged(
+                f"the store cannot be opened: {str(error).splitlines()[0]}",
+                where=str(path),
+                fix="look at the disk; put back the whole state folder, or take it away: agents have what they told",
+            ) from None
         self._thread = ThreadPoolExecutor(1, "store")
-        self._connection.execute(_create_table("summary", _SUMMARY_SCHEMA))
-        self._connection.execute(_create_table("report", _REPORT_SCHEMA))
-        for view in _VIEWS:
-            self._connection.execute(view)
-        self._connection.execute("CREATE TABLE IF NOT EXISTS mark (position BIGINT)")
-        self._connection.execute("INSERT INTO mark SELECT 0 WHERE NOT EXISTS (FROM mark)")
 
     async def append(self, position: int, batches: Sequence[Projected]) -> None:
         """As the port says."""
@@ -172,6 +175,25 @@ class DuckDbStore:
         self._connection.register("arriving", rows)
         self._connection.execute(statement)
         self._connection.unregister("arriving")
+
+
+def _open(path: Path) -> duckdb.DuckDBPyConnection:
+    offline: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+    connection = duckdb.connect(str(path), config=offline)
+    try:
+        connection.execute(_create_table("summary", _SUMMARY_SCHEMA))
+        connection.execute(_create_table("report", _REPORT_SCHEMA))
+        for view in _VIEWS:
+            connection.execute(view)
+        connection.execute("CREATE TABLE IF NOT EXISTS mark (position BIGINT)")
+        connection.execute("INSERT INTO mark SELECT 0 WHERE NOT EXISTS (FROM mark)")
+    except duckdb.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _create_table(name: str, schema: pa.Schema) -> str:

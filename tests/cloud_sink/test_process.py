@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from tests.cloud_sink.support import CONFIG, NOON_MS, Running, running_centre, write_config
+import pytest
+
+from tests.cloud_sink.support import CONFIG, NOON_MS, QUARTER_MS, Running, running_centre, summary, write_config
 from tests.support.processes import run_bansui
 
 if TYPE_CHECKING:
@@ -45,3 +47,30 @@ def test_a_state_folder_that_another_centre_has_open_is_said_with_exit_code_3(tm
         done = run_bansui("centre", "run", "--config", str(tmp_path / "centre.toml"))
     assert done.returncode == 3
     assert "another centre" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [("summaries.duckdb", "the store cannot be opened"), ("catalogue.sqlite", "the catalogue cannot be opened")],
+)
+def test_a_damaged_file_that_the_centre_does_not_mend_is_said_with_exit_code_3(
+    tmp_path: Path, file: str, said: str
+) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / file).write_bytes(b"not what was written" * 1000)
+    done = run_bansui("centre", "run", "--config", str(write_config(tmp_path)))
+    assert done.returncode == 3
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_catalogue_that_was_taken_away_comes_back_with_the_next_summaries(tmp_path: Path) -> None:
+    with running_centre(tmp_path) as centre:
+        centre.write(summary())
+    (tmp_path / "state" / "catalogue.sqlite").unlink()
+    with running_centre(tmp_path) as centre:
+        assert not centre.client.get("/api/v1/places").json()["schools"][0]["rooms"]
+        centre.write(summary(start_ms=NOON_MS + QUARTER_MS), sequence=2)
+        rooms = centre.client.get("/api/v1/places").json()["schools"][0]["rooms"]
+        assert [room["code"] for room in rooms] == ["a-301"]
+        assert centre.export().count("\n") == 2

@@ -108,7 +108,13 @@ def gone(file: Path, _: random.Random) -> None:
         each.unlink()
 
 
-_ALL: Final = (*DAMAGES, gone, None)
+def all_gone(file: Path, _: random.Random) -> None:
+    """The whole state folder is lost."""
+    for each in file.parent.iterdir():
+        each.unlink()
+
+
+_ALL: Final = (*DAMAGES, gone, None, all_gone)
 """None: an older copy is put in its place."""
 
 
