@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 LONGEST_START_S: Final = 60.0
 LONGEST_SETTLING_S: Final = 60.0
+_WINDOWS: Final = """
+[windows]
+clock_behind_s = 2592000
+"""
+"""A message may have to wait for minutes, which are days here, and is not to be told at another time for that."""
 _DEVICE: Final = """
 [[device]]
 id = "{name}"
@@ -67,7 +72,7 @@ class Box:
         self, folder: Path, *tables: str, centre: str, processes: Processes, disk: SmallDisk | None = None
     ) -> None:
         self._disk = disk
-        self._path = configure(folder, *tables, centre=centre)
+        self._path = configure(folder, *tables, _WINDOWS, centre=centre)
         self._processes = processes
         self._agent: Spawned | None = None
         self.clock = ScaledClock(MONDAY_9, time.time_ns() // 1_000_000, SPEED)
