@@ -32,10 +32,15 @@ class CredentialsPlugin(BaseAuthPlugin, BaseTopicPlugin):  # type: ignore[misc] 
         credentials: Credentials
 
     async def authenticate(self, *, session: Any) -> bool:
-        """Whether this user name and password belong together; scrypt runs off the loop."""
+        """Whether user name and password belong together, and the will's topic is the client's own.
+
+        amqtt asks nobody else where a will may go. scrypt runs off the loop.
+        """
         if session.username is None or session.password is None:
             return False
         credentials: Credentials = self.config.credentials
+        if session.will_flag and not credentials.acl.may_publish(session.username, session.will_topic):
+            return False
         return await asyncio.to_thread(credentials.verify, session.username, session.password.encode())
 
     async def topic_filtering(self, *, session: Any = None, topic: str | None = None, action: Any = None) -> bool:

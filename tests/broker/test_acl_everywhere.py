@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -16,6 +16,7 @@ from broker.mosquitto import HashNotForMosquitto, write_settings
 from broker.trial import trial_broker
 from tests.broker.device import DISCONNECT, PINGREQ, PINGRESP, Device, connect, publish, subscribe
 from tests.support.mosquitto import Mosquitto
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from broker.publications import Publication, Publications
+    from broker.wills import Presence
 
 CLIENTS = (
     Client("gateway", b"pw-gateway", ("zigbee2mqtt/#", "plain/topic")),
@@ -40,6 +42,8 @@ class Endpoint(Protocol):
 
     async def saw(self, payload: bytes) -> bool: ...
 
+    async def heard_will(self, topic: str, message: bytes) -> bool: ...
+
     async def hands_out(self, topic: str, device: Device) -> bool: ...
 
 
@@ -47,6 +51,11 @@ class Endpoint(Protocol):
 class DurableListener:
     port: int
     received: list[Publication]
+    presences: list[Presence]
+
+    async def heard_will(self, topic: str, message: bytes) -> bool:
+        """Its message is dropped; that the device is gone is told."""
+        return any(one.topic == topic for one in self.presences)
 
     async def saw(self, payload: bytes) -> bool:
         return any(one.payload == payload for one in self.received)
@@ -62,6 +71,12 @@ class DurableListener:
 class AnyBroker:
     port: int
     reader: Device
+    bodies: list[bytes] = field(default_factory=list)
+    """Of all that the witness got."""
+
+    async def heard_will(self, topic: str, message: bytes) -> bool:
+        await self.saw(message)
+        return any(body.endswith(message) for body in self.bodies)
 
     async def saw(self, payload: bytes) -> bool:
         """Whether the witness got it before a marker that was sent later."""
@@ -69,6 +84,7 @@ class AnyBroker:
         seen = False
         while True:
             first, body = await self.reader.read_packet()
+            self.bodies.append(body)
             seen = seen or (first >> 4 == 3 and body.endswith(payload))
             if first >> 4 == 3 and body.endswith(MARKER):
                 return seen
@@ -89,9 +105,12 @@ async def durable_listener(_folder: Path) -> AsyncIterator[Endpoint]:
     def handle(publications: Publications) -> None:
         received.extend(publications.items)
 
-    listener = Listener(Addresses(["127.0.0.1"]), credentials=Credentials(CLIENTS), handler=handle)
+    presences: list[Presence] = []
+    listener = Listener(
+        Addresses(["127.0.0.1"]), credentials=Credentials(CLIENTS), handler=handle, presence=presences.append
+    )
     await listener.start()
-    yield DurableListener(listener.port, received)
+    yield DurableListener(listener.port, received, presences)
     await listener.stop()
 
 
@@ -190,6 +209,30 @@ async def test_who_may_publish_what(endpoint: MakeEndpoint, tmp_path: Path) -> N
             answers.append((client, topic, await running.saw(payload)))
             await device.close()
         assert answers == TOPICS
+
+
+async def _until_heard(running: Endpoint, topic: str, message: bytes) -> None:
+    heard: bool = await until(lambda: running.heard_will(topic, message))
+    assert heard
+
+
+@EVERYWHERE
+async def test_who_may_leave_a_will_where(endpoint: MakeEndpoint, tmp_path: Path) -> None:
+    """The listener and amqtt refuse another's topic at CONNECT; Mosquitto lets the client in, and drops its will."""
+    async with endpoint(tmp_path) as running:
+        for index, (client, topic, _) in enumerate(TOPICS):
+            device, password = await Device.dial(running.port), b"pw-" + client.encode()
+            will = (topic, b"gone %d!" % index, 0)
+            await device.send(connect(f"probe-{index}", username=client, password=password, will=will))
+            answer = await device.reader.read(4)
+            if answer == b"\x20\x02\0\0":
+                await device.send(b"\0\0")  # no packet: the broker has to end the connection
+            await device.close()
+        for index, (_, topic, may) in enumerate(TOPICS):
+            if may:
+                await _until_heard(running, topic, b"gone %d!" % index)
+        heard = [await running.heard_will(topic, b"gone %d!" % index) for index, (_, topic, _) in enumerate(TOPICS)]
+        assert heard == [may for _, _, may in TOPICS]
 
 
 SUBSCRIPTIONS = [
