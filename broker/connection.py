@@ -83,7 +83,7 @@ class Connection(asyncio.Protocol):
         self._bucket = TokenBucket(limits.publications_per_s, limits.publications_burst, now)
         self._holds = Hold.NOTHING
         self._ending = False
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers: dict[str, asyncio.Handle] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of asyncio.Protocol."""
@@ -154,12 +154,27 @@ class Connection(asyncio.Protocol):
 
     def release(self, why: Hold) -> None:
         """Take one hold away."""
-        if not self._holds & why:
+        if self._holds & why:
+            self._holds &= ~why
+            self._proceed()
+
+    def _proceed(self) -> None:
+        """Read on if nothing holds; what was read already and had to wait comes first."""
+        if self._holds or self._ending:
             return
-        self._holds &= ~why
+        if self.session.has_backlog:
+            self._transport.pause_reading()
+            if "backlog" not in self._timers:
+                self._timers["backlog"] = self._loop.call_soon(self._read_backlog)
+            return
+        self.session.resume(self._loop.time())
+        self._transport.resume_reading()
+
+    def _read_backlog(self) -> None:
+        del self._timers["backlog"]
         if not self._holds and not self._ending:
-            self.session.resume(self._loop.time())
-            self._transport.resume_reading()
+            self._apply(self.session.go_on(self._loop.time()), 0)
+            self._proceed()
 
     def _apply(self, outcome: Outcome, received: int) -> None:
         reply = outcome.reply
@@ -175,6 +190,8 @@ class Connection(asyncio.Protocol):
             self._owner.login(self, outcome.login)
         elif (outcome.publications or outcome.requests) and not self._ending:
             self._regulate(len(outcome.publications) + outcome.requests)
+        if self.session.has_backlog:
+            self._proceed()
 
     def _regulate(self, count: int) -> None:
         if self.session.must_wait:

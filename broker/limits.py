@@ -18,7 +18,7 @@ class Limits:
     max_packet_bytes: int = 65_536
     """Announced to MQTT 5 clients; a larger packet ends the connection before its payload is read."""
     max_unacknowledged: int = 1_000
-    """Publications of one connection that wait for the commit: Receive Maximum in MQTT 5, a pause in 3.1.1."""
+    """Publications of one connection that wait for the commit: Receive Maximum in MQTT 5. What is beyond it waits."""
     max_unacknowledged_total: int = 100_000
     max_exchanges: int = 10_000
     """Publications at QoS 2 of one session that were taken over and that its client has not released."""

@@ -88,11 +88,11 @@ class Split(NamedTuple):
     """Why nothing after `consumed` can be read."""
 
 
-def split(buffer: bytes, maximum: int) -> Split:
-    """Every whole packet of a buffer. One larger than `maximum` is a fault as soon as its header is there."""
+def split(buffer: bytes, maximum: int, most: int = sys.maxsize) -> Split:
+    """The whole packets of a buffer, `most` of them. One larger than `maximum` is a fault once its header is there."""
     packets: list[tuple[int, int, int]] = []
     position, size = 0, len(buffer)
-    while position + 2 <= size:
+    while position + 2 <= size and len(packets) < most:
         length, start = buffer[position + 1], position + 2
         if length > 0x7F and position + 2 < size and buffer[start] <= 0x7F:
             length = length & 0x7F | buffer[start] << 7  # two bytes, as most readings have; the loop below is slower

@@ -27,6 +27,7 @@ _KNOWN_TOPICS: Final = 4_096
 _DENIED: Final = ""
 _AWAITING_COMMIT: Final = b""
 _LONGEST_CLIENT_ID: Final = 128
+_FEW_PACKETS: Final = 1_024
 
 
 class _State(Enum):
@@ -44,6 +45,7 @@ class Session:
         self._state = _State.OPENING
         self._pending = bytearray()
         self._needed = 0
+        self._most_at_once = max(_FEW_PACKETS, 2 * limits.max_unacknowledged)
         self._heard = now
         self._level = 0
         self._is_v5 = False
@@ -62,6 +64,8 @@ class Session:
         """How long the session outlives this connection, as the client last said."""
         self.state = SessionState()
         """What outlives this connection."""
+        self.has_backlog = False
+        """Whether something was read that waits for `go_on`."""
         self.will: Will | None = None
         """The client's will, until it takes it back with a DISCONNECT."""
 
@@ -72,8 +76,12 @@ class Session:
 
     @property
     def must_wait(self) -> bool:
-        """Whether a 3.1.1 client, who knows of no Receive Maximum, has sent as much as it would allow."""
-        return not self._is_v5 and len(self._unacknowledged) >= self._limits.max_unacknowledged
+        """Whether the client has sent as much as may wait for the commit: Receive Maximum, known to it or not.
+
+        Publications beyond it wait unread. MQTT 5 would have such a client sent away (section 3.3.4); but paho sends
+        all that it kept while it was away at once, and would be sent away for ever.
+        """
+        return len(self._unacknowledged) >= self._limits.max_unacknowledged
 
     @property
     def is_open(self) -> bool:
@@ -100,11 +108,21 @@ class Session:
         buffer = data
         if self._pending or self._state is _State.LOGIN:
             self._pending += data
-            if self._state is _State.LOGIN or len(self._pending) < self._needed:
+            if self._state is _State.LOGIN or self.has_backlog or len(self._pending) < self._needed:
                 return outcome
             buffer = bytes(self._pending)
             self._pending.clear()
         self._advance(buffer, now, outcome)
+        return outcome
+
+    def go_on(self, now: float) -> Outcome:
+        """Take in what waited, as far as there is room for it."""
+        outcome = Outcome()
+        if self.has_backlog and self._state is not _State.CLOSED:
+            self.has_backlog = False
+            buffer = bytes(self._pending)
+            self._pending.clear()
+            self._advance(buffer, now, outcome)
         return outcome
 
     def admit(self, admission: Admission, now: float) -> Outcome:
@@ -232,19 +250,26 @@ class Session:
         outcome.login = connect
 
     def _read(self, buffer: bytes, now: float, outcome: Outcome) -> None:
-        found = packets.split(buffer, self._limits.max_packet_bytes)
+        found = packets.split(buffer, self._limits.max_packet_bytes, self._most_at_once)
         if found.packets:
             self._heard = now
+        position, most = 0, self._limits.max_unacknowledged
         for first, start, end in found.packets:
             if first & 0xF0 == _PUBLISH:
+                if len(self._unacknowledged) >= most:
+                    self.has_backlog = True
+                    self._pending += buffer[position:]
+                    return
                 self._publish(first, buffer, start, end, outcome)
-                continue
-            outcome.requests += 1
-            self._control(first, buffer, start, end, outcome)
-            if outcome.ended:
-                return
+            else:
+                outcome.requests += 1
+                self._control(first, buffer, start, end, outcome)
+                if outcome.ended:
+                    return
+            position = end
         if found.fault:
             raise found.fault
+        self.has_backlog = len(found.packets) == self._most_at_once
         self._keep(buffer, found)
 
     def _keep(self, buffer: bytes, found: packets.Split) -> None:
@@ -294,8 +319,6 @@ class Session:
                 return False
             raise PacketRefused(Refusal.PROTOCOL, "a packet identifier that is in use [MQTT-2.2.1-3]")
         self._unacknowledged[packet_id] = _AWAITING_COMMIT
-        if self._is_v5 and len(self._unacknowledged) > self._limits.max_unacknowledged:
-            raise PacketRefused(Refusal.RECEIVE_MAXIMUM, "more than Receive Maximum [MQTT-3.3.4-7]")
         return True
 
     def _begin_exchange(self, packet_id: int, outcome: Outcome) -> None:

@@ -36,6 +36,20 @@ class Heard:
     denied: int = 0
     resent: int = 0
 
+    _committed: tuple[int, int] = (0, 0)
+
+    def commit(self, session: Session) -> None:
+        """All that was handed on is on disk; then the session goes on with what had to wait."""
+        publications, steps = self._committed
+        self._committed = len(self.publications), len(self.steps)
+        is_full = session.must_wait
+        session.state.exchanges.settle(self.steps[steps:])
+        packet_ids = [one.packet_id for one in self.publications[publications:] if one.packet_id]
+        found, answers = session.acknowledge(packet_ids, self.steps[steps:])
+        assert found or not is_full, "it waits for nothing"
+        self.reply += answers
+        self.note(session.go_on(1.0))
+
     def note(self, outcome: Outcome) -> None:
         """Add what one call brought; after the end, nothing may come."""
         assert not (self.ended and (outcome.publications or outcome.reply or outcome.steps))
@@ -63,6 +77,8 @@ def drive(chunks: Iterable[bytes]) -> Heard:
         if outcome.login is not None:
             assert not outcome.publications
             heard.note(session.admit(admission(lambda topic: topic.startswith("t/")), 2.0))
+        while session.has_backlog and not heard.ended:
+            heard.commit(session)
         assert len(session._pending) <= LIMITS.max_packet_bytes + len(chunk)
     assert_well_formed(heard.reply)
     return heard

@@ -14,10 +14,12 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from broker.limits import Limits
 from tests.support.programs import MOSQUITTO_CLIENTS
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
+    from broker.publications import Publications
     from tests.broker.conftest import Listen, Running
 
 VERSIONS: Final = pytest.mark.parametrize(
@@ -96,6 +98,33 @@ async def test_paho_sends_again_what_was_not_acknowledged_when_the_line_broke(
     running.acknowledge([after])
     await until(sent.is_published)
     device.close()
+
+
+@VERSIONS
+async def test_paho_gets_rid_of_what_it_kept_while_it_was_away(listen: Listen, version: MQTTProtocolVersion) -> None:
+    """It sends all of it at once, whatever Receive Maximum says: taken once each, and nobody is sent away."""
+    running = await listen(Limits(max_unacknowledged=100))
+    loop, taken = asyncio.get_running_loop(), running.handle
+
+    def handle(publications: Publications) -> None:
+        taken(publications)
+        loop.call_later(0.01, running.listener.acknowledge, publications)
+
+    running.listener._desk._handler = handle
+    is_v5 = version == MQTTProtocolVersion.MQTTv5
+    client = paho.Client(CallbackAPIVersion.VERSION2, "away", protocol=version, clean_session=None if is_v5 else False)
+    client.username_pw_set("sensor", "secret")
+    published: list[int] = []
+    client.on_publish = lambda _c, _u, packet_id, _r, _p: published.append(packet_id)
+    for number in range(3_000):
+        client.publish("t/1", f"{number}", qos=1)
+    client.connect_async("127.0.0.1", running.port)
+    client.loop_start()
+    await until(lambda: len(published) == 3_000, 30)
+    client.disconnect()
+    client.loop_stop()
+    assert [int(one.payload) for one in running.received] == list(range(3_000))
+    assert running.listener.counters["refused"] == {}
 
 
 @VERSIONS

@@ -33,6 +33,7 @@ _LIMITS: Final = f"""
 [listener.limits]
 max_connections = {_MOST_CONNECTIONS}
 max_unacknowledged = 100
+max_exchanges = 50
 connect_timeout_s = 0.5
 linger_s = 0.1
 """
@@ -78,10 +79,10 @@ OFFENCES: Final = (
     Offence("PUBREL first", "protocol", publish(_STRANGER, packet_id=5, qos=2) + packet(0x62, b"\0\5"), greets=4),
     Offence("QoS 2 in MQTT 5", "qos_2", publish(_STRANGER, packet_id=1, qos=2, properties=b""), greets=5),
     Offence(
-        "more than Receive Maximum",
+        "more at QoS 2 than may be open",
         "receive_maximum",
-        b"".join(publish(_STRANGER, packet_id=number, properties=b"") for number in range(1, 400)),
-        greets=5,
+        b"".join(publish(_STRANGER, packet_id=number, qos=2) for number in range(1, 60)),
+        greets=4,
     ),
     Offence("half a publication, and silence", "keep_alive", publish(_STRANGER)[:7], greets=4, keep_alive=1),
 )
