@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,12 +10,12 @@ import pytest
 from bansui.free_port import free_port
 from tests.faults import small_disk
 from tests.support import programs
+from tests.support.memory import memory_folder
 from tests.support.mosquitto import Mosquitto
 from tests.support.processes import Processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -45,6 +46,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what the tests measured."""
     for figure in terminalreporter.config.stash.get(_FIGURES, []):
         terminalreporter.write_line(figure)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """As pytest's own, in memory, gone after the test."""
+    with memory_folder("bansui-test-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ import os
 import platform
 import re
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tests.documents import ROOT
 from tests.faults.campaign import campaigns
+from tests.support.memory import memory_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
     for name in options.names or found:
         campaign = found[name]
         started = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix=f"faults-{name}-") as folder:
+        with memory_folder(f"faults-{name}-") as folder:
             outcome = campaign.run(options.count or (campaign.long if options.long else campaign.short), Path(folder))
         seconds = time.monotonic() - started
         print(f"{name}: {outcome.tried} tried, {outcome.lost} lost, {outcome.doubled} doubled; {outcome.seen}")

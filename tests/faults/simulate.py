@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.faults.befalling import FAULTS, IMPOSSIBLE
 from tests.faults.campaign import Campaign, Outcome
 from tests.faults.life import STATES, BrokenPromise, Life
 from tests.faults.spread import spread
+from tests.support.memory import memory_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,7 +79,7 @@ def replay(seeds: Iterable[int], steps: int) -> int:
     covered: Counter[tuple[str, str]] = Counter()
     failed = 0
     for seed in seeds:
-        with tempfile.TemporaryDirectory(prefix="simulate-") as folder:
+        with memory_folder("simulate-") as folder:
             life = Life(Path(folder) / "life", seed)
             try:
                 life.run(steps)
