@@ -156,7 +156,7 @@ CAMPAIGNS: Final = [
     Campaign(
         name="inbox-damage",
         fault="the centre's inbox cut off, bit-flipped, zeroed, gone, its log gone or cut off, or an older copy",
-        short=9,
+        short=7,
         long=500,
         run=run,
     )

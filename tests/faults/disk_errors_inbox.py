@@ -157,7 +157,7 @@ CAMPAIGNS: Final = [
     Campaign(
         name="inbox-disk-errors",
         fault="one operation of the inbox's disk fails (EIO, ENOSPC, short write, failed fsync), then the power",
-        short=24,
+        short=16,
         long=2_000,
         run=run,
     )

@@ -81,7 +81,7 @@ CAMPAIGNS: Final = [
     Campaign(
         name="kill-victoria",
         fault="SIGKILL of the VictoriaMetrics behind the centre, under load",
-        short=3,
+        short=2,
         long=60,
         run=run,
         needs="victoria_metrics",
