@@ -94,8 +94,7 @@ def _open_whole(path: Path, projected: int, vfs: str | None) -> apsw.Connection:
         _rewrite(_log_of(path), vfs)
     connection = apsw.Connection(str(path), vfs=vfs)
     try:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
+        _configure(connection)
         bring_up_to_date(connection, str(path))
         _check_log(connection, had_log=had_log)
         check(connection, projected)
@@ -128,6 +127,13 @@ def _close(connection: apsw.Connection, *, keep_log: bool) -> None:
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(keep_log))
     with contextlib.suppress(apsw.Error):
         connection.close()
+
+
+def _configure(connection: apsw.Connection) -> None:
+    if connection.pragma("journal_mode", "wal") != "wal":  # where the disk fails it, SQLite stays with the other mode
+        raise apsw.IOError("the write-ahead log cannot be begun")
+    connection.pragma("synchronous", "FULL")
+    connection.pragma("foreign_keys", True)
 
 
 def _is_damage(error: apsw.Error) -> bool:
