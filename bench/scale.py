@@ -21,7 +21,8 @@ FIELDS: Final = 8
 WARM_UP_S: Final = 10
 MEASURED_S: Final = 60
 """A checkpoint's interval, so that the cost of one is in every figure."""
-MOST_CONNECTIONS: Final = 500
+CONNECTIONS: Final = 10
+"""Bridges: the same for every size, so that it is the devices that are counted."""
 _UNDER_WAY: Final = 500
 
 
@@ -68,7 +69,7 @@ def _cost(devices: int) -> Cost:
     load = Load(
         port=port,
         devices=devices,
-        connections=min(devices, MOST_CONNECTIONS),
+        connections=CONNECTIONS,
         fields=FIELDS,
         messages=RATE * (WARM_UP_S + MEASURED_S + 1),
         under_way=_UNDER_WAY,
