@@ -27,11 +27,13 @@ class Request:
 async def serving(answer: Answer, port: int = 0) -> AsyncIterator[int]:
     """Serve on loopback while the block runs; gives the port. Every connection is closed at the end."""
     writers: list[asyncio.StreamWriter] = []
+    answering: set[asyncio.Task[None]] = set()
 
     async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            await answer(reader, writer)
+        task = asyncio.create_task(_until_gone(answer, reader, writer))
+        answering.add(task)
+        task.add_done_callback(answering.discard)
 
     server = await asyncio.start_server(meet, "127.0.0.1", port)
     try:
@@ -40,7 +42,14 @@ async def serving(answer: Answer, port: int = 0) -> AsyncIterator[int]:
         server.close()
         for writer in writers:
             writer.transport.abort()
+        for task in answering:
+            task.cancel()
         await server.wait_closed()
+
+
+async def _until_gone(answer: Answer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        await answer(reader, writer)
 
 
 class Centre:
