@@ -153,8 +153,10 @@ class Admission:
         guard.calls += 1
         guard.calling = True
         try:
-            decoded = binding.driver.decode(frame)
-            guard.calling = False
+            try:
+                decoded = binding.driver.decode(frame)
+            finally:  # before anything is called: what is ours must not be broken off
+                guard.calling = False
             admitted = self._sort(decoded, binding, received_ms, arrival.retained)
         except DriverBlocked:
             self._suspend(binding, received_ms)
@@ -167,8 +169,6 @@ class Admission:
                 self._failing.add(binding.device)
                 _log.error("driver %s fails on device %s: %s", binding.driver_id, binding.device, type(error).__name__)
             return _refused(binding.device, binding.driver_id, DRIVER_FAULT, arrival)
-        finally:
-            guard.calling = False
         if self._failing and binding.device in self._failing:
             self._failing.discard(binding.device)
             binding.suspension.lift()

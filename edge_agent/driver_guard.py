@@ -96,8 +96,12 @@ class DriverGuard:
         error: BaseException | None = None
         while True:
             try:
-                with self.call():
+                self.calls += 1
+                self.calling = True
+                try:
                     yielded = steps.send(value) if error is None else steps.throw(error)
+                finally:
+                    self.calling = False
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return] # of the awaitable's type
             value, error = None, None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent import driver_guard
+from edge_agent import admission, driver_guard
 from edge_agent.driver_guard import DriverBlocked, DriverGuard, Suspension, size_of
 from tests.edge_agent.harness import Bench, bind, frame
 from tests.edge_agent.sabotage import Sabotaged, say
@@ -61,6 +61,21 @@ def test_a_call_that_does_not_end_is_broken_off(bench: Bench, deed: str, caplog:
     assert len(said) == 2
     assert "blocks on device bad" in said[0]
     assert "again" in said[1]
+
+
+def test_what_the_agent_does_about_it_is_not_broken_off(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though writing it down may take longer than a driver's call may."""
+    written = []
+
+    def write(*said: object) -> None:
+        time.sleep(5 * driver_guard.LONGEST_CALL_S)
+        written.append(said)
+
+    monkeypatch.setattr(admission._log, "error", write)
+    bench.arrive("bad", say("sleep"))
+    bench.settle()
+    assert len(written) == 1
+    assert bench.audit().rejected == {"driver_fault": 1}
 
 
 def test_the_rest_grows_with_each_time(bench: Bench) -> None:
