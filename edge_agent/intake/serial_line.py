@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-import serial
-
 from device_drivers.contract import StreamDriver
 from edge_agent.driver_guard import DriverBlocked, DriverStopped
 from edge_agent.events import Arrival, Batch
 from edge_agent.intake.availability import Availability
+from edge_agent.intake.serial_port import SerialPort
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +51,7 @@ class SerialIntake:
         """Read until cancelled."""
         while True:
             try:
-                port = serial.Serial(self._line.port, self._line.baud, timeout=0, exclusive=True)
+                port = SerialPort(self._line.port, self._line.baud)
             except (OSError, ValueError) as error:  # SerialException is an OSError
                 await asyncio.sleep(self.availability.down(_short(error)))
                 continue
@@ -67,20 +66,18 @@ class SerialIntake:
                 port.close()
             await asyncio.sleep(self.availability.down("the line went away"))
 
-    async def _read(self, port: serial.Serial) -> None:
+    async def _read(self, port: SerialPort) -> None:
         """Hand on what arrives, until the line ends. Raises what the driver raises."""
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
         self._buffer.clear()
 
         def ready() -> None:
+            if ended.done():
+                return
             try:
                 data = port.read(LARGEST_READ)
             except OSError:
-                data = b""
-            if ended.done():
-                return
-            if not data:
                 ended.set_result(None)
                 return
             try:

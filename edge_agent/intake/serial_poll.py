@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import serial_asyncio_fast
 
 from edge_agent.intake.polling import LONGEST_ANSWER, LineLost, Polled, StreamConnection, reason
+from edge_agent.intake.serial_port import SerialPort
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,9 +67,7 @@ class SerialPollIntake:
         """Ask until cancelled."""
         while True:
             try:
-                reader, writer = await serial_asyncio_fast.open_serial_connection(
-                    url=self._line.port, baudrate=self._line.baud, exclusive=True, limit=LONGEST_ANSWER
-                )
+                reader, writer = await _open(self._line)
             except (OSError, ValueError) as error:  # SerialException is an OSError
                 await self._all_down(reason(error))
                 continue
@@ -94,3 +93,13 @@ class SerialPollIntake:
 
     async def _all_down(self, what: str) -> None:
         await asyncio.sleep(max(polled.availability.down(what) for polled in self._polled))
+
+
+async def _open(line: SerialTable) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open the line as a pair of streams. Raises `OSError` or ValueError."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(LONGEST_ANSWER, loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    port = SerialPort(line.port, line.baud)
+    transport, _ = await serial_asyncio_fast.connection_for_serial(loop, lambda: protocol, port)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)

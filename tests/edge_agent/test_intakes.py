@@ -20,6 +20,7 @@ from edge_agent.intake import availability
 from edge_agent.intake import tcp_poll as polling
 from tests.edge_agent.running import configure, running
 from tests.edge_agent.servers import serving
+from tests.support.descriptors import crowded
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -111,6 +112,16 @@ async def test_half_frames_and_garbage_on_a_line(tmp_path: Path, line: Line) -> 
 def per_frame() -> int:
     """How many readings one frame of this model holds."""
     return len(create(Settings(model="PMS5003")).decode(Frame(pms5003(35))).measurements)
+
+
+async def test_a_line_among_a_thousand_connections(tmp_path: Path, line: Line) -> None:
+    """Its descriptor is one that select(2) does not know."""
+    with crowded():
+        async with running(configure(tmp_path / "agent", _SERIAL.format(port=line.name))) as agent:
+            await until(lambda: agent.agent.health.port)
+            line.send(pms5003(35))
+            await until(lambda: agent.balance["admitted"] == per_frame())
+            await agent.stop()
 
 
 async def test_a_line_that_goes_away_and_comes_back(

@@ -23,6 +23,7 @@ from edge_agent.intake.serial_poll import SerialPollIntake
 from edge_agent.windows import Cadence
 from telemetry import ScaledClock, SystemClock
 from tests.edge_agent.harness import bind as bind_device
+from tests.support.descriptors import crowded
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -127,6 +128,14 @@ async def test_the_devices_of_one_line_are_asked_in_turn_and_each_answer_is_its_
         humidity = {round(driver.decode(arrival.frame).measurements[0].value, 6) for arrival in agent.of(name)}
         assert humidity == {unit / 10}
     assert line.asked[:6] == [1, 2, 3, 1, 2, 3]
+
+
+async def test_a_line_among_a_thousand_connections(bus: Callable[..., Bus]) -> None:
+    """Its descriptor is one that select(2) does not know."""
+    with crowded():
+        line = bus(1)
+        async with Intake(line.port, {"th-1": slave(1)}) as agent:
+            await until(lambda: len(agent.of("th-1")) >= 3)
 
 
 async def test_a_silent_device_is_said_to_be_gone_once_and_keeps_no_neighbour_from_answering(
