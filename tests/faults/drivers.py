@@ -111,8 +111,11 @@ def _driver(binding: Binding) -> Sabotaged:
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A device that is asked over TCP."""
-    while await reader.readuntil(b"\r"):
-        writer.write(b"20\r")
+    try:
+        while await reader.readuntil(b"\r"):
+            writer.write(b"20\r")
+    finally:
+        writer.close()
 
 
 async def _talk(port: int) -> None:
