@@ -237,8 +237,9 @@ def _configure(connection: apsw.Connection) -> None:
             f"SQLite {apsw.sqlite_lib_version()} can corrupt a write-ahead log", fix="install apsw 3.51.3 or newer"
         )
     connection.set_busy_timeout(5000)
+    if connection.pragma("journal_mode", "WAL") != "wal":  # where the disk fails it, SQLite stays with the other mode
+        raise apsw.IOError("the disk takes no write-ahead log")
     for name, value in (
-        ("journal_mode", "WAL"),
         ("synchronous", "FULL"),
         ("trusted_schema", "OFF"),
         ("cell_size_check", "ON"),
