@@ -202,8 +202,7 @@ class DeliveryPlan:
     ) -> Transaction | None:
         """A lost batch is sealed again; or it cannot be, or is not what the centre thinks, and a new epoch begins."""
         self._head_before_lost = b""
-        if batch is None:
-            self._lost = None
+        if batch is None:  # still lost: nothing may be offered before the new epoch is on disk
             return Transaction(kind=Kind.FORK, epoch=new_epoch())
         state.unacknowledged[batch.id] = batch
         _count_acknowledged(state, -batch.summaries)

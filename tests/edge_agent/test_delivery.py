@@ -89,6 +89,20 @@ class TestDelivery:
         bench.answer(delivered)
         assert bench.core.state.waiting == 0
 
+    def test_nothing_is_offered_between_a_batch_that_is_gone_and_the_new_epoch(self, bench: Bench) -> None:
+        """What the centre took in between would wait again under the new epoch, and come twice."""
+        self.fill(bench, 20)
+        bench.store._connection.execute("DELETE FROM batch WHERE sequence = 1")
+        bench.restart()
+        bench.until_closed(10 * SECOND)
+        send = bench.sends.pop(0)
+        assert send.batch.sequence == 2
+        bench.play(Delivered(send.batch, Applied(0, b"")))
+        bench.settle()
+        bench.until_closed(MINUTE)
+        assert bench.sends
+        assert all(each.batch.epoch != send.batch.epoch for each in bench.sends)
+
     def test_waits_are_random_and_bounded(self, bench: Bench) -> None:
         """Full jitter below a bound that doubles up to five minutes."""
         self.fill(bench, 4)
