@@ -89,7 +89,8 @@ def _row(campaign: Campaign, outcome: Outcome, seconds: float, how: str) -> str:
         f"{seconds:,.0f} s, {machine}",
         command,
     )
-    return f"| {' | '.join(cells)} |\n"
+    text = "".join(each if each.isprintable() else "?" for each in " | ".join(cells))
+    return f"| {text} |\n"
 
 
 if __name__ == "__main__":
