@@ -164,7 +164,7 @@ class Inbox:
         for known, kind, position in self._connection.execute(query, (agent, epoch, sequence)):
             if known != digest:
                 what = f"batch {batch.id} is known with other bytes"
-                return ForkedBatch(what, receipt, self._told_since(agent, position))
+                return ForkedBatch(what, receipt, self._told_since(batch))
             if kind != Kind.REFUSED or batch.kind is Kind.REFUSED:
                 return receipt
             self._connection.execute("DELETE FROM mark WHERE position = ?", (position,))  # refused once, good now
@@ -202,14 +202,18 @@ class Inbox:
             return Receipt(epoch, applied, head)
         return Receipt(epoch, 0, GENESIS)
 
-    def _told_since(self, agent: str, position: int) -> Told | None:
-        """What came with the batch at this position and behind it, in whatever epoch: all that the other copy told.
+    def _told_since(self, disputed: Batch) -> Told | None:
+        """All that the agent's other copy told: what came with this batch or one after it, and behind that, in
+        whatever epoch.
 
-        None where a batch among them is older than the spans.
+        A batch that was refused and is good now stands further back than those after it. None where a batch among
+        them is older than the spans.
         """
         query = """SELECT coalesce(min(from_ms), 0), coalesce(max(to_ms), 0), sum(lines > 0 AND from_ms IS NULL)
-                   FROM mark WHERE agent = ? AND position >= ?"""
-        for from_ms, to_ms, unknown in self._connection.execute(query, (agent, position)):
+                   FROM mark WHERE agent = ?1 AND position >= (
+                       SELECT min(position) FROM mark WHERE agent = ?1 AND epoch = ?2 AND sequence >= ?3)"""
+        values = disputed.agent, disputed.id.epoch, disputed.id.sequence
+        for from_ms, to_ms, unknown in self._connection.execute(query, values):
             return None if unknown else Told(from_ms, to_ms)
         return None
 

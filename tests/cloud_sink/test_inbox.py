@@ -218,6 +218,19 @@ async def test_a_fork_is_told_what_its_other_copy_told_since_in_whatever_epoch(i
         assert caught.value.told == told
 
 
+async def test_a_fork_from_a_batch_that_was_refused_first_is_told_what_came_between(inbox: Inbox) -> None:
+    """Refused once more it keeps its place; taken at last, it stands behind those that came after it."""
+    body = b"refused at first"
+    await inbox.refuse("edge-1", BatchId(EPOCH, 1), body)
+    await inbox.commit(batch(2, told=Told(1000, 2000)))
+    await inbox.refuse("edge-1", BatchId(EPOCH, 1), body)
+    for told in (Told(1000, 2000), Told(1000, 4000)):
+        with pytest.raises(ForkedBatch) as caught:
+            await inbox.commit(batch(1, b"forged"))
+        assert caught.value.told == told
+        await inbox.commit(batch(1, body, told=Told(3000, 4000)))
+
+
 async def test_a_fork_from_a_report_has_been_told_nothing(inbox: Inbox) -> None:
     await inbox.commit(Batch("edge-1", BatchId(EPOCH, 1), Kind.REPORT, b"report", 0))
     with pytest.raises(ForkedBatch) as caught:

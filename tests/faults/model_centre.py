@@ -43,7 +43,8 @@ class ModelCentre:
     def __init__(self, is_poison: Callable[[Summary], bool] = lambda _: False) -> None:
         self._is_poison = is_poison
         self._epochs: dict[str, _Epoch] = {}
-        self._bytes: dict[BatchId, bytes] = {}
+        self.bodies: dict[BatchId, bytes] = {}
+        """The bytes of each batch, as it came first."""
         self.stored: dict[tuple[str, int], str] = {}
         """The line of each summary, by its series and start: what a store would hold."""
         self.doubled: list[str] = []
@@ -58,7 +59,7 @@ class ModelCentre:
         sequence, digest = send.batch.sequence, hashlib.sha256(send.body).digest()
         known = epoch.marks.get(sequence)
         if known is not None and known.digest != digest:
-            return Forked(send.batch, Applied(epoch.applied, epoch.head), self._told_since(known.position))
+            return Forked(send.batch, Applied(epoch.applied, epoch.head), self._told_since(epoch, sequence))
         if known is not None and not known.is_refused:
             return Delivered(send.batch, Applied(epoch.applied, epoch.head))
         if sequence > epoch.applied + OPEN_WINDOW:
@@ -66,8 +67,10 @@ class ModelCentre:
         text = b"" if send.path == REPORT_PATH else unseal(send.body)
         summaries = decode_all(text)
         is_refused = any(map(self._is_poison, summaries))
-        position = 1 + max((mark.position for each in self._epochs.values() for mark in each.marks.values()), default=0)
-        epoch.marks[sequence] = _Mark(digest, None if is_refused else _span(summaries), is_refused, position)
+        if known is None or not is_refused:
+            marks = [mark for each in self._epochs.values() for mark in each.marks.values()]
+            position = 1 + max((mark.position for mark in marks), default=0)
+            epoch.marks[sequence] = _Mark(digest, None if is_refused else _span(summaries), is_refused, position)
         if not is_refused:
             self._store(send, text.decode().splitlines())
         while (following := epoch.marks.get(epoch.applied + 1)) is not None:
@@ -92,9 +95,10 @@ class ModelCentre:
         assert isinstance(backup, dict)
         self._epochs = deepcopy(backup)
 
-    def _told_since(self, position: int) -> Span:
-        """What came with the batch at this position and behind it, in whatever epoch: all that the other copy told."""
-        marks = [mark for epoch in self._epochs.values() for mark in epoch.marks.values() if mark.position >= position]
+    def _told_since(self, epoch: _Epoch, sequence: int) -> Span:
+        """What came with this batch or one after it, and behind that, in whatever epoch: all the other copy told."""
+        position = min(mark.position for number, mark in epoch.marks.items() if number >= sequence)
+        marks = [mark for each in self._epochs.values() for mark in each.marks.values() if mark.position >= position]
         spans = [mark.span for mark in marks if mark.span is not None]
         return Span(min((s.from_ms for s in spans), default=0), max((s.to_ms for s in spans), default=0))
 
@@ -104,7 +108,7 @@ class ModelCentre:
         return backup[epoch].applied if epoch in backup else 0
 
     def _store(self, send: Send, lines: list[str]) -> None:
-        if self._bytes.setdefault(send.batch, send.body) != send.body:
+        if self.bodies.setdefault(send.batch, send.body) != send.body:
             self.changed.append(f"batch {send.batch} has changed")
         elif send.batch in self._taken:
             return
