@@ -36,7 +36,7 @@ def add(connection: apsw.Connection, summaries: Iterable[NewSummary], most: int 
     Those of a refused batch go by themselves, in batches of at most `most`.
     """
     rows = [(new.start_ms, new.fields, most, sum_of(new.line), new.series) for new in summaries]
-    connection.executemany(_KNOWN, {(each[-1],) for each in rows})
+    connection.executemany(_KNOWN, dict.fromkeys((each[-1],) for each in rows))  # not a set: the ids follow the order
     connection.executemany(_ADD, rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import shutil
 from collections import Counter
@@ -103,6 +104,11 @@ class Life:
             raise BrokenPromise(str(error) or "an assertion of the harness") from error
         finally:
             self.totals["days"] += round((self.bench.clock.monotonic() - began) / 86_400)
+
+    def digest(self) -> str:
+        """Of what befell it and of every batch that came of it: the same for a seed, wherever it is run."""
+        batches = (f"{batch} {body.hex()}" for batch, body in self.centre.bodies.items())
+        return hashlib.sha256("\n".join([*self.log, *batches]).encode()).hexdigest()[:16]
 
     def remove(self) -> None:
         """Close everything and leave nothing behind."""
