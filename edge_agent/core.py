@@ -95,7 +95,9 @@ class Core:
         now = self.clock.monotonic()
         self._started_ms = self.clock.now()
         self._rate = Rate(totals(self.state.counts).get("summaries", 0), self._started_ms)
-        self._timers = _Timers(checkpoint=now, close=now, asked=now)
+        # A crash left a journal: end it here, or a start would take longer after each crash that comes too soon.
+        behind = self.timing.checkpoint_values if self.state.journal_rows else 0
+        self._timers = _Timers(checkpoint=now, close=now, asked=now, journal_values=behind)
         self.delivery = DeliveryPlan(self.timing, self.rng, now)
         self.pressure = Pressure(self.surroundings.room, now)
         self.watch = ClockWatch(self.clock, self.surroundings.clock_trust, self.state.unplaced.newest_ms)

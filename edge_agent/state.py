@@ -45,6 +45,8 @@ class Recovered:
     checkpoint: bytes
     journal: Sequence[Run]
     """Readings committed after the checkpoint, in order."""
+    journal_rows: int
+    """In how many transactions, those without a reading too."""
     counts: Mapping[CountKey, int]
     receipts: Mapping[str, Mapping[int, int]]
     exchanges: Mapping[str, Collection[int]]
@@ -81,6 +83,8 @@ class State:
     timetable: CompiledTimetable
     used_bytes: int
     """Of the store's file, what was in use when that was last seen."""
+    journal_rows: int
+    """What this start had to go through behind the checkpoint, in transactions."""
     unplaced: Unplaced = field(default_factory=Unplaced)
     """Readings that wait until the clock can be believed."""
     windows: OpenWindows = field(default_factory=OpenWindows)
@@ -111,6 +115,7 @@ class State:
             oldest_waiting_ms=recovered.oldest_waiting_ms,
             timetable=CompiledTimetable(timetable, dict(recovered.timetable_days)),
             used_bytes=recovered.used_bytes,
+            journal_rows=recovered.journal_rows,
         )
         state.trim_receipts()
         if recovered.checkpoint:

@@ -33,6 +33,7 @@ DELETE FROM receipt WHERE position IN (
         SELECT position, sum(packets) OVER (PARTITION BY session ORDER BY position DESC) - packets AS newer FROM receipt
     ) WHERE newer >= ?)
 """
+_SINCE: Final = "position > (SELECT coalesce(max(position), 0) FROM checkpoint)"
 _ROW: Final = "INSERT INTO journal (runs, counts, receipts, exchanges, sum) VALUES (?, ?, ?, ?, ?)"
 _QUARANTINE: Final = """
 INSERT INTO quarantine VALUES (?, ?, ?, 1)
@@ -207,10 +208,14 @@ class JournalRow(NamedTuple):
     exchanges: bytes
 
 
+def count_since(connection: apsw.Connection) -> int:
+    """How many rows stand behind the checkpoint."""
+    return int(row(connection, f"SELECT count(*) FROM journal WHERE {_SINCE}")[0])  # noqa: S608 - our own words
+
+
 def rows_since(connection: apsw.Connection) -> Iterator[JournalRow]:
     """The journal's rows behind the checkpoint, in order. Raises ValueError for one that is not what was written."""
-    after = "position > (SELECT coalesce(max(position), 0) FROM checkpoint)"
-    query = f"SELECT runs, counts, receipts, exchanges, sum FROM journal WHERE {after} ORDER BY position"  # noqa: S608 - our own words
+    query = f"SELECT runs, counts, receipts, exchanges, sum FROM journal WHERE {_SINCE} ORDER BY position"  # noqa: S608 - our own words
     for *parts, checked in connection.execute(query):
         if sum_of(*parts) != checked:
             raise ValueError("a row of the journal that is not what was written")

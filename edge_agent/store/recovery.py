@@ -38,6 +38,7 @@ def read_recovered(connection: apsw.Connection) -> Recovered:
         turn=Turn(int(meta.get("turn", "0")), int(meta.get("told_until_ms", "0"))),
         checkpoint=checkpoint,
         journal=runs,
+        journal_rows=journal.count_since(connection),
         counts=journal.read_counts(connection),
         receipts=journal.read_receipts(connection),
         exchanges=journal.read_exchanges(connection),

@@ -93,6 +93,20 @@ def test_a_checkpoint_changes_nothing_but_the_journal(tmp_path: Path) -> None:
     assert outcomes[0] == outcomes[1] == outcomes[2]
 
 
+def test_a_journal_does_not_grow_from_crash_to_crash(tmp_path: Path) -> None:
+    """However soon one follows the other: each start goes through what came since the one before it."""
+    bench = Bench(tmp_path)
+    for _ in range(5):
+        for value in range(10):
+            bench.read("mast", ["temperature", value])
+        bench.arrive("mast", frame("refuse"))
+        bench.settle()
+        bench.restart()
+        assert bench.core.state.journal_rows == 11
+        assert bench.audit().faults == []
+    bench.stop()
+
+
 def test_receipts_are_bounded_on_disk_as_in_memory(bench: Bench) -> None:
     """Packet ids rise for ever; of each session only the newest are kept."""
     numbers = range(1, MOST_RECEIPTS + 1601)
