@@ -56,7 +56,7 @@ def fill(config: Path, *, devices: int, fields: int, minutes: int, ends_ms: int)
     core = Core(
         school=tables.agent.school,
         admission=admission,
-        state=State.rebuild(store.load(), tables.timetable.compile(tables.zone), admission.bindings),
+        state=State.rebuild(store.load(0), tables.timetable.compile(tables.zone), admission.bindings),
         clock=clock,
         rng=random.Random(_SEED),
         timing=Timing(checkpoint_s=_CHECKPOINT_S),

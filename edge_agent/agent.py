@@ -91,12 +91,10 @@ class Agent:
         self._listener_tls = prepared.tls
         self._subscriber = _subscriber(tables.subscriber, prepared.broker_password, clock, self._deliver)
         self._store = seams.wrap_store(Store(state_folder(loaded), new_epoch=new_epoch))
-        begin_ms = clock.now() - tables.windows.lateness_s * 1000
-        timetable = tables.timetable.compile(tables.zone)
-        recovered = self._store.load()
+        recovered = self._store.load(clock.now() - tables.windows.lateness_s * 1000)
         self._remembered = {session: recovered.exchanges.get(session, ()) for session in recovered.receipts}
         self._remembered.update(recovered.exchanges)
-        state = State.rebuild(recovered, timetable, self._admission.bindings, begin_ms)
+        state = State.rebuild(recovered, tables.timetable.compile(tables.zone), self._admission.bindings)
         self.core = Core(
             school=tables.agent.school,
             admission=self._admission,

@@ -38,8 +38,7 @@ class Recovered:
     ending: int | None
     """The store was damaged, and its epoch has to be closed before anything else is sealed: the number of the report
     that closes it, 0 before there is one."""
-    closed_until_ms: int | None
-    """None where nobody knows: the store was damaged, and what was told is lost."""
+    closed_until_ms: int
     told_elsewhere_ms: int
     turn: Turn
     checkpoint: bytes
@@ -92,19 +91,14 @@ class State:
     """The last state told of each safety series, and the second it was stamped with."""
 
     @classmethod
-    def rebuild(
-        cls, recovered: Recovered, timetable: Timetable, bindings: Mapping[str, Binding], begin_ms: int = 0
-    ) -> State:
-        """The state before the stop: the checkpoint, and every reading journalled since, in order.
-
-        A store that has lost what was told takes nothing for windows that end at or before `begin_ms`.
-        """
+    def rebuild(cls, recovered: Recovered, timetable: Timetable, bindings: Mapping[str, Binding]) -> State:
+        """The state before the stop: the checkpoint, and every reading journalled since, in order."""
         state = cls(
             epoch=recovered.epoch,
             next_sequence=recovered.next_sequence,
             head=recovered.head,
             ending=recovered.ending,
-            closed_until_ms=begin_ms if recovered.closed_until_ms is None else recovered.closed_until_ms,
+            closed_until_ms=recovered.closed_until_ms,
             told_elsewhere_ms=recovered.told_elsewhere_ms,
             turn=recovered.turn,
             counts=dict(recovered.counts),

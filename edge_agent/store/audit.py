@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.reporting import totals
 from edge_agent.state import State
 from edge_agent.store import engine
+from edge_agent.store.balance import balance_of, imbalances
 from edge_agent.store.recovery import read_recovered
 from telemetry.uplink_contract import GENESIS, chain, link
 
@@ -21,24 +21,6 @@ if TYPE_CHECKING:
     from edge_agent.admission import Binding
     from edge_agent.timetable import Timetable
 
-BALANCE = (
-    "received",
-    "admitted",
-    "rejected",
-    "duplicate",
-    "summarised",
-    "open",
-    "late",
-    "gap",
-    "withheld",
-    "summaries",
-    "acknowledged",
-    "waiting",
-    "merged",
-    "fork",
-    "refused",
-    "damaged",
-)
 _DAMAGED_EPOCHS: Final = "SELECT coalesce(max(value), '') FROM meta WHERE name = 'damaged_epochs'"
 
 
@@ -70,10 +52,7 @@ def audit(folder: Path, timetable: Timetable, bindings: Mapping[str, Binding]) -
 def _audit(connection: apsw.Connection, timetable: Timetable, bindings: Mapping[str, Binding]) -> Audit:
     recovered = read_recovered(connection)
     state = State.rebuild(recovered, timetable, bindings)
-    sums = totals(recovered.counts)
-    balance = {name: sums.get(name, 0) for name in BALANCE}
-    balance["open"] = state.open_readings()
-    balance["waiting"] = recovered.waiting + sum(batch.summaries for batch in recovered.unacknowledged)
+    balance = balance_of(recovered) | {"open": state.open_readings()}
     rejected: dict[str, int] = {}
     devices: dict[str, dict[str, int]] = {}
     for key, number in recovered.counts.items():
@@ -90,22 +69,8 @@ def _audit(connection: apsw.Connection, timetable: Timetable, bindings: Mapping[
         last_sequence=recovered.next_sequence - 1,
         unacknowledged_batches=len(recovered.unacknowledged),
         oldest_stored_ms=state.oldest_stored_ms(),
-        faults=[*_imbalances(balance), *broken_links(connection)],
+        faults=[*imbalances(balance), *broken_links(connection)],
     )
-
-
-def _imbalances(balance: Mapping[str, int]) -> list[str]:
-    equations = (
-        ("received", ("admitted", "rejected", "duplicate")),
-        ("admitted", ("summarised", "open", "late", "gap", "withheld")),
-        ("summaries", ("acknowledged", "waiting", "merged", "fork", "refused", "damaged")),
-    )
-    faults = []
-    for left, right in equations:
-        total = sum(balance[name] for name in right)
-        if balance[left] != total:
-            faults.append(f"{left} {balance[left]} is not {' + '.join(right)}, which is {total}")
-    return faults
 
 
 def broken_links(connection: apsw.Connection) -> list[str]:

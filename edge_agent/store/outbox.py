@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from edge_agent.merging import MergeOrder
     from edge_agent.transactions import SealOrder, Span
 
+STATES: Final = frozenset({"sealed", "acknowledged", "refused", "forked"})
+"""What the centre has said of a batch: nothing yet, that it has it, that it will not have it, or that it knows another
+of its number."""
 _SEALED: Final = "SELECT epoch, sequence, kind, body, head, summaries, sealed_ms, oldest_ms FROM batch"
 
 

@@ -11,15 +11,16 @@ import contextlib
 import hashlib
 import re
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import apsw
 
-from edge_agent.state import open_readings_of
 from edge_agent.store import journal, outbox, records, summaries
-from edge_agent.store.engine import row
+from edge_agent.store.balance import EQUATIONS, balance_of
+from edge_agent.store.recovery import read_recovered
 from edge_agent.store.schema import sum_of
-from telemetry.uplink_contract import unseal
+from edge_agent.transactions import BatchKind
+from telemetry.uplink_contract import GENESIS, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,9 +29,28 @@ if TYPE_CHECKING:
 LONGEST_S: Final = 6.0
 """After which what was not read yet counts as lost: an agent that does not start loses more."""
 _FURTHEST_SKIP: Final = 40
+_FEW: Final = 200_000
+"""More rows than a small table ever has: its pages go round."""
 _LAST_BATCHES: Final = 8
 _JOURNAL: Final = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)"
+_SLACK: Final = {"admitted": "gap", "summaries": "damaged"}
+"""As what is counted that is missing of a stage."""
 _KEPT_META: Final = ("closed_until_ms", "turn", "told_until_ms", "told_elsewhere_ms", "written_bytes", "ran_s")
+
+
+class _BatchRow(NamedTuple):
+    """A row of the ledger as it was found, without its bytes."""
+
+    id: Any
+    epoch: Any
+    sequence: Any
+    kind: Any
+    state: Any
+    body_sha256: Any
+    head: Any
+    summaries: Any
+    sealed_ms: Any
+    oldest_ms: Any
 
 
 class _Source:
@@ -41,12 +61,14 @@ class _Source:
         self._deadline = deadline
 
     def rows(self, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
-        """Every row that can be read, by its rowid."""
+        """Every row that can be read, by its rowid; damaged pages may lead back to rows that were there before."""
         query = f"SELECT rowid, {columns} FROM {table} WHERE rowid > ? ORDER BY rowid"  # noqa: S608 - our own words
         position: int | None = -(1 << 62)
         while position is not None:
             try:
                 for number, *found in self._connection.execute(query, (position,)):
+                    if number <= position:
+                        raise apsw.CorruptError("the pages go round")
                     position = number
                     yield tuple(found)
                     if time.monotonic() > self._deadline:
@@ -62,7 +84,7 @@ class _Source:
         """The rows of a small table, as far as they can be read."""
         found: list[tuple[Any, ...]] = []
         with contextlib.suppress(apsw.Error):
-            for each in self._connection.execute(f"SELECT {columns} FROM {table}"):  # noqa: S608 - our own words
+            for each in self._connection.execute(f"SELECT {columns} FROM {table} LIMIT {_FEW}"):  # noqa: S608 - our own words
                 found.append(each)  # noqa: PERF402 - what came before an error stays
         return found
 
@@ -73,7 +95,10 @@ class _Source:
             start = max(position, 0) + (1 << doubling)
             with contextlib.suppress(apsw.Error):
                 found = self._connection.execute(query, (start,)).fetchone()
-                return start if found is not None else None
+                if found is None:
+                    return None
+                if found[0] > start:
+                    return start
         return None
 
 
@@ -92,9 +117,10 @@ def salvage(damaged: Path, target: apsw.Connection, epoch: str) -> tuple[int, in
         _copy_windows(source, target)
         _copy_outbox(source, target)
         _drop_sealed(target)
-        _name_after_batches(target)
+        _name_epochs(target)
     finally:
         connection.close()
+        damaged.with_name(f"{damaged.name}-shm").unlink(missing_ok=True)
     return _close_balance(target)
 
 
@@ -102,9 +128,8 @@ def _copy_meta(source: _Source, target: apsw.Connection, epoch: str) -> None:
     meta = {name: value for name, value in source.few("meta", "name, value") if isinstance(value, str)}
     kept = {name: meta[name] for name in _KEPT_META if meta.get(name, "").isdigit()}
     kept |= {"epoch": epoch, "damaged_epochs": meta.get("damaged_epochs", "")}
-    if re.fullmatch("[0-9a-f]{16}", meta.get("epoch", "")):
-        damaged = [*kept["damaged_epochs"].split(), meta["epoch"]]
-        kept |= {"epoch": meta["epoch"], "ending": "0", "damaged_epochs": " ".join(damaged)}
+    if _is_epoch(meta.get("epoch")):
+        kept |= {"epoch": meta["epoch"], "ending": "0"}
     target.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", kept.items())
 
 
@@ -154,16 +179,38 @@ def _copy_outbox(source: _Source, target: apsw.Connection) -> None:
         with contextlib.suppress(apsw.ConstraintError):
             target.execute("INSERT INTO summary VALUES (?, ?, ?, ?)", found)
     summaries.drop(target, [each.number for each in summaries.read_all(target) if not each.line])
-    columns = "id, epoch, sequence, kind, state, body_sha256, head, summaries, sealed_ms, oldest_ms"
     bodies = dict(source.rows("batch", "id, body"))
-    for found in source.rows("batch", columns):
-        state, digest, body = found[4], found[5], bodies.get(found[0])
-        if not isinstance(body, bytes) or hashlib.sha256(body).digest() != digest:
-            body = None
-        if state == "sealed" and body is None:
+    for found in source.rows("batch", ", ".join(_BatchRow._fields)):
+        batch, body = _BatchRow(*found), bodies.get(found[0])
+        if not _is_batch(batch):
             continue
+        if not isinstance(body, bytes) or hashlib.sha256(body).digest() != batch.body_sha256:
+            body = None
+        if batch.state == "sealed":
+            if body is None:
+                continue
+            if batch.summaries:
+                batch = batch._replace(summaries=unseal(body).count(b"\n"))
         with contextlib.suppress(apsw.ConstraintError):
-            target.execute("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*found, body))
+            target.execute("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*batch, body))
+
+
+def _is_batch(batch: _BatchRow) -> bool:
+    """Whether each value can be what was written."""
+    return (
+        _is_epoch(batch.epoch)
+        and isinstance(batch.sequence, int)
+        and batch.sequence > 0
+        and batch.kind in set(BatchKind)
+        and batch.state in outbox.STATES
+        and all(isinstance(digest, bytes) and len(digest) == len(GENESIS) for digest in (batch.body_sha256, batch.head))
+        and all(isinstance(number, int) and number >= 0 for number in (batch.summaries, batch.sealed_ms))
+        and isinstance(batch.oldest_ms, int | None)
+    )
+
+
+def _is_epoch(name: Any) -> bool:
+    return isinstance(name, str) and re.fullmatch("[0-9a-f]{16}", name) is not None
 
 
 def _drop_sealed(target: apsw.Connection) -> None:
@@ -173,46 +220,36 @@ def _drop_sealed(target: apsw.Connection) -> None:
         summaries.drop_same(target, summaries.from_lines(unseal(body)))
 
 
-def _name_after_batches(target: apsw.Connection) -> None:
-    """Where only the batches still say what the epoch was."""
-    if row(target, "SELECT count(*) FROM meta WHERE name = 'ending'")[0]:
-        return
-    for (epoch,) in list(target.execute("SELECT epoch FROM batch ORDER BY id DESC LIMIT 1")):
-        named = (("epoch", epoch), ("ending", "0"), ("damaged_epochs", epoch))
-        target.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", named)
+def _name_epochs(target: apsw.Connection) -> None:
+    """Say of which epochs batches may be missing; and what the epoch was, where only the batches still do."""
+    meta = dict(target.execute("SELECT name, value FROM meta"))
+    batches = [epoch for (epoch,) in target.execute("SELECT epoch FROM batch GROUP BY epoch ORDER BY max(id)")]
+    if "ending" not in meta and batches:
+        meta |= {"epoch": batches[-1], "ending": "0"}
+    ending = [meta["epoch"]] if "ending" in meta else []
+    meta["damaged_epochs"] = " ".join(sorted({*meta["damaged_epochs"].split(), *batches, *ending}))
+    target.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta.items())
 
 
 def _close_balance(target: apsw.Connection) -> tuple[int, int]:
     """Count what is gone, so that every reading and every summary is accounted for again."""
-    sums: dict[str, int] = {}
-    for key, value in journal.read_counts(target).items():
-        sums[key.stage] = sums.get(key.stage, 0) + value
-    checkpoint, runs = journal.read_windows(target)
-    closed_until_ms = int(row(target, "SELECT coalesce(max(value), '0') FROM meta WHERE name = 'closed_until_ms'")[0])
-    sums["open"] = open_readings_of(checkpoint, runs, closed_until_ms)
-    sums["waiting"] = summaries.count(target)[0] + outbox.count_sealed(target)
-    parts = ("summarised", "open", "late", "gap", "withheld")
-    lost = _balance(target, sums, "admitted", parts, "gap")
-    _balance(target, sums, "received", ("admitted", "rejected", "duplicate"), "received")
-    told = ("acknowledged", "waiting", "merged", "fork", "refused", "damaged")
-    return lost, _balance(target, sums, "summaries", told, "damaged")
+    balance = balance_of(read_recovered(target))
+    lost = dict.fromkeys(_SLACK.values(), 0)
+    for left, right in reversed(EQUATIONS):  # what is admitted before what is received, of which it is a part
+        missing = balance[left] - sum(balance[stage] for stage in right)
+        slack = _SLACK.get(left)
+        if missing > 0 and slack is not None:
+            _raise(target, slack, missing)
+            lost[slack] = missing
+        elif missing:  # a count that is behind what it counts
+            _raise(target, left, -missing)
+            balance[left] -= missing
+    return lost["gap"], lost["damaged"]
 
 
-def _balance(target: apsw.Connection, sums: dict[str, int], left: str, right: tuple[str, ...], slack: str) -> int:
-    """Let an equation close: what is missing on the right is counted as `slack`, what is too much raises the left."""
-    missing = sums.get(left, 0) - sum(sums.get(name, 0) for name in right)
-    if missing > 0 and slack != left:
-        _raise(target, sums, slack, missing)
-        return missing
-    if missing:
-        _raise(target, sums, left, -missing)
-    return 0
-
-
-def _raise(target: apsw.Connection, sums: dict[str, int], stage: str, number: int) -> None:
+def _raise(target: apsw.Connection, stage: str, number: int) -> None:
     target.execute(
         """INSERT INTO counter (stage, device, reason, value) VALUES (?, '', 'damaged', ?)
            ON CONFLICT (stage, device, reason) DO UPDATE SET value = value + excluded.value""",
         (stage, number),
     )
-    sums[stage] = sums.get(stage, 0) + number

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import apsw
 
+from edge_agent.counts import CountKey
 from edge_agent.merging import MergeOrder
 from edge_agent.store import engine, log_file, outbox, summaries
+from edge_agent.store.balance import balance_of
 from edge_agent.store.ballast import Ballast
 from edge_agent.store.journal import JournalWriter
 from edge_agent.store.mending import Repaired, mend, open_or_mend
-from edge_agent.store.recovery import read_recovered
+from edge_agent.store.recovery import is_past_known, read_recovered
 from edge_agent.store.wear import bytes_written
 from edge_agent.transactions import Kind, SealOrder, Transaction, Written
 from telemetry.uplink_contract import BatchId
@@ -60,9 +62,25 @@ class Store:
             os.close(self._lock)
             raise
 
-    def load(self) -> Recovered:
-        """Everything a restart needs."""
-        return read_recovered(self._connection)
+    def load(self, begin_ms: int) -> Recovered:
+        """Everything a restart needs. Raises `EnvironmentFault`.
+
+        A damaged store may have lost up to when windows were closed: it takes nothing for those that end at or before
+        `begin_ms`, which may have been told, and counts what it had for them as lost.
+        """
+        try:
+            if not is_past_known(self._connection):
+                self._begin(begin_ms)
+            return read_recovered(self._connection)
+        except apsw.Error as error:
+            raise engine.unusable(self._folder, error) from None
+
+    def _begin(self, begin_ms: int) -> None:
+        recovered = read_recovered(self._connection)
+        begun = replace(recovered, closed_until_ms=begin_ms)
+        lost = balance_of(recovered)["open"] - balance_of(begun)["open"]
+        counts = {CountKey("gap", reason="damaged"): lost} if lost else {}
+        self.commit(Transaction(kind=Kind.CLOSE, counts=counts, closed_until_ms=begin_ms))
 
     def commit(self, transaction: Transaction) -> Written:
         """Write all of it or nothing; returns when it is on disk.

@@ -14,7 +14,8 @@ from bansui.demo.balance import Balance, draw_up
 from bansui.demo.windows import TruthWindows
 from edge_agent.privacy.classes import Role, classify
 from edge_agent.privacy.rules import Rule
-from edge_agent.store.audit import BALANCE, Audit
+from edge_agent.store.audit import Audit
+from edge_agent.store.balance import STAGES
 from edge_agent.timetable import CompiledTimetable, Timetable
 from telemetry import Placement, Series, Summary, quantity
 
@@ -71,7 +72,7 @@ class Day:
             "co2-1": {"received": 12_005, "duplicate": 5, "admitted": 12_000},
             "pm-1": {"received": 590, "admitted": 590},
         }
-        numbers = dict.fromkeys(BALANCE, 0) | {"acknowledged": len(self.exported), "summaries": len(self.exported)}
+        numbers = dict.fromkeys(STAGES, 0) | {"acknowledged": len(self.exported), "summaries": len(self.exported)}
         self.audit = Audit(numbers, {}, self.devices, "0" * 16, 1, 0, None)
         self.stored = len(self.exported)
 

@@ -13,7 +13,7 @@ import pytest
 from bansui import failures
 from bansui.explanations import Explanation, explanations
 from edge_agent import admission
-from edge_agent.store.audit import BALANCE
+from edge_agent.store.balance import STAGES
 from tests.documents import ROOT
 from tests.errors import every_error
 from tests.support.processes import run_bansui
@@ -49,7 +49,7 @@ def test_every_reason_of_a_rejection_is_explained_and_no_other() -> None:
 
 def test_every_word_of_the_balance_is_explained() -> None:
     """The audit's words and the explained ones are the same."""
-    assert {entry.code for entry in explanations() if entry.kind == "stage"} == set(BALANCE)
+    assert {entry.code for entry in explanations() if entry.kind == "stage"} == set(STAGES)
 
 
 @pytest.mark.parametrize("entry", explanations(), ids=lambda entry: f"{entry.kind}-{entry.code}")

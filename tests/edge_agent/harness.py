@@ -144,20 +144,18 @@ class Bench:
     def start(self) -> None:
         """Open the store and rebuild the core, as an agent does."""
         self.store = self._open_store(self.folder, lambda: f"{self.rng.getrandbits(64):016x}")
+        begin_ms = self.clock.now() - self.timing.lateness_ms
         admission = Admission([(binding, "") for binding in self.devices], ClockTolerance(2 * MINUTE, DAY))
         self.core = Core(
             school="cn-002",
             admission=admission,
-            state=State.rebuild(self.store.load(), self.timetable, admission.bindings, self._begin_ms()),
+            state=State.rebuild(self.store.load(begin_ms), self.timetable, admission.bindings),
             clock=self.clock,
             rng=self.rng,
             timing=self.timing,
             surroundings=Surroundings(100, 1, self.room, self.clock_trust),
             new_epoch=lambda: f"{self.rng.getrandbits(64):016x}",
         )
-
-    def _begin_ms(self) -> int:
-        return self.clock.now() - self.timing.lateness_ms
 
     def stop(self) -> None:
         """As a crash: what is not on disk is gone."""

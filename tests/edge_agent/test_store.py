@@ -151,7 +151,7 @@ def test_one_window_is_never_twice_in_the_outbox(tmp_path: Path) -> None:
     store.commit(Transaction(kind=Kind.CLOSE, summaries=[summary], closed_until_ms=1))
     with pytest.raises(apsw.ConstraintError):
         store.commit(Transaction(kind=Kind.CLOSE, summaries=[summary], closed_until_ms=2))
-    assert store.load().closed_until_ms == 1
+    assert store.load(0).closed_until_ms == 1
     store.close()
 
 

@@ -121,7 +121,7 @@ CAMPAIGNS: Final = [
     Campaign(
         name="damage",
         fault="the agent's database cut off, bit-flipped, zeroed, its log gone or cut off, an older copy in its place",
-        short=80,
+        short=200,
         long=1_000,
         run=run,
     )

@@ -1,0 +1,105 @@
+"""What a start makes of a damaged store: it keeps what can be read, and counts what cannot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import apsw
+import pytest
+
+from edge_agent.store.engine import FILE_NAME
+from edge_agent.store.salvage import salvage
+from tests.edge_agent.harness import HOUR, MINUTE, Bench, delivered
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE: Final = 4096
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """An agent with batches acknowledged, one waiting, and windows open."""
+    bench = Bench(tmp_path)
+    for minute in range(12):
+        bench.read("mast", ["temperature", minute])
+        bench.read("air", ["carbon_dioxide", 600])
+        bench.until_closed(MINUTE)
+        if bench.sends and bench.core.state.next_sequence < 5:
+            bench.answer(delivered)
+    return bench
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE batch SET summaries = summaries + 4 WHERE sequence = 2",
+        "UPDATE batch SET state = 'acknowlfdged' WHERE sequence = 2",
+        "UPDATE counter SET value = value + 64 WHERE stage = 'admitted'",
+        "DELETE FROM summary WHERE id = (SELECT max(id) FROM summary)",
+    ],
+)
+def test_a_value_that_has_changed_shows_in_the_balance_and_is_mended(bench: Bench, change: str) -> None:
+    """SQLite reads it without a word."""
+    bench.core.flush()
+    bench.settle()
+    bench.store._connection.execute(change)
+    assert bench.store._connection.changes()
+    bench.restart()
+    assert list(bench.folder.glob("*.corrupt-*"))
+    assert bench.audit().faults == []
+    bench.restart()
+    assert len([each for each in bench.folder.glob("*.corrupt-*") if not each.name.endswith("-wal")]) == 1, "once"
+    bench.stop()
+
+
+def test_what_is_open_where_the_past_is_unknown_is_counted_as_lost(bench: Bench) -> None:
+    """Windows that were over while nobody ran may have been told: they are not told again."""
+    connection = bench.store._connection
+    connection.execute("DELETE FROM meta WHERE name = 'closed_until_ms'")
+    connection.execute("UPDATE counter SET value = value + 1 WHERE stage = 'admitted'")  # so that it is mended
+    lost = bench.core.state.open_readings()
+    assert lost
+    bench.stop()
+    bench.clock.advance(HOUR)
+    bench.start()
+    assert bench.core.state.open_readings() == 0
+    found = bench.audit()
+    assert found.faults == []
+    assert found.balance["gap"] > lost
+    bench.stop()
+
+
+def test_an_epoch_whose_name_is_damaged_is_no_epoch(bench: Bench) -> None:
+    """Its batch is counted among what is lost."""
+    connection = bench.store._connection
+    connection.execute("UPDATE batch SET epoch = '629f' || char(0, 0) WHERE sequence = 1")
+    connection.execute("UPDATE counter SET value = value + 1 WHERE stage = 'admitted'")
+    bench.restart()
+    assert bench.audit().faults == []
+    bench.stop()
+
+
+def test_pages_that_go_round_are_read_once(tmp_path: Path) -> None:
+    """A page of a table is another one of it: its rows come again, and behind it more of them."""
+    damaged = tmp_path / FILE_NAME
+    connection = apsw.Connection(str(damaged))
+    connection.execute("CREATE TABLE merged (id INTEGER PRIMARY KEY, filler TEXT)")
+    connection.executemany("INSERT INTO merged VALUES (?, ?)", [(number, "x" * 1000) for number in range(100)])
+    connection.close()
+    content = damaged.read_bytes()
+    pages = [content[start : start + PAGE] for start in range(0, len(content), PAGE)]
+    pages[-5] = pages[-12]
+    damaged.write_bytes(b"".join(pages))
+    target = _empty_store(tmp_path / "new")
+    salvage(damaged, target, "0" * 16)
+    kept = [number for (number,) in target.execute("SELECT id FROM merged ORDER BY id")]
+    assert len(kept) > 90
+    assert kept[-1] == 99
+    target.close()
+
+
+def _empty_store(folder: Path) -> apsw.Connection:
+    bench = Bench(folder)
+    bench.stop()
+    return apsw.Connection(str(folder / FILE_NAME))
