@@ -92,6 +92,8 @@ class Agent:
         self._subscriber = _subscriber(tables.subscriber, prepared.broker_password, clock, self._deliver)
         self._store = seams.wrap_store(Store(state_folder(loaded), new_epoch=new_epoch))
         recovered = self._store.load(clock.now() - tables.windows.lateness_s * 1000)
+        self._arrived: list[Batch] = []
+        """What came in since the loop was last here."""
         self._remembered = {session: recovered.exchanges.get(session, ()) for session in recovered.receipts}
         self._remembered.update(recovered.exchanges)
         state = State.rebuild(recovered, tables.timetable.compile(tables.zone), self._admission.bindings)
@@ -242,8 +244,18 @@ class Agent:
         self._store.close()
 
     def _deliver(self, batch: Batch) -> None:
-        """Hand a batch to the core from the loop itself: a mistake there ends the agent, not the intake."""
-        asyncio.get_running_loop().call_soon(self._handle, Arrived(batch))
+        """Hand a batch to the core from the loop itself: a mistake there ends the agent, not the intake.
+
+        All that comes in one turn of the loop goes together: a call of its own costs as much as decoding a message.
+        """
+        if not self._arrived:
+            asyncio.get_running_loop().call_soon(self._take_in)
+        self._arrived.append(batch)
+
+    def _take_in(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        for batch in arrived:
+            self._handle(Arrived(batch))
 
     def _handle(self, event: Event) -> None:
         for effect in self.core.handle(event):
