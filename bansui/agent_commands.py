@@ -74,7 +74,8 @@ def _spare_the_collector() -> None:
 def validate(config: Config, as_json: AsJson = False) -> None:
     """Check the configuration, drivers and secrets included; all mistakes at once, each with its line."""
     from edge_agent.bindings import prepare
-    from edge_agent.config_file import ConfigurationMistakes, load
+    from edge_agent.config_file import load
+    from edge_agent.table_file import ConfigurationMistakes
 
     try:
         loaded = load(config)

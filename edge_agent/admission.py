@@ -21,7 +21,7 @@ from msgspec import Struct
 from device_drivers.contract import FrameRefused, Layout
 from edge_agent.driver_guard import DriverBlocked, DriverGuard, Suspension
 from edge_agent.lanes import Lane, is_channel
-from edge_agent.privacy.rules import SHORTEST_S, Rule
+from edge_agent.privacy.spans import SHORTEST_S
 from edge_agent.transactions import QuarantineEntry
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from device_drivers.contract import Decoded, Driver
     from edge_agent.events import Arrival
+    from edge_agent.privacy.rules import Rule
     from edge_agent.windows import Cadence
 
 _log = logging.getLogger(__name__)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edge_agent.config import DeviceTable, RoomTable
     from edge_agent.config_file import LoadedConfiguration
     from edge_agent.privacy.classes import Role
+    from edge_agent.privacy.policy import Policy
     from telemetry import Placement
 
 CADENCES_A_VALUE_STANDS: Final = 3
@@ -113,12 +114,12 @@ def _binding(device: DeviceTable, room: RoomTable, entry: DriverEntry, loaded: L
         driver_id=entry.id,
         driver=driver,
         cadence=Cadence(device.cadence_s * 1000, stale_after_s * 1000),
-        rules=_rules(entry.manifest.quantities, room.placement, device.role),
+        rules=_rules(entry.manifest.quantities, room.placement, device.role, loaded.policy),
         renew=lambda: entry.create(settings),
     )
 
 
 @lru_cache(maxsize=256)
-def _rules(quantities: frozenset[str], placement: Placement, role: Role) -> Mapping[str, Rule]:
+def _rules(quantities: frozenset[str], placement: Placement, role: Role, policy: Policy) -> Mapping[str, Rule]:
     """The rule of each quantity; devices of one kind, in rooms of one kind, share them."""
-    return {name: Rule(quantity(name), classify(quantity(name), placement, role)) for name in quantities}
+    return {name: Rule(quantity(name), classify(quantity(name), placement, role), policy) for name in quantities}

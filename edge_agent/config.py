@@ -10,13 +10,14 @@ import zoneinfo
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from broker.clients import ClientTable
 from broker.limits import Limits
 from broker.listener import Addresses
 from broker.tls import TlsFiles
 from edge_agent.privacy.classes import Role
+from edge_agent.table_file import Table
 from edge_agent.timetable import Timetable
 from telemetry import Placement
 
@@ -37,12 +38,6 @@ def _time(text: str) -> str:
 
 
 TimeOfDay = Annotated[str, AfterValidator(_time)]
-
-
-class Table(BaseModel):
-    """A table of the file: no key it does not know, no change once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class AgentTable(Table):
@@ -260,12 +255,20 @@ class DeviceTable(Table):
         return self
 
 
+class PrivacyTable(Table):
+    """[privacy]: what may leave the school."""
+
+    policy: Annotated[str, Field(min_length=1)] = "strict"
+    """A shipped policy (strict, standard, demo), or a file of one's own that ends in .toml."""
+
+
 class Configuration(Table):
     """The whole of agent.toml."""
 
     agent: AgentTable
     health: HealthTable = HealthTable()
     uplink: UplinkTable
+    privacy: PrivacyTable = PrivacyTable()
     listener: ListenerTable | None = None
     subscriber: SubscriberTable | None = None
     timetable: TimetableTable

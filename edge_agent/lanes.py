@@ -15,7 +15,8 @@ from telemetry.places import CHANNEL
 if TYPE_CHECKING:
     from device_drivers.contract import Layout
     from edge_agent.admission import Binding
-    from edge_agent.privacy.rules import Rule, Span
+    from edge_agent.privacy.rules import Rule
+    from edge_agent.privacy.spans import Span
     from edge_agent.timetable import CompiledTimetable
 
 

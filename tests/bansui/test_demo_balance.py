@@ -18,6 +18,7 @@ from edge_agent.store.audit import Audit
 from edge_agent.store.balance import STAGES
 from edge_agent.timetable import CompiledTimetable, Timetable
 from telemetry import Placement, Series, Summary, quantity
+from tests.edge_agent.harness import STRICT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ _TIMETABLE: Final = Timetable(_ZONE, frozenset(range(5)), ((dt.time(8), dt.time(
 
 def _rule(device: str, name: str) -> Rule:
     entry = quantity(name)
-    return Rule(entry, classify(entry, _PLACEMENTS[device], _ROLES.get(device, Role.ROOM_SENSOR)))
+    return Rule(entry, classify(entry, _PLACEMENTS[device], _ROLES.get(device, Role.ROOM_SENSOR)), STRICT)
 
 
 def _truth_window(device: str, name: str, start_ms: int, ticks: int, n: int = 15) -> dict[str, Any]:

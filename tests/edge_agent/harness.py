@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -34,6 +35,7 @@ from edge_agent.events import (
     Undelivered,
 )
 from edge_agent.privacy.classes import Role, classify
+from edge_agent.privacy.policy import load_policy
 from edge_agent.privacy.rules import Rule
 from edge_agent.reporting import Surroundings
 from edge_agent.room import Room
@@ -49,7 +51,6 @@ from telemetry.uplink_contract import BatchId, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from edge_agent.clock_trust import ClockTrust
     from edge_agent.transactions import Transaction
@@ -83,6 +84,9 @@ def frame(*rows: Sequence[object] | str) -> Frame:
     return Frame(json.dumps(rows[0] if rows and isinstance(rows[0], str) else rows).encode())
 
 
+STRICT: Final = load_policy("strict", Path())
+
+
 def bind(device: str, quantities: Iterable[str], **settings: Any) -> Binding:
     """A device as the configuration would bind it."""
     placement, role = settings.get("placement", Placement.INDOOR), settings.get("role", Role.ROOM_SENSOR)
@@ -93,7 +97,7 @@ def bind(device: str, quantities: Iterable[str], **settings: Any) -> Binding:
         driver_id="list",
         driver=settings.get("driver", ListDriver()),
         cadence=settings.get("cadence", Cadence(MINUTE, 3 * MINUTE)),
-        rules={name: Rule(quantity(name), classify(quantity(name), placement, role)) for name in quantities},
+        rules={name: Rule(quantity(name), classify(quantity(name), placement, role), STRICT) for name in quantities},
     )
 
 

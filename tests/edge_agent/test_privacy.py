@@ -13,7 +13,7 @@ from edge_agent.privacy.rules import Rule, nearest
 from edge_agent.timetable import CompiledTimetable
 from edge_agent.windows import Cadence, Held, Window, aggregate
 from telemetry import Placement, PrivacyClass, Summarise, quantities, quantity
-from tests.edge_agent.harness import HOUR, MONDAY_9, TIMETABLE
+from tests.edge_agent.harness import HOUR, MONDAY_9, STRICT, TIMETABLE
 
 if TYPE_CHECKING:
     from telemetry import Quantity
@@ -94,29 +94,29 @@ def test_no_class_is_ever_lowered(role: Role, placement: Placement) -> None:
 def test_the_windows_of_a_class(name: str, privacy_class: PrivacyClass, hour: int, length_s: int) -> None:
     """How long a window is, in lesson time and outside it."""
     moment = MONDAY_9 + (hour - 9) * HOUR
-    assert Rule(quantity(name), privacy_class).window_at(moment, CompiledTimetable(TIMETABLE))[1] == length_s
+    assert Rule(quantity(name), privacy_class, STRICT).window_at(moment, CompiledTimetable(TIMETABLE))[1] == length_s
 
 
 def test_room_electricity_is_never_finer_than_an_hour() -> None:
     """By the lesson it would be a record of the lesson: nothing that a room meter measures comes finer."""
     compiled = CompiledTimetable(TIMETABLE)
     for name in ("power", "apparent_power", "reactive_power", "power_factor", "energy", "current"):
-        assert Rule(quantity(name), P1).window_at(MONDAY_9, compiled)[1] == 3600
+        assert Rule(quantity(name), P1, STRICT).window_at(MONDAY_9, compiled)[1] == 3600
 
 
 def test_values_are_coarsened() -> None:
     """CO2 to 50 ppm and sound to whole dB in class P1; outdoors they stay as they are."""
-    assert Rule(quantity("carbon_dioxide"), P1).told({"mean": 824})["mean"] == 800
-    assert Rule(quantity("carbon_dioxide"), P1).told({"mean": 825})["mean"] == 850
-    assert Rule(quantity("sound_pressure"), P1).told({"mean": 554})["mean"] == 550
-    assert Rule(quantity("sound_pressure"), P1).told({"mean": 555})["mean"] == 560
-    assert Rule(quantity("carbon_dioxide"), E).told({"mean": 824})["mean"] == 824
+    assert Rule(quantity("carbon_dioxide"), P1, STRICT).told({"mean": 824})["mean"] == 800
+    assert Rule(quantity("carbon_dioxide"), P1, STRICT).told({"mean": 825})["mean"] == 850
+    assert Rule(quantity("sound_pressure"), P1, STRICT).told({"mean": 554})["mean"] == 550
+    assert Rule(quantity("sound_pressure"), P1, STRICT).told({"mean": 555})["mean"] == 560
+    assert Rule(quantity("carbon_dioxide"), E, STRICT).told({"mean": 824})["mean"] == 824
 
 
 @given(st.integers(0, 1000))
 def test_what_people_switch_is_told_in_half_hours(permille: int) -> None:
     """The share of a day that a board was on is one of 49 values, at most a quarter hour off."""
-    told = Rule(quantity("display_power"), DB).told({"on_permille": permille})["on_permille"]
+    told = Rule(quantity("display_power"), DB, STRICT).told({"on_permille": permille})["on_permille"]
     half_hours = told * 48 / 1000
     assert abs(half_hours - round(half_hours)) < 0.03
     assert abs(told - permille) <= 11
@@ -125,9 +125,9 @@ def test_what_people_switch_is_told_in_half_hours(permille: int) -> None:
 
 def test_hours_of_operation_are_told_in_half_hours() -> None:
     """A counter of hours says no more of a day than the share of it does."""
-    assert Rule(quantity("operating_time"), DB).told({"delta": 33})["delta"] == 35
-    assert Rule(quantity("operating_time"), DA).told({"delta": 33})["delta"] == 33
-    assert Rule(quantity("lamp_hours"), DB).told({"delta": 3})["delta"] == 3
+    assert Rule(quantity("operating_time"), DB, STRICT).told({"delta": 33})["delta"] == 35
+    assert Rule(quantity("operating_time"), DA, STRICT).told({"delta": 33})["delta"] == 33
+    assert Rule(quantity("lamp_hours"), DB, STRICT).told({"delta": 3})["delta"] == 3
 
 
 @given(st.integers(-10_000, 10_000), st.integers(1, 500))
@@ -142,7 +142,7 @@ def fields_of(entry: Quantity, privacy_class: PrivacyClass) -> set[str]:
     window = Window(0, 900)
     for slot in range(15):
         window.put(Held(slot * 60_000, entry.to_ticks(entry.minimum) + slot % 2), Cadence(60_000, 60_000))
-    return set(Rule(entry, privacy_class).told(aggregate(entry, window, None, Cadence(60_000, 60_000))))
+    return set(Rule(entry, privacy_class, STRICT).told(aggregate(entry, window, None, Cadence(60_000, 60_000))))
 
 
 @pytest.mark.parametrize("entry", TOLD, ids=lambda entry: str(entry.id))
@@ -166,6 +166,6 @@ def test_the_fields_of_a_class() -> None:
 def test_what_is_withheld() -> None:
     """People until their budget exists, and what is never told; safety is told at once and nothing else is."""
     for entry in quantities():
-        rule = Rule(entry, classify(entry, INDOOR, Role.ROOM_SENSOR))
+        rule = Rule(entry, classify(entry, INDOOR, Role.ROOM_SENSOR), STRICT)
         assert rule.is_withheld == (entry.least_class is P2 or entry.summarise is Summarise.NEVER)
         assert rule.is_event == (entry.id in ("smoke", "gas", "water_leak", "electrical_overload"))

@@ -16,10 +16,11 @@ from device_drivers.registry import named
 from edge_agent.agent import _device_intakes
 from edge_agent.bindings import bind
 from edge_agent.config import SerialTable
-from edge_agent.config_file import ConfigurationMistakes, load
+from edge_agent.config_file import load
 from edge_agent.driver_guard import DriverGuard
 from edge_agent.intake.polling import Polled
 from edge_agent.intake.serial_poll import SerialPollIntake
+from edge_agent.table_file import ConfigurationMistakes
 from edge_agent.windows import Cadence
 from telemetry import ScaledClock, SystemClock
 from tests.edge_agent.harness import bind as bind_device

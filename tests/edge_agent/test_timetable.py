@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edge_agent.privacy.rules import Rule
 from edge_agent.timetable import CompiledTimetable
 from telemetry import PrivacyClass, quantity
-from tests.edge_agent.harness import HOUR, MINUTE, MONDAY_9, SHANGHAI, TIMETABLE
+from tests.edge_agent.harness import HOUR, MINUTE, MONDAY_9, SHANGHAI, STRICT, TIMETABLE
 
 MIDNIGHT = MONDAY_9 - 9 * HOUR
 SCHOOL = dataclasses.replace(
@@ -88,7 +88,7 @@ def test_the_day_begins_at_local_midnight() -> None:
 def test_windows_tile_time(moment: int, zone: str, privacy_class: PrivacyClass, name: str) -> None:
     """Every moment lies in its window, all moments of a window name the same one, and the next begins at its end."""
     timetable = CompiledTimetable(dataclasses.replace(TIMETABLE, zone=ZoneInfo(zone)))
-    rule = Rule(quantity(name), privacy_class)
+    rule = Rule(quantity(name), privacy_class, STRICT)
     start_ms, length_s = rule.window_at(moment, timetable)
     end_ms = start_ms + length_s * 1000
     assert start_ms <= moment < end_ms

@@ -1,0 +1,183 @@
+"""Reads a TOML file into tables: every mistake at once, with its line, what stands there, and what would do."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from telemetry import ConfigurationError
+from telemetry.toml_file import locate, syntax_error_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+Location = tuple[str | int, ...]
+
+
+class Table(BaseModel):
+    """A table of a file: no key it does not know, no change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+T = TypeVar("T", bound=Table)
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing in the file that cannot stand."""
+
+    line: int
+    key: str
+    found: str
+    what: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        found = f" (found {self.found})" if self.found else ""
+        fix = f"; {self.fix}" if self.fix else ""
+        return f"line {self.line}: {self.key}: {self.what}{found}{fix}"
+
+
+class ConfigurationMistakes(ConfigurationError):
+    """All the mistakes of a configuration file."""
+
+    code = "configuration_mistakes"
+
+    def __init__(self, path: Path, mistakes: list[Mistake]) -> None:
+        self.mistakes = sorted(mistakes, key=lambda mistake: mistake.line)
+        lines = "\n".join(f"  {path}:{mistake.line}: {str(mistake).partition(': ')[2]}" for mistake in self.mistakes)
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        super().__init__(
+            f"{count} in the configuration\n{lines}",
+            where=str(path),
+            fix="mend the lines named, then run `bansui agent validate` again",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile(Generic[T]):
+    """A file that is whole: its tables, its bytes, and where in it each value stands."""
+
+    tables: T
+    data: bytes
+    line_of: Callable[[Location], int]
+
+
+def read_tables(
+    path: Path, model: type[T], cross_checks: Callable[[dict[str, Any]], Iterable[tuple[Location, str, str]]]
+) -> TableFile[T]:
+    """Read and check a file. Raises `ConfigurationError`, or `ConfigurationMistakes` with them all.
+
+    `cross_checks` finds in the document what no single table can know: where, what, and what would do.
+    """
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-8")
+        document = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}", fix="name a configuration file") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not UTF-8 text", fix="save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        mistake = Mistake(syntax_error_line(error), "TOML", "", str(error).partition(" (at ")[0], "see https://toml.io")
+        raise ConfigurationMistakes(path, [mistake]) from None
+    mistakes: list[Mistake] = []
+    line_of = locate(text)
+    tables = None
+    try:
+        tables = model.model_validate(document)
+    except ValidationError as error:
+        for item in error.errors(include_url=False):
+            location = _without_tags(tuple(item["loc"]), document)
+            mistakes.append(_mistake(model, location, dict(item), line_of(location)))
+    for location, what, fix in cross_checks(document):
+        found = _shown(_value_at(document, location))
+        mistakes.append(Mistake(line_of(location), dotted(location), found, what, fix))
+    if tables is None or mistakes:
+        raise ConfigurationMistakes(path, mistakes)
+    return TableFile(tables, data, line_of)
+
+
+def _mistake(model: type[BaseModel], location: Location, item: dict[str, Any], line: int) -> Mistake:
+    kind, message = str(item["type"]), str(item["msg"]).removeprefix("Value error, ")
+    found = _shown(item.get("input"))
+    if kind == "extra_forbidden":
+        known = list(_fields_at(model, location[:-1]))
+        return Mistake(line, dotted(location), "", "no such key", suggest(str(location[-1]), known))
+    if kind == "missing":
+        return Mistake(line, dotted(location), "", "is missing", f"add `{location[-1]} = …` here")
+    if kind in ("enum", "literal_error"):
+        expected = [choice.strip("'\" ") for choice in str(item["ctx"]["expected"]).replace(" or ", ",").split(",")]
+        return Mistake(line, dotted(location), found, "not one of the choices", suggest(str(item["input"]), expected))
+    if kind == "string_pattern_mismatch" and "a-z0-9-" in message:
+        message = "a code is 1 to 32 of a-z, 0-9 and '-'"
+    return Mistake(line, dotted(location), found, message[0].lower() + message[1:])
+
+
+def suggest(text: str, known: list[str]) -> str:
+    """What would do in the place of `text`, the likeliest first."""
+    close = difflib.get_close_matches(text, known, n=1)
+    allowed = ", ".join(sorted(known))
+    return f"did you mean {close[0]!r}? (allowed: {allowed})" if close else f"allowed: {allowed}"
+
+
+def _fields_at(model: type[BaseModel], location: Location) -> dict[str, Any]:
+    """The keys that the table at `location` may have."""
+    for part in location:
+        if isinstance(part, str):
+            model = _model_in(model.model_fields[part].annotation) or model
+    return dict(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for part in getattr(annotation, "__args__", ()):
+        found = _model_in(part)
+        if found is not None:
+            return found
+    return None
+
+
+def _without_tags(location: Location, document: object) -> Location:
+    """pydantic's location without the names of union members, which stand in no file."""
+    parts: list[str | int] = []
+    here = document
+    for index, part in enumerate(location):
+        last = index == len(location) - 1
+        if isinstance(here, dict) and (part in here or last):
+            here = here.get(part)
+            parts.append(part)
+        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+            here = here[part]
+            parts.append(part)
+    return tuple(parts)
+
+
+def _value_at(document: object, location: Location) -> object:
+    here: Any = document
+    for part in location:
+        here = here[part]
+    return here
+
+
+def _shown(value: object) -> str:
+    """A value as the message quotes it: short, and never a whole table."""
+    if isinstance(value, (str, int, float, bool)):
+        text = repr(value)
+        return text if len(text) <= 60 else f"{text[:57]}…"
+    return ""
+
+
+def dotted(location: Location) -> str:
+    """A location as messages write it: `device[2].room`."""
+    text = ""
+    for part in location:
+        text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if text else part
+    return text or "file"
