@@ -29,6 +29,7 @@ _EXTRAS: Final = {
     "broker": "sim",
     "centre": "centre",
     "demo": "agent,centre,sim",
+    "privacy": "agent",
     "sim": "sim",
 }
 """What to install for a command whose packages are missing."""

@@ -1,0 +1,127 @@
+"""What left the school, counted for people: by state, by quantity and by privacy class. Pure.
+
+A batch counts on the day it was sealed, to be offered as soon as those before it are answered. Its bytes are those of
+the sealed body, padding included: what a listener on the line could weigh.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from telemetry import ContractViolation, Decoder
+from telemetry.uplink_contract import unseal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+UNKNOWN_CLASS: Final = "unknown"
+"""Of a series whose device the configuration does not have any more."""
+STATES: Final = ("acknowledged", "waiting", "refused", "forked")
+"""What became of a batch: the centre has it, has not spoken of it, will not have it, or knows another of its number."""
+
+
+class Entry(NamedTuple):
+    """A batch of the egress ledger."""
+
+    kind: str
+    state: str
+    """One of `STATES`."""
+    summaries: int
+    sealed_ms: int
+    length: int | None
+    """Of its bytes; None where only their hash is kept."""
+    body: bytes | None
+    """None as well where the bytes were not asked for."""
+
+
+@dataclass(slots=True)
+class Sum:
+    """Of some batches: how many, the summaries and the bytes in them."""
+
+    batches: int = 0
+    summaries: int = 0
+    bytes: int = 0
+
+    def add(self, entry: Entry) -> None:
+        """One batch more."""
+        self.batches += 1
+        self.summaries += entry.summaries
+        self.bytes += entry.length or 0
+
+
+@dataclass(slots=True)
+class Totals:
+    """Of all batches of a time."""
+
+    whole: Sum = field(default_factory=Sum)
+    states: dict[str, Sum] = field(default_factory=lambda: {state: Sum() for state in STATES})
+    reports: Sum = field(default_factory=Sum)
+    """Of the whole, what told of the agent itself."""
+    only_hash: Sum = field(default_factory=Sum)
+    """Of the whole, batches whose bytes are gone: they have no bytes, quantities or classes here."""
+    unreadable: Sum = field(default_factory=Sum)
+    """Of the whole, batches whose bytes are not what was sealed."""
+    quantities: Counter[str] = field(default_factory=Counter)
+    """Summaries by quantity, where the bytes are kept."""
+    classes: Counter[str] = field(default_factory=Counter)
+    """The same by privacy class, as the configuration in force has it."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON carries it."""
+        sums = {"reports": self.reports, "only_hash": self.only_hash, "unreadable": self.unreadable}
+        return {
+            **_figures(self.whole),
+            **{name: _figures(each) for name, each in (self.states | sums).items()},
+            "by_quantity": dict(sorted(self.quantities.items())),
+            "by_class": dict(sorted(self.classes.items())),
+        }
+
+
+def _figures(of: Sum) -> dict[str, int]:
+    return {"batches": of.batches, "summaries": of.summaries, "bytes": of.bytes}
+
+
+def tally(
+    entries: Iterable[Entry], class_of: Callable[[str, str], str], period_of: Callable[[int], str]
+) -> dict[str, Totals]:
+    """Totals by period, in the order of the entries; `class_of` is asked with device and quantity."""
+    found: dict[str, Totals] = {}
+    decoder = Decoder()
+    for entry in entries:
+        _add(found.setdefault(period_of(entry.sealed_ms), Totals()), entry, decoder, class_of)
+    return found
+
+
+def _add(totals: Totals, entry: Entry, decoder: Decoder, class_of: Callable[[str, str], str]) -> None:
+    totals.whole.add(entry)
+    totals.states[entry.state].add(entry)
+    if entry.kind == "report":
+        totals.reports.add(entry)
+    if entry.length is None:
+        totals.only_hash.add(entry)
+    if entry.body is None or entry.kind == "report":
+        return
+    try:
+        series = [summary.series for summary in decoder.decode(unseal(entry.body))]
+    except ContractViolation:
+        totals.unreadable.add(entry)
+        return
+    totals.quantities.update(each.quantity for each in series)
+    totals.classes.update(class_of(each.device, each.quantity) for each in series)
+
+
+def together(parts: Iterable[Totals]) -> Totals:
+    """The sum of several."""
+    whole = Totals()
+    for part in parts:
+        sums = ((whole.whole, part.whole), (whole.reports, part.reports), (whole.only_hash, part.only_hash))
+        states = ((whole.states[state], part.states[state]) for state in STATES)
+        for into, each in (*sums, (whole.unreadable, part.unreadable), *states):
+            into.batches += each.batches
+            into.summaries += each.summaries
+            into.bytes += each.bytes
+        whole.quantities.update(part.quantities)
+        whole.classes.update(part.classes)
+    return whole

@@ -1,0 +1,205 @@
+"""`bansui privacy`: the egress ledger shown, proven and counted, against the wire and by hand."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+import apsw
+import pytest
+
+from bansui.access_log import FILE_NAME as ACCESS_LOG
+from edge_agent.privacy.egress import STATES
+from edge_agent.store.engine import FILE_NAME
+from edge_agent.timing import Timing
+from telemetry import decode_all
+from telemetry.uplink_contract import unseal
+from tests.edge_agent.harness import DAY, MINUTE, MONDAY_9, Bench, delivered
+from tests.edge_agent.running import LISTENER, configure
+from tests.support.processes import run_bansui
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_agent.events import Send
+
+NOW: Final = MONDAY_9 + 2 * DAY
+CLOCK: Final = f"{NOW},0,1e-12"
+_DEVICES: Final = """
+[[room]]
+code = "roof"
+building = "a"
+placement = "outdoor"
+[[device]]
+id = "air"
+room = "a-301"
+role = "room_sensor"
+driver = "zigbee2mqtt"
+mqtt = { topic = "zigbee2mqtt/air" }
+[[device]]
+id = "mast"
+room = "roof"
+role = "room_sensor"
+driver = "zigbee2mqtt"
+mqtt = { topic = "zigbee2mqtt/mast" }
+"""
+
+
+class School:
+    """A store that has lived for two days, all that the centre acknowledged, and how many batches it did not."""
+
+    def __init__(self, folder: Path) -> None:
+        self.config = configure(folder, LISTENER, _DEVICES)
+        self.state = folder / "state"
+        self.sent: list[tuple[int, Send]] = []
+        bench = Bench(self.state, timing=Timing(lateness_ms=2 * MINUTE, report_every_s=1800))
+        for begin_ms in (MONDAY_9, MONDAY_9 + DAY):
+            bench.pass_time(begin_ms - bench.clock.now())
+            bench.settle()
+            for minute in range(40):
+                bench.read("mast", ["temperature", minute % 30])
+                bench.read("air", ["carbon_dioxide", 600])
+                bench.until_closed(MINUTE)
+                while bench.sends and (begin_ms == MONDAY_9 or minute < 35):
+                    self.sent.append((bench.clock.now(), bench.answer(delivered)))
+        self.waiting = len(bench.core.state.unacknowledged)
+        bench.checkpoint()
+        bench.stop()
+
+    def day(self, day: int) -> list[Send]:
+        begin = MONDAY_9 - 9 * 60 * MINUTE + day * DAY
+        return [send for sent_ms, send in self.sent if begin <= sent_ms < begin + DAY]
+
+    def change(self, sql: str) -> None:
+        connection = apsw.Connection(str(self.state / FILE_NAME))
+        connection.execute(sql)
+        assert connection.changes()
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> School:
+    """Lived once; only looked at."""
+    return School(tmp_path_factory.mktemp("lived") / "school")
+
+
+@pytest.fixture
+def school(tmp_path: Path) -> School:
+    """One of its own, to be changed."""
+    return School(tmp_path / "school")
+
+
+def run(command: str, school: School, *args: str) -> tuple[int, dict[str, Any]]:
+    config = ("--config", str(school.config), "--clock", CLOCK)
+    done = run_bansui("privacy", command, *config, *args, "--json")
+    assert "Traceback" not in done.stderr
+    return done.returncode, json.loads(done.stdout or done.stderr)
+
+
+def say(command: str, school: School, *args: str, language: str = "C") -> str:
+    config = ("--config", str(school.config), "--clock", CLOCK)
+    return run_bansui("privacy", command, *config, *args, env={"LC_ALL": f"{language}.UTF-8"}).stdout
+
+
+def test_the_ledger_is_what_went_over_the_wire(lived: School) -> None:
+    """Each day has the batches, the bytes with their padding and the summaries that the centre was sent."""
+    code, told = run("ledger", lived)
+    assert code == 0
+    assert [day["day"] for day in told["days"]] == ["2025-10-13", "2025-10-14"]
+    for number, day in enumerate(told["days"]):
+        sent, acknowledged = lived.day(number), day["acknowledged"]
+        assert acknowledged["batches"] == len(sent) > 30
+        assert acknowledged["bytes"] == sum(len(send.body) for send in sent)
+        assert acknowledged["bytes"] % 4096 == 0
+        assert acknowledged["summaries"] == sum(len(lines(send)) for send in sent)
+        assert day["reports"]["batches"] == sum(not lines(send) for send in sent) > 0
+        assert day["batches"] == sum(day[state]["batches"] for state in STATES)
+    assert told["days"][0]["waiting"]["batches"] == 0
+    assert told["days"][1]["waiting"]["batches"] == lived.waiting > 0
+
+
+def lines(send: Send) -> list[Any]:
+    return decode_all(unseal(send.body)) if "write" in send.path else []
+
+
+def test_a_day_by_quantity_and_class(lived: School) -> None:
+    """One day is counted by quantity and by the privacy class that the configuration gives each device."""
+    _, told = run("ledger", lived, "--day", "2025-10-13")
+    [day] = told["days"]
+    expected = Counter(summary.series.quantity for send in lived.day(0) for summary in lines(send))
+    assert day["by_quantity"] == dict(sorted(expected.items()))
+    assert day["by_class"] == {"E": expected["temperature"], "P1": expected["carbon_dioxide"]}
+    lived.config.write_text(lived.config.read_text().replace('id = "mast"', 'id = "other"'))
+    try:
+        assert run("ledger", lived, "--day", "2025-10-13")[1]["days"][0]["by_class"] == {
+            "P1": expected["carbon_dioxide"],
+            "unknown": expected["temperature"],
+        }
+    finally:
+        lived.config.write_text(lived.config.read_text().replace('id = "other"', 'id = "mast"'))
+
+
+def test_today_may_be_quiet(lived: School) -> None:
+    """A day without batches is told as one, in both languages."""
+    assert run("ledger", lived, "--today")[1]["days"][0]["batches"] == 0
+    assert say("ledger", lived, "--today") == "2025-10-15: nothing left this school\n"
+    assert say("ledger", lived, "--today", language="zh_CN") == "2025-10-15：没有数据离开本校\n"
+    assert run("ledger", lived, "--day", "yesterday")[0] == 2
+
+
+def test_the_ledger_in_words(lived: School) -> None:
+    """A person reads the same figures, in either language."""
+    [day] = run("ledger", lived, "--day", "2025-10-13")[1]["days"]
+    for language, name in (("C", "(CO2)"), ("zh_CN", "二氧化碳")):
+        text = say("ledger", lived, "--day", "2025-10-13", language=language)
+        assert f"{day['bytes']:,}" in text
+        assert name in text
+        assert "P1" in text
+        assert "2025-10-14" in say("ledger", lived, language=language)
+
+
+def test_verify_passes_and_one_flipped_bit_fails(school: School) -> None:
+    """The chain is whole with its heads told; one bit of one byte, or of one hash, and exit code 1 says where."""
+    code, told = run("verify", school)
+    assert (code, told["whole"], told["faults"]) == (0, True, [])
+    [head], number = told["heads"], len(school.sent) + school.waiting
+    assert (head["sequence"], head["batches"], head["only_hash"]) == (number, number, 0)
+    assert head["head"] in say("verify", school)
+    flipped = "CAST(substr(body, 1, 2000) || x'01' || substr(body, 2002) AS BLOB)"  # it was a zero of the padding
+    school.change(f"UPDATE batch SET body = {flipped} WHERE sequence = 9")
+    code, told = run("verify", school)
+    assert (code, told["whole"]) == (1, False)
+    assert any(fault.startswith("the bytes of batch") and "-9 " in fault for fault in told["faults"])
+    assert "✕" in say("verify", school, language="zh_CN")
+
+
+def test_bytes_that_became_hashes_still_count(school: School) -> None:
+    """Batches and summaries stay in the totals, and the chain whole; what is gone is said."""
+    before = run("ledger", school, "--day", "2025-10-13")[1]["days"][0]
+    school.change("UPDATE batch SET body = NULL WHERE sequence <= 10")
+    code, told = run("ledger", school, "--day", "2025-10-13")
+    [after] = told["days"]
+    gone = school.sent[:10]
+    summaries = sum(len(lines(send)) for _, send in gone)
+    assert (after["batches"], after["summaries"]) == (before["batches"], before["summaries"])
+    assert after["only_hash"] == {"batches": 10, "summaries": summaries, "bytes": 0}
+    assert after["bytes"] == before["bytes"] - sum(len(send.body) for _, send in gone)
+    assert sum(after["by_quantity"].values()) == after["summaries"] - summaries
+    code, told = run("verify", school)
+    assert (code, told["heads"][0]["only_hash"]) == (0, 10)
+    assert "only the hash" in say("ledger", school, "--day", "2025-10-13")
+
+
+def test_who_looked_is_written_down(school: School) -> None:
+    """Every look is a line with time, account and command; one that cannot be written down is not granted."""
+    run("ledger", school, "--day", "2025-10-13")
+    run("verify", school)
+    first, second = (school.state / ACCESS_LOG).read_text().splitlines()
+    assert first.startswith("2025-10-15T09:00:00+08:00 account=")
+    assert first.endswith(" privacy ledger --day 2025-10-13")
+    assert second.endswith(" privacy verify")
+    (school.state / ACCESS_LOG).unlink()
+    (school.state / ACCESS_LOG).mkdir()
+    code, told = run("ledger", school)
+    assert (code, told["errors"][0]["code"]) == (3, "access_not_logged")
