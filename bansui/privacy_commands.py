@@ -80,6 +80,46 @@ def verify(config: Config, clock: ClockOption = "", as_json: AsJson = False) -> 
         raise typer.Exit(1)
 
 
+@app.command()
+def explain(
+    config: Config,
+    device: Annotated[str, typer.Option("--device", help="This device alone, by its id.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """What becomes of each field of each device under the policy in force, and why."""
+    from bansui.policy_text import explained, heading, rest
+    from edge_agent.bindings import bind
+    from edge_agent.config_file import load
+    from edge_agent.privacy.treatment import treatments
+
+    loaded = load(config)
+    bindings, policy, language = bind(loaded).bindings, loaded.policy, failures.language()
+    devices = [each for each in loaded.tables.device if device in ("", each.id)]
+    if not devices:
+        known = ", ".join(each.id for each in loaded.tables.device) or "none"
+        raise UsageError(f"no device is called {device!r}", where="--device", fix=f"take one of: {known}")
+    placements = {room.code: room.placement for room in loaded.tables.room}
+    found = {each.id: treatments(bindings[each.id].rules, each.role, policy) for each in devices}
+    if as_json:
+        listed = {
+            name: [{**dataclasses.asdict(each), "quantities": names} for each, names in of.items()]
+            for name, of in found.items()
+        }
+        print(json.dumps({"policy": policy.name, "devices": listed}, ensure_ascii=False, indent=2))
+        return
+    paragraphs = [heading(policy, language)]
+    for each in devices:
+        words = {
+            "device": each.id,
+            "room": each.room,
+            "placement": str(placements[each.room]),
+            "role": str(each.role),
+            "driver": each.driver,
+        }
+        paragraphs.append(explained(words, found[each.id], policy, language))
+    print("\n\n".join([*paragraphs, rest(language)]))
+
+
 def _classes(config: Path) -> Callable[[str, str], str]:
     """The privacy class of a device's quantity, by the configuration in force."""
     from edge_agent.bindings import bind

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.privacy.spans import DAY_S, LENGTH_S, Span
-from telemetry import FIELDS_OF, PrivacyClass, Summarise
+from telemetry import FIELDS, FIELDS_OF, PrivacyClass, Summarise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,17 @@ _COUNTED: Final = frozenset({"n", "expected"})
 class Rule:
     """How one series is told on. What is asked for every reading is worked out once."""
 
-    __slots__ = ("_step", "_told", "is_event", "is_withheld", "privacy_class", "quantity", "span")
+    __slots__ = (
+        "_step",
+        "_told",
+        "is_event",
+        "is_withheld",
+        "privacy_class",
+        "quantity",
+        "span",
+        "step",
+        "told_fields",
+    )
 
     def __init__(self, quantity: Quantity, privacy_class: PrivacyClass, policy: Policy) -> None:
         self.quantity = quantity
@@ -36,8 +46,11 @@ class Rule:
         self.span = Span.QUARTER if table is None else Span.HOUR if hourly else table.window
         fields = FIELDS_OF[quantity.summarise]
         self._told = frozenset[str]() if table is None else (_COUNTED | set(table.fields)) & fields
-        step = None if table is None else table.steps.get(quantity.id)
-        self._step = None if step is None else quantity.to_ticks(step)
+        self.told_fields = tuple(name for name in FIELDS if name in self._told)
+        """Of a window, what leaves."""
+        self.step = None if table is None else table.steps.get(quantity.id)
+        """To how many of the quantity's units its mean is rounded."""
+        self._step = None if self.step is None else quantity.to_ticks(self.step)
 
     def window_at(self, time_ms: int, timetable: CompiledTimetable) -> tuple[int, int]:
         """Start in milliseconds and length in seconds of the window that holds `time_ms`."""

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent.config_file import load
+from edge_agent.privacy.classes import Role, classify
 from edge_agent.privacy.policy import SHIPPED, load_policy, shipped_policy
 from edge_agent.privacy.rules import Rule
 from edge_agent.privacy.spans import Span
+from edge_agent.privacy.treatment import Fate, Why, treatment, treatments
 from edge_agent.table_file import ConfigurationMistakes
-from telemetry import ConfigurationError, PrivacyClass, quantities, quantity
+from telemetry import FIELDS, ConfigurationError, Placement, PrivacyClass, quantities, quantity
 from tests.edge_agent.running import configure
 
 if TYPE_CHECKING:
@@ -102,3 +104,22 @@ def test_every_quantity_has_a_rule_under_every_policy(tmp_path: Path) -> None:
             for privacy_class in PrivacyClass:
                 told = Rule(entry, privacy_class, policy).told({"value": 1, "mean": 1, "n": 1})
                 assert "value" not in told, "a count leaves with its noise, or not at all"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("placement", Placement)
+@pytest.mark.parametrize("role", Role)
+def test_what_is_explained_is_what_is_done(name: str, placement: Placement, role: Role, tmp_path: Path) -> None:
+    """By the same rule: what a treatment says leaves is what the rule lets through, and no more."""
+    policy = load_policy(name, tmp_path)
+    rules = {each.id: Rule(each, classify(each, placement, role), policy) for each in quantities()}
+    found = treatments(rules, role, policy)
+    assert sorted(name for names in found.values() for name in names) == sorted(rules)
+    for each, names in found.items():
+        for quantity_id in names:
+            rule = rules[quantity_id]
+            assert each == treatment(rule, role, policy)
+            assert set(each.fields) == set(rule.told(dict.fromkeys(FIELDS, 1000)))
+            assert (each.fate is Fate.WINDOWS) == bool(each.fields)
+            assert (each.span is None) == (not each.fields)
+            assert (each.why is Why.LEAST) == (rule.privacy_class is rule.quantity.least_class)

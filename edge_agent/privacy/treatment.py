@@ -1,0 +1,99 @@
+"""What becomes of each field of a device, and why: the same rules that close windows, told as data."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge_agent.privacy.classes import SWITCHED
+from telemetry import PrivacyClass, Summarise
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edge_agent.privacy.classes import Role
+    from edge_agent.privacy.policy import Policy
+    from edge_agent.privacy.rules import Rule
+    from edge_agent.privacy.spans import Span
+
+
+class Why(enum.StrEnum):
+    """What puts a quantity into its class."""
+
+    LEAST = "least"
+    """It is of this class wherever it is measured."""
+    INDOOR = "indoor"
+    """It is measured in a room that people use."""
+    SWITCHED = "switched"
+    """Its device is switched by people."""
+
+
+class Fate(enum.StrEnum):
+    """What becomes of it."""
+
+    WINDOWS = "windows"
+    """It leaves as a summary of each window."""
+    EVENTS = "events"
+    """It leaves at once, at each change."""
+    COUNTED = "counted"
+    """It leaves with noise, under a budget."""
+    WITHHELD = "withheld"
+    """Nothing of it leaves: the policy says so."""
+    NEVER = "never"
+    """Nothing of it leaves, whatever a policy says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """What becomes of quantities that are treated alike."""
+
+    privacy_class: PrivacyClass
+    why: Why
+    fate: Fate
+    span: Span | None
+    """How its windows are cut; None where there are none."""
+    fields: tuple[str, ...]
+    step: float | None
+    """To how many of its units its mean is rounded."""
+
+
+def treatments(rules: Mapping[str, Rule], role: Role, policy: Policy) -> dict[Treatment, list[str]]:
+    """Of each way to be treated the quantities of a device, in the order of the vocabulary's classes."""
+    found: dict[Treatment, list[str]] = {}
+    for name, rule in sorted(rules.items(), key=_rank):
+        found.setdefault(treatment(rule, role, policy), []).append(name)
+    return found
+
+
+def treatment(rule: Rule, role: Role, policy: Policy) -> Treatment:
+    """What becomes of one quantity of a device of this role."""
+    fate = _fate(rule, policy)
+    has_windows = fate is Fate.WINDOWS
+    return Treatment(
+        privacy_class=rule.privacy_class,
+        why=_why(rule, role),
+        fate=fate,
+        span=rule.span if has_windows else None,
+        fields=rule.told_fields if has_windows else (),
+        step=rule.step if has_windows and "mean" in rule.told_fields else None,
+    )
+
+
+def _fate(rule: Rule, policy: Policy) -> Fate:
+    if rule.quantity.summarise is Summarise.NEVER or rule.privacy_class is PrivacyClass.X:
+        return Fate.NEVER
+    if rule.privacy_class is PrivacyClass.P2:
+        return Fate.WITHHELD if policy.tables.P2.export == "none" else Fate.COUNTED
+    return Fate.EVENTS if rule.is_event else Fate.WINDOWS
+
+
+def _why(rule: Rule, role: Role) -> Why:
+    if rule.privacy_class is rule.quantity.least_class:
+        return Why.LEAST
+    return Why.SWITCHED if role in SWITCHED else Why.INDOOR
+
+
+def _rank(item: tuple[str, Rule]) -> tuple[int, str]:
+    name, rule = item
+    return list[PrivacyClass](PrivacyClass).index(rule.privacy_class), name
