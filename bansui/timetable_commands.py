@@ -11,23 +11,20 @@ from bansui import failures
 from bansui.json_option import AsJson
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Sequence
-
     from bansui.timetables.lessons import Lesson, Week
-    from bansui.timetables.table import Table
+    from bansui.timetables.table import SpecialDays, Table
 
 app = typer.Typer(help="The school's timetable, from the files that schools have.", no_args_is_help=True)
 
 _WORDS: Final = {
     "en": {
-        "read": "{lessons} lessons on {days} weekdays, {holidays} holidays, {make_up} make-up days",
+        "read": "{lessons} lessons on {days} weekdays, {holidays} holidays, {make_up} make-up days, {half} half days",
         "narrower": "the days differ; these hours are common to all, so that no empty room is told on finely:",
         "wider": "the days differ; these hours are those of any day:",
         "written": "{file}: [timetable] is replaced; check it with `bansui agent validate --config {file}`",
     },
     "zh": {
-        "read": "{days} 个上课日共 {lessons} 节课，节假日 {holidays} 天，调休上课 {make_up} 天",
+        "read": "{days} 个上课日共 {lessons} 节课，节假日 {holidays} 天，调休上课 {make_up} 天，半天 {half} 天",
         "narrower": "各日时间不同；取各日共有的时段，以免空教室被过细地发布：",
         "wider": "各日时间不同；取任意一日有课的时段：",
         "written": "{file}：[timetable] 已替换；请用 `bansui agent validate --config {file}` 检查",
@@ -45,7 +42,8 @@ def import_timetable(
     file: Annotated[Path, typer.Argument(help="CSV with columns weekday, begin, end; or iCalendar (.ics).")],
     *,
     holidays: Annotated[
-        Path | None, typer.Option(help="CSV with columns date, kind (holiday or make_up); see configs/.")
+        Path | None,
+        typer.Option(help="CSV with columns date, kind (holiday, make_up, half_day) and until; see configs/."),
     ] = None,
     into: Annotated[
         Path | None,
@@ -73,8 +71,8 @@ def import_timetable(
         raise failures.UsageError(
             "the weekdays have no hour in common", where=str(file), fix="take the hours of any day: --any-day"
         )
-    off, made_up = read_holidays(holidays) if holidays is not None else _holidays_of(into)
-    table = Table(list(week.days), hours, off, made_up)
+    special = read_holidays(holidays) if holidays is not None else _special_days_of(into)
+    table = Table(list(week.days), hours, special)
     if into is not None:
         replace_file(into, replace_in(into.read_text(encoding="utf-8"), table))
     if as_json:
@@ -93,20 +91,27 @@ def _lessons(file: Path, timezone: str) -> "list[Lesson]":
     return csv_file.read_lessons(file)
 
 
-def _holidays_of(into: Path | None) -> "tuple[Sequence[dt.date], Sequence[dt.date]]":
+def _special_days_of(into: Path | None) -> "SpecialDays":
     """Those that stand in the file already; a file that is no whole configuration is not touched."""
+    from bansui.timetables.lessons import read_time
+    from bansui.timetables.table import SpecialDays
     from edge_agent.config_file import load
 
     if into is None:
-        return [], []
+        return SpecialDays()
     timetable = load(into).tables.timetable
-    return timetable.holidays, timetable.make_up_days
+    half_days = {date: read_time(end) for date, end in timetable.half_days.items()}
+    return SpecialDays(timetable.holidays, timetable.make_up_days, half_days)
 
 
 def _tell(table: "Table", week: "Week", lessons: int, into: Path | None, *, any_day: bool) -> None:
     words = _WORDS[failures.language()]
     read = words["read"].format(
-        lessons=lessons, days=len(table.days), holidays=len(table.holidays), make_up=len(table.make_up_days)
+        lessons=lessons,
+        days=len(table.days),
+        holidays=len(table.special.holidays),
+        make_up=len(table.special.make_up_days),
+        half=len(table.special.half_days),
     )
     typer.echo(read, err=True)
     if len(set(week.days.values())) > 1:

@@ -28,6 +28,7 @@ class Timetable(BaseModel):
     hours: tuple[tuple[_TimeOfDay, _TimeOfDay], ...]
     holidays: tuple[dt.date, ...] = ()
     make_up_days: tuple[dt.date, ...] = ()
+    half_days: dict[dt.date, _TimeOfDay] = Field(default_factory=dict)
 
     @field_validator("hours")
     @classmethod
@@ -47,7 +48,9 @@ class Timetable(BaseModel):
         """The lesson hours of a day."""
         if not self.is_school_day(day):
             return []
-        return [(_moment(day, begin, zone), _moment(day, end, zone)) for begin, end in self.hours]
+        last = self.half_days.get(day, "24:00")
+        hours = [(begin, min(end, last)) for begin, end in self.hours if begin < last]
+        return [(_moment(day, begin, zone), _moment(day, end, zone)) for begin, end in hours]
 
 
 def _moment(day: dt.date, time: str, zone: ZoneInfo) -> int:

@@ -183,6 +183,8 @@ class TimetableTable(Table):
     hours: tuple[tuple[TimeOfDay, TimeOfDay], ...]
     holidays: tuple[dt.date, ...] = ()
     make_up_days: tuple[dt.date, ...] = ()
+    half_days: dict[dt.date, TimeOfDay] = Field(default_factory=dict)
+    """Dates on which lessons end early, and when."""
 
     @field_validator("hours")
     @classmethod
@@ -200,6 +202,7 @@ class TimetableTable(Table):
             hours=tuple((_clock_time(begin), _clock_time(end)) for begin, end in self.hours),
             holidays=frozenset(self.holidays),
             make_up_days=frozenset(self.make_up_days),
+            half_days={day: _clock_time(end) for day, end in self.half_days.items()},
         )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from zoneinfo import ZoneInfo
 
 HOUR_MS: Final = 3_600_000
@@ -29,6 +30,8 @@ class Timetable:
     hours: tuple[tuple[dt.time, dt.time], ...]
     holidays: frozenset[dt.date] = frozenset()
     make_up_days: frozenset[dt.date] = frozenset()
+    half_days: Mapping[dt.date, dt.time] = field(default_factory=dict)
+    """When lessons end on days that end early."""
 
     def is_school_day(self, day: dt.date) -> bool:
         """Whether lessons are held that day; a make-up day is one whatever its weekday."""
@@ -40,6 +43,8 @@ class Timetable:
         """Whether every minute of [start, end) lies in timetable hours."""
         start, last = self._local(start_ms), self._local(end_ms - 1)
         if start.date() != last.date() or not self.is_school_day(start.date()):
+            return False
+        if last.time() >= self.half_days.get(start.date(), dt.time.max):
             return False
         return any(begin <= start.time() and last.time() < end for begin, end in self.hours)
 

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from bansui.timetables.lessons import Lesson, TimetableMistakes, overlaps
+from bansui.timetables.table import SpecialDays
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ _HEADINGS: Final[Mapping[str, frozenset[str]]] = {
     "end": frozenset(("end", "endtime", "to", "结束", "结束时间", "下课", "下课时间", "终止时间")),
     "date": frozenset(("date", "日期")),
     "kind": frozenset(("kind", "type", "类型", "类别", "安排")),
+    "until": frozenset(("until", "至", "放学", "放学时间")),
 }
 _WEEKDAYS: Final = {
     name: day
@@ -43,6 +45,7 @@ _WEEKDAYS: Final = {
 _KINDS: Final = {
     "holiday": ("holiday", "off", "假", "休", "放假", "休息", "节假日", "假日"),
     "make_up": ("make_up", "make-up", "makeup", "work", "班", "调休", "上班", "补班", "上课", "补课"),
+    "half_day": ("half_day", "half-day", "half", "半天", "半日"),
 }
 _TIME: Final = re.compile(r"([01]?[0-9]|2[0-4])[:：]([0-5][0-9])(?:[:：]00)?")
 _DATE: Final = re.compile(r"([0-9]{4})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?")
@@ -88,30 +91,36 @@ def read_lessons(path: Path) -> list[Lesson]:
     return lessons
 
 
-def read_holidays(path: Path) -> tuple[list[dt.date], list[dt.date]]:
-    """Holidays and make-up days (调休) of a file with the columns date and kind. Raises `TimetableMistakes`."""
+def read_holidays(path: Path) -> SpecialDays:
+    """The days of a file with the columns date and kind, and until for half days. Raises `TimetableMistakes`."""
     found: dict[str, list[dt.date]] = {"holiday": [], "make_up": []}
+    half_days: dict[dt.date, int] = {}
     lines: dict[dt.date, int] = {}
     mistakes: list[tuple[int, str]] = []
-    for line, row in _rows(path, ("date", "kind")):
-        date = _date(row["date"])
+    for line, row in _rows(path, ("date", "kind"), ("until",)):
+        date, until = _date(row["date"]), _time(row["until"])
         kind = next((kind for kind, names in _KINDS.items() if row["kind"].lower() in names), None)
         if date is None:
             mistakes.append((line, "date: write a date as 2026-10-01"))
         elif date in lines:
             mistakes.append((line, f"the date of line {lines[date]} again"))
         elif kind is None:
-            mistakes.append((line, "kind: write holiday (放假) or make_up (调休)"))
+            mistakes.append((line, "kind: write holiday (放假), make_up (调休) or half_day (半天)"))
+        elif kind == "half_day" and until is None:
+            mistakes.append((line, "until: write when the lessons of a half day end, as 11:45"))
         else:
             lines[date] = line
-            found[kind].append(date)
+            if kind != "half_day":
+                found[kind].append(date)
+            elif until is not None:
+                half_days[date] = until
     if mistakes:
         raise TimetableMistakes(path, mistakes)
-    return sorted(found["holiday"]), sorted(found["make_up"])
+    return SpecialDays(sorted(found["holiday"]), sorted(found["make_up"]), dict(sorted(half_days.items())))
 
 
-def _rows(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Each row that is not empty, with its line, and of its cells those that are wanted."""
+def _rows(path: Path, wanted: Sequence[str], optional: Sequence[str] = ()) -> Iterator[tuple[int, dict[str, str]]]:
+    """Each row that is not empty, with its line, and of its cells those that are wanted; optional ones may be ""."""
     lines = [line for line in read_text(path).splitlines() if not line.startswith("#")]
     skipped = [number for number, line in enumerate(read_text(path).splitlines(), 1) if not line.startswith("#")]
     if not lines:
@@ -119,8 +128,9 @@ def _rows(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, dict[str, st
     delimiter = max(",;\t", key=lines[0].count)
     reader = csv.reader(lines, delimiter=delimiter)
     headings = [re.sub(r"[\s_]", "", cell).lower() for cell in next(reader)]
-    places = {name: next((i for i, cell in enumerate(headings) if cell in _HEADINGS[name]), None) for name in wanted}
-    absent = [name for name, place in places.items() if place is None]
+    named = (*wanted, *optional)
+    places = {name: next((i for i, cell in enumerate(headings) if cell in _HEADINGS[name]), None) for name in named}
+    absent = [name for name, place in places.items() if place is None and name in wanted]
     if absent:
         said = ", ".join(f"{name} ({'/'.join(sorted(_HEADINGS[name]))})" for name in absent)
         raise TimetableMistakes(path, [(skipped[0], f"the first line has no column {said}")])

@@ -98,6 +98,12 @@ def write_time(minutes: int) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
+def read_time(text: str) -> int:
+    """HH:MM as minutes after midnight."""
+    hours, _, minutes = text.partition(":")
+    return int(hours) * 60 + int(minutes)
+
+
 def _minutes(spans: Iterable[Span]) -> set[int]:
     return {minute for begin, end in spans for minute in range(begin, end)}
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bansui.timetables.lessons import DAY_NAMES, write_time
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bansui.timetables.lessons import Span
 
@@ -19,21 +19,31 @@ _DATES_A_LINE: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
+class SpecialDays:
+    """Days that are not as the week says."""
+
+    holidays: Sequence[dt.date] = ()
+    make_up_days: Sequence[dt.date] = ()
+    half_days: Mapping[dt.date, int] = field(default_factory=dict)
+    """When their lessons end, in minutes of the day."""
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """What the agent has to know of the school's year."""
 
     days: Sequence[int]
     hours: Sequence[Span]
-    holidays: Sequence[dt.date]
-    make_up_days: Sequence[dt.date]
+    special: SpecialDays
 
-    def as_dict(self) -> dict[str, list[object]]:
+    def as_dict(self) -> dict[str, list[object] | dict[str, str]]:
         """The table as `--json` prints it."""
         return {
             "days": [DAY_NAMES[day] for day in self.days],
             "hours": [[write_time(begin), write_time(end)] for begin, end in self.hours],
-            "holidays": [date.isoformat() for date in self.holidays],
-            "make_up_days": [date.isoformat() for date in self.make_up_days],
+            "holidays": [date.isoformat() for date in self.special.holidays],
+            "make_up_days": [date.isoformat() for date in self.special.make_up_days],
+            "half_days": {date.isoformat(): write_time(end) for date, end in self.special.half_days.items()},
         }
 
     def as_toml(self) -> str:
@@ -41,7 +51,11 @@ class Table:
         days = ", ".join(f'"{DAY_NAMES[day]}"' for day in self.days)
         hours = ", ".join(f'["{write_time(begin)}", "{write_time(end)}"]' for begin, end in self.hours)
         lines = ["[timetable]", f"days = [{days}]", f"hours = [{hours}]"]
-        lines += [f"holidays = {_dates(self.holidays)}", f"make_up_days = {_dates(self.make_up_days)}"]
+        special = self.special
+        lines += [f"holidays = {_dates(special.holidays)}", f"make_up_days = {_dates(special.make_up_days)}"]
+        if special.half_days:
+            ends = ", ".join(f'"{date}" = "{write_time(end)}"' for date, end in special.half_days.items())
+            lines.append(f"half_days = {{ {ends} }}")
         return "\n".join(lines) + "\n"
 
 

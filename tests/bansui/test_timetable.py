@@ -94,11 +94,25 @@ def test_a_file_that_is_no_timetable_says_what_is_missing(text: str, what: str, 
 
 def test_the_years_holidays_and_make_up_days_are_the_notices() -> None:
     """The State Council's notice for 2026: 33 days off, six make-up days, all of those on weekends."""
-    off, made_up = read_holidays(HOLIDAYS)
-    assert len(off) == 3 + 9 + 3 + 5 + 3 + 3 + 7
-    assert [f"{day:%m-%d}" for day in made_up] == ["01-04", "02-14", "02-28", "05-09", "09-20", "10-10"]
-    assert all(day.weekday() >= 5 for day in made_up)
-    assert dt.date(2026, 2, 16) in off
+    year = read_holidays(HOLIDAYS)
+    assert len(year.holidays) == 3 + 9 + 3 + 5 + 3 + 3 + 7
+    assert [f"{day:%m-%d}" for day in year.make_up_days] == ["01-04", "02-14", "02-28", "05-09", "09-20", "10-10"]
+    assert all(day.weekday() >= 5 for day in year.make_up_days)
+    assert dt.date(2026, 2, 16) in year.holidays
+
+
+def test_half_days_go_into_the_table_and_stay_there(tmp_path: Path) -> None:
+    """A half day says when its lessons end; a later import without holidays keeps it."""
+    path = write(tmp_path, (ROOT / "configs/agent.toml").read_text(), name="agent.toml")
+    days = write(tmp_path, "日期,类型,放学\n2026-06-30,半天,11:45\n2026-07-01,放假,\n", name="days.csv")
+    export = write(tmp_path, EXPORT, "gb18030")
+    for more in (["--holidays", str(days)], []):
+        assert cli.run(["timetable", "import", str(export), *more, "--into", str(path)]) == 0
+        timetable = load(path).tables.timetable
+        assert timetable.half_days == {dt.date(2026, 6, 30): "11:45"}
+        assert timetable.holidays == (dt.date(2026, 7, 1),)
+    with pytest.raises(TimetableMistakes, match="until: write when"):
+        read_holidays(write(tmp_path, "date,kind\n2026-06-30,half_day\n", name="none.csv"))
 
 
 def test_holidays_refuse_a_date_twice_and_an_unknown_kind(tmp_path: Path) -> None:
@@ -194,10 +208,16 @@ def test_the_printed_table_is_the_files(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_json_holds_the_table_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """For programs: the same four keys as in the file."""
+    """For programs: the same keys as in the file."""
     assert cli.run(["timetable", "import", str(write(tmp_path, EXPORT)), "--json"]) == 0
     table = json.loads(capsys.readouterr().out)
-    assert table == {"days": ["mon", "tue"], "hours": [["08:00", "09:30"]], "holidays": [], "make_up_days": []}
+    assert table == {
+        "days": ["mon", "tue"],
+        "hours": [["08:00", "09:30"]],
+        "holidays": [],
+        "make_up_days": [],
+        "half_days": {},
+    }
 
 
 def test_days_without_a_common_hour_need_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

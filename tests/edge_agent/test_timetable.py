@@ -57,6 +57,16 @@ def test_holidays_and_make_up_days() -> None:
     assert length_at(5 * 24 + 9, SCHOOL) == 900
 
 
+def test_a_half_day_ends_early() -> None:
+    """What follows is told as any afternoon without lessons; a half day that is none of the week's has no lessons."""
+    half = dataclasses.replace(
+        TIMETABLE, half_days={dt.date(2025, 10, 14): dt.time(10), dt.date(2025, 10, 18): dt.time(10)}
+    )
+    assert [length_at(24 + hour, half) for hour in (8, 9.9, 10, 13)] == [900, 900, 3600, 3600]
+    assert length_at(2 * 24 + 13, half) == 900
+    assert length_at(5 * 24 + 9, half) == 3600
+
+
 def test_an_edited_timetable_waits_for_the_next_day() -> None:
     """A day that has begun keeps its windows; what was compiled is what counts."""
     compiled = CompiledTimetable(TIMETABLE)
