@@ -59,6 +59,9 @@ def test_a_make_up_day_has_lessons_and_a_holiday_has_none() -> None:
     assert timetable.lessons(dt.date(2025, 10, 13), SHANGHAI) == []
     assert timetable.lessons(dt.date(2025, 10, 14), SHANGHAI) != []
     assert timetable.lessons(dt.date(2025, 10, 18), SHANGHAI) == []
+    half = timetable.model_copy(update={"half_days": {SUNDAY: "12:10", dt.date(2025, 10, 14): "12:00"}})
+    assert half.lessons(SUNDAY, SHANGHAI) == [(LESSON[0], LESSON[0] + 600_000)]
+    assert half.lessons(dt.date(2025, 10, 14), SHANGHAI) == []
 
 
 def test_hours_out_of_order_are_a_mistake() -> None:
