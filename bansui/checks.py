@@ -61,6 +61,7 @@ class Finding:
 def examine(loaded: LoadedConfiguration, prepared: Prepared) -> Iterator[Finding]:
     """Everything there is to check of an agent whose configuration is valid, one finding after another."""
     yield Finding("configuration", Verdict.GOOD, f"{len(loaded.tables.device)} devices, every driver and secret there")
+    yield _policy(loaded.policy.name)
     yield _packages()
     yield _sqlite()
     folder = loaded.folder / loaded.tables.agent.state
@@ -71,6 +72,13 @@ def examine(loaded: LoadedConfiguration, prepared: Prepared) -> Iterator[Finding
     yield from _broker(loaded)
     yield from _centre(loaded, prepared.token)
     yield _time_service()
+
+
+def _policy(name: str) -> Finding:
+    if name == "demo":
+        what = "the policy is `demo`, which is for simulated devices: it tells more of rooms than a school should"
+        return Finding("privacy", Verdict.DOUBTFUL, what, 'set `policy = "strict"` in [privacy]')
+    return Finding("privacy", Verdict.GOOD, f"the policy is `{name}`; `bansui privacy explain` says what leaves")
 
 
 def _packages() -> Finding:

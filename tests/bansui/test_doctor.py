@@ -55,12 +55,14 @@ def test_a_school_that_is_well(school: School) -> None:
     assert code == 0, found
     assert "knows the token" in found["centre"][0][1]
     assert [finding[0] for finding in found["ports"]] == ["good", "good"]
+    assert found["privacy"][0][:2] == ("good", "the policy is `strict`; `bansui privacy explain` says what leaves")
     assert found["disk"][0][0] == found["sqlite"][0][0] == found["packages"][0][0] == found["clock"][0][0] == "good"
 
 
 def test_what_is_not_well_is_told_with_what_mends_it(school: School) -> None:
     """A wrong token, a taken port, a serial line and a broker that are not there: each bad, each with a command."""
     school.config.write_text(school.config.read_text() + SERIAL)
+    school.config.write_text(school.config.read_text() + '[privacy]\npolicy = "demo"\n')
     (school.folder / "token").write_text("another")
     listener = int(school.config.read_text().partition("[listener]")[2].partition("port = ")[2].split()[0])
     with socket.create_server(("127.0.0.1", listener)):
@@ -72,6 +74,8 @@ def test_what_is_not_well_is_told_with_what_mends_it(school: School) -> None:
     assert "ss -ltnp" in bad["ports"][0][2]
     assert "/dev/no-such-line is not there" in bad["serial"][0][1]
     assert "127.0.0.1:1 does not answer" in bad["broker"][0][1]
+    assert found["privacy"][0][0] == "doubtful"
+    assert "simulated devices" in found["privacy"][0][1]
 
 
 def test_a_centre_that_is_away(school: School) -> None:
