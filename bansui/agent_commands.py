@@ -75,7 +75,7 @@ def validate(config: Config, as_json: AsJson = False) -> None:
     """Check the configuration, drivers and secrets included; all mistakes at once, each with its line."""
     from edge_agent.bindings import prepare
     from edge_agent.config_file import load
-    from edge_agent.table_file import ConfigurationMistakes
+    from telemetry.table_file import ConfigurationMistakes
 
     try:
         loaded = load(config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
 import secrets
@@ -44,14 +45,16 @@ def validate(
     as_json: AsJson = False,
 ) -> None:
     """Check the configuration; every mistake with its line."""
-    from cloud_sink.config import ConfigurationMistakes, load_config
+    from cloud_sink.config import load_config
+    from telemetry.table_file import ConfigurationMistakes
 
     try:
         loaded = load_config(config)
     except ConfigurationMistakes as error:
         if not as_json:
             raise
-        print(json.dumps({"valid": False, "mistakes": error.mistakes}, ensure_ascii=False))
+        mistakes = [dataclasses.asdict(mistake) for mistake in error.mistakes]
+        print(json.dumps({"valid": False, "mistakes": mistakes}, ensure_ascii=False))
         raise typer.Exit(2) from None
     counts = {name: len(getattr(loaded.config, name)) for name in ("school", "agent", "room")}
     if as_json:

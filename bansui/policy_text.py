@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 from rich.cells import cell_len
 
-from edge_agent.privacy.spans import Span
 from edge_agent.privacy.treatment import Fate, Why
 from telemetry import PrivacyClass, quantity
+from telemetry.spans import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from edge_agent.privacy.policy import Policy
     from edge_agent.privacy.treatment import Treatment
+    from telemetry.policy import Policy
 
 _WIDTH: Final = 100
 _TOKEN: Final = re.compile(r"[!-~]+ *|.")

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
-import tomllib
 from typing import TYPE_CHECKING, Annotated, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from cloud_sink.timetable import Timetable
 from telemetry import ConfigurationError
 from telemetry.places import CODE
-from telemetry.toml_file import locate, syntax_error_line
+from telemetry.table_file import ConfigurationMistakes, Mistake, Table, dotted, read_tables, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from pydantic_core import ErrorDetails
+    from telemetry.table_file import Location
 
 _URL: Final = re.compile(r"https?://[^/\s@]+/?")
+CHECK: Final = "bansui centre validate"
+_LEAST_TOKEN: Final = 16
+_MAKE_TOKEN: Final = "`bansui centre token --out FILE` makes one"
+_NO_SCHOOL: Final = "{!r} is not a [[school]] of this file"
 _TOKEN_HASH: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -56,7 +58,7 @@ Code = Annotated[str, AfterValidator(_code)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class _Table(BaseModel):
+class _Table(Table):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
@@ -128,16 +130,6 @@ class CentreConfig(_Table):
     room: list[Room] = Field(default_factory=list)
 
 
-class ConfigurationMistakes(ConfigurationError):
-    """Every mistake of a configuration file, one to a line."""
-
-    code = "centre_configuration"
-
-    def __init__(self, path: Path, mistakes: list[str]) -> None:
-        super().__init__("\n".join(mistakes), fix=f"mend {path}, then `bansui centre validate --config {path}`")
-        self.mistakes = mistakes
-
-
 class LoadedConfig:
     """A valid configuration, its folder, and the hash of each agent's token."""
 
@@ -155,37 +147,20 @@ def hash_token(token: str) -> bytes:
 
 
 def load_config(path: Path) -> LoadedConfig:
-    """Read and check a centre's file. Raises `ConfigurationMistakes` with all of them at once."""
-    text = _read(path)
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationMistakes(path, [f"{path}:{syntax_error_line(error)}: {error}"]) from None
-    line_of = locate(text)
-    try:
-        config = CentreConfig.model_validate(document)
-    except ValidationError as error:
-        details = sorted(error.errors(), key=lambda detail: line_of(detail["loc"]))
-        mistakes = [f"{path}:{line_of(detail['loc'])}: {_sentence(detail)}" for detail in details]
-        raise ConfigurationMistakes(path, mistakes) from None
+    """Read and check a centre's file. Raises `ConfigurationError`, or `ConfigurationMistakes` with all of them at once."""
+    file = read_tables(path, CentreConfig, CHECK)
+    config, mistakes = file.tables, []
     faults = list(_contradictions(config))
     token_hashes = {}
     for index, agent in enumerate(config.agent):
         try:
             token_hashes[agent.id] = _hash_of(agent, path.parent)
-        except ValueError as error:
-            faults.append((("agent", index, "token_file"), str(error)))
-    if faults:
-        mistakes = [f"{path}:{line}: {said}" for line, said in sorted((line_of(loc), said) for loc, said in faults)]
-        raise ConfigurationMistakes(path, mistakes)
+        except ConfigurationError as error:
+            faults.append((("agent", index, "token_file"), error.what, error.fix))
+    mistakes = [Mistake(file.line_of(place), dotted(place), "", what, fix) for place, what, fix in faults]
+    if mistakes:
+        raise ConfigurationMistakes(path, mistakes, CHECK)
     return LoadedConfig(config, path.parent, token_hashes)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationMistakes(path, [f"{path}: cannot be read: {error}"]) from None
 
 
 def _hash_of(agent: Agent, folder: Path) -> bytes:
@@ -195,62 +170,32 @@ def _hash_of(agent: Agent, folder: Path) -> bytes:
     try:
         token = file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"token_file of {agent.id!r} cannot be read: {error}") from None
-    if len(token) < 16:
-        raise ValueError(f"token_file of {agent.id!r} holds {len(token)} characters; a token has at least 16")
+        raise ConfigurationError(f"the token of {agent.id!r} cannot be read: {error}", fix=_MAKE_TOKEN) from None
+    if len(token) < _LEAST_TOKEN:
+        what = f"{len(token)} characters; a token has at least {_LEAST_TOKEN}"
+        raise ConfigurationError(f"the token of {agent.id!r} has {what}", fix=_MAKE_TOKEN)
     return hash_token(token)
 
 
-def _contradictions(config: CentreConfig) -> Iterable[tuple[tuple[str | int, ...], str]]:
+def _contradictions(config: CentreConfig) -> Iterator[tuple[Location, str, str]]:
+    """What no single table can know: references, and names that have to be unique."""
     schools = [school.code for school in config.school]
     agents = [agent.id for agent in config.agent]
     rooms = [(room.school, room.code) for room in config.room]
     for index, code in enumerate(schools):
         if code in schools[:index]:
-            yield ("school", index, "code"), f"school {code!r} stands twice"
+            yield ("school", index, "code"), f"school {code!r} stands twice", "take one of them away"
     for index, agent in enumerate(config.agent):
         if agent.id in agents[:index]:
-            yield ("agent", index, "id"), f"agent {agent.id!r} stands twice"
+            yield ("agent", index, "id"), f"agent {agent.id!r} stands twice", "give each its own"
         if agent.school not in schools:
-            yield ("agent", index, "school"), _unknown(agent.school, schools)
+            yield ("agent", index, "school"), _NO_SCHOOL.format(agent.school), suggest(agent.school, schools)
     for index, room in enumerate(config.room):
         if (room.school, room.code) in rooms[:index]:
-            yield ("room", index, "code"), f"room {room.code!r} of {room.school!r} stands twice"
+            yield (
+                ("room", index, "code"),
+                f"room {room.code!r} of {room.school!r} stands twice",
+                "take one of them away",
+            )
         if room.school not in schools:
-            yield ("room", index, "school"), _unknown(room.school, schools)
-
-
-def _unknown(given: str, allowed: list[str]) -> str:
-    return f"{given!r} is not a [[school]] of this file ({', '.join(allowed)}){_did_you_mean(given, allowed)}"
-
-
-def _sentence(detail: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in detail["loc"])
-    given = "" if isinstance(detail["input"], dict) else f", not {detail['input']!r}"
-    if detail["type"] == "extra_forbidden":
-        allowed = _allowed(detail["loc"][:-1])
-        key = str(detail["loc"][-1])
-        return f"{where}: no such key; allowed are {', '.join(allowed)}{_did_you_mean(key, allowed)}"
-    if detail["type"] == "missing":
-        return f"{where}: is missing"
-    said = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else detail["msg"]
-    return f"{where}: {said}{given}"
-
-
-def _allowed(path: tuple[str | int, ...]) -> list[str]:
-    tables: dict[tuple[str, ...], type[BaseModel]] = {
-        (): CentreConfig,
-        ("centre",): Centre,
-        ("centre", "district"): District,
-        ("school",): School,
-        ("school", "timetable"): Timetable,
-        ("agent",): Agent,
-        ("room",): Room,
-        ("victoria_metrics",): VictoriaMetricsTable,
-    }
-    return sorted(tables[tuple(part for part in path if isinstance(part, str))].model_fields)
-
-
-def _did_you_mean(given: str, allowed: Iterable[str]) -> str:
-    near = difflib.get_close_matches(given, list(allowed), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+            yield ("room", index, "school"), _NO_SCHOOL.format(room.school), suggest(room.school, schools)

@@ -21,8 +21,8 @@ from msgspec import Struct
 from device_drivers.contract import FrameRefused, Layout
 from edge_agent.driver_guard import DriverBlocked, DriverGuard, Suspension
 from edge_agent.lanes import Lane, is_channel
-from edge_agent.privacy.spans import SHORTEST_S
 from edge_agent.transactions import QuarantineEntry
+from telemetry.spans import SHORTEST_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

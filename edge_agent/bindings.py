@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from edge_agent.config import DeviceTable, RoomTable
     from edge_agent.config_file import LoadedConfiguration
     from edge_agent.privacy.classes import Role
-    from edge_agent.privacy.policy import Policy
     from telemetry import Placement
+    from telemetry.policy import Policy
 
 CADENCES_A_VALUE_STANDS: Final = 3
 

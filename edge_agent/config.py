@@ -17,9 +17,9 @@ from broker.limits import Limits
 from broker.listener import Addresses
 from broker.tls import TlsFiles
 from edge_agent.privacy.classes import Role
-from edge_agent.table_file import Table
 from edge_agent.timetable import Timetable
 from telemetry import Placement
+from telemetry.table_file import Table
 
 if TYPE_CHECKING:
     from pathlib import Path

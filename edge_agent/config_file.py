@@ -5,21 +5,24 @@ from __future__ import annotations
 import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from device_drivers.registry import discover
 from edge_agent.config import Configuration, SerialTable
-from edge_agent.privacy.policy import load_policy
-from edge_agent.table_file import ConfigurationMistakes, Mistake, dotted, read_tables, suggest
 from telemetry import ConfigurationError
+from telemetry.policy import load_policy
+from telemetry.table_file import ConfigurationMistakes, Mistake, dotted, read_tables, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from device_drivers.registry import DriverEntry
-    from edge_agent.privacy.policy import Policy
-    from edge_agent.table_file import Location
+    from telemetry.policy import Policy
+    from telemetry.table_file import Location
+
+
+CHECK: Final = "bansui agent validate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +75,19 @@ class Findings:
     def conclude(self) -> None:
         """Raise `ConfigurationMistakes` with all of them, if there are any."""
         if self._mistakes:
-            raise ConfigurationMistakes(self._loaded.path, self._mistakes)
+            raise ConfigurationMistakes(self._loaded.path, self._mistakes, CHECK)
 
 
 def load(path: Path) -> LoadedConfiguration:
     """Read and check a configuration file. Raises `ConfigurationError`, or `ConfigurationMistakes` with them all."""
-    file = read_tables(path, Configuration, _cross_checks)
+    file = read_tables(path, Configuration, CHECK, _cross_checks)
     try:
         policy = load_policy(file.tables.privacy.policy, path.resolve().parent)
     except ConfigurationMistakes:
         raise
     except ConfigurationError as error:
         mistake = Mistake(file.line_of(("privacy", "policy")), "privacy.policy", "", error.what, error.fix)
-        raise ConfigurationMistakes(path, [mistake]) from None
+        raise ConfigurationMistakes(path, [mistake], CHECK) from None
     digest = hashlib.sha256(file.data + policy.digest).digest()
     return LoadedConfiguration(file.tables, path, digest, file.line_of, policy)
 

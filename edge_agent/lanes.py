@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from device_drivers.contract import Layout
     from edge_agent.admission import Binding
     from edge_agent.privacy.rules import Rule
-    from edge_agent.privacy.spans import Span
     from edge_agent.timetable import CompiledTimetable
+    from telemetry.spans import Span
 
 
 _NOTHING: Final = (inf, -inf)

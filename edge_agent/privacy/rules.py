@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.privacy.spans import DAY_S, LENGTH_S, Span
 from telemetry import FIELDS, FIELDS_OF, PrivacyClass, Summarise
+from telemetry.spans import DAY_S, LENGTH_S, Span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_agent.privacy.policy import Policy
     from edge_agent.timetable import CompiledTimetable
     from telemetry import Quantity
+    from telemetry.policy import Policy
 
 HALF_HOURS_A_DAY: Final = 48
 _COUNTED: Final = frozenset({"n", "expected"})

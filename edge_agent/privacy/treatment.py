@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge_agent.privacy.classes import Role
-    from edge_agent.privacy.policy import Policy
     from edge_agent.privacy.rules import Rule
-    from edge_agent.privacy.spans import Span
+    from telemetry.policy import Policy
+    from telemetry.spans import Span
 
 
 class Why(enum.StrEnum):

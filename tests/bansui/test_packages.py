@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.privacy.policy import SHIPPED
+from telemetry.policy import SHIPPED
 from tests.documents import ROOT
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def test_the_wheel_is_whole(tmp_path: Path) -> None:
     assert names.issuperset(tracked.stdout.split())
     for path in (ROOT / "configs").rglob("*.*"):
         assert f"bansui/_configs/{path.relative_to(ROOT / 'configs')}" in names
-    assert {f"edge_agent/privacy/policies/{name}.toml" for name in SHIPPED} <= names
+    assert {f"telemetry/policies/{name}.toml" for name in SHIPPED} <= names
     vendored = [path for path in (ROOT / "cloud_sink/static/vendor").rglob("*") if path.is_file()]
     assert vendored
     assert names.issuperset(str(path.relative_to(ROOT)) for path in vendored)

@@ -35,7 +35,6 @@ from edge_agent.events import (
     Undelivered,
 )
 from edge_agent.privacy.classes import Role, classify
-from edge_agent.privacy.policy import load_policy
 from edge_agent.privacy.rules import Rule
 from edge_agent.reporting import Surroundings
 from edge_agent.room import Room
@@ -47,6 +46,7 @@ from edge_agent.timing import Timing
 from edge_agent.transactions import Span
 from edge_agent.windows import Cadence
 from telemetry import ManualClock, Placement, quantity
+from telemetry.policy import load_policy
 from telemetry.uplink_contract import BatchId, unseal
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from edge_agent.agent import Agent
 from edge_agent.bindings import bind, prepare
 from edge_agent.config import LimitsTable
 from edge_agent.config_file import load
-from edge_agent.table_file import ConfigurationMistakes
 from telemetry import ConfigurationError, SystemClock
+from telemetry.table_file import ConfigurationMistakes
 from tests.documents import ROOT
 from tests.edge_agent.running import LISTENER, SENSOR, configure
 from tests.support.processes import run_bansui

@@ -14,7 +14,7 @@ from edge_agent.bindings import bind, prepare
 from edge_agent.config_file import load
 from edge_agent.health import AgentCollector
 from edge_agent.store.audit import audit
-from edge_agent.table_file import ConfigurationMistakes
+from telemetry.table_file import ConfigurationMistakes
 from tests.edge_agent.running import LISTENER, SENSOR, configure, running
 from tests.support.certificates import Authority
 from tests.support.programs import MOSQUITTO_CLIENTS

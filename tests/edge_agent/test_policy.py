@@ -8,12 +8,12 @@ import pytest
 
 from edge_agent.config_file import load
 from edge_agent.privacy.classes import Role, classify
-from edge_agent.privacy.policy import SHIPPED, load_policy, shipped_policy
 from edge_agent.privacy.rules import Rule
-from edge_agent.privacy.spans import Span
 from edge_agent.privacy.treatment import Fate, Why, treatment, treatments
-from edge_agent.table_file import ConfigurationMistakes
 from telemetry import FIELDS, ConfigurationError, Placement, PrivacyClass, quantities, quantity
+from telemetry.policy import SHIPPED, load_policy, shipped_policy
+from telemetry.spans import Span
+from telemetry.table_file import ConfigurationMistakes
 from tests.edge_agent.running import configure
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from edge_agent.config_file import load
 from edge_agent.driver_guard import DriverGuard
 from edge_agent.intake.polling import Polled
 from edge_agent.intake.serial_poll import SerialPollIntake
-from edge_agent.table_file import ConfigurationMistakes
 from edge_agent.windows import Cadence
 from telemetry import ScaledClock, SystemClock
+from telemetry.table_file import ConfigurationMistakes
 from tests.edge_agent.harness import bind as bind_device
 from tests.support.descriptors import crowded
 from tests.support.waiting import until

@@ -14,20 +14,22 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from edge_agent.privacy.spans import SHORTEST_S, Span
-from edge_agent.table_file import Table, read_tables
-from telemetry import ConfigurationError, PrivacyClass, Summarise, UnknownQuantity, quantity
+from telemetry.errors import ConfigurationError
+from telemetry.quantities import PrivacyClass, Summarise
+from telemetry.spans import SHORTEST_S, Span
+from telemetry.table_file import Table, read_tables
+from telemetry.vocabulary import UnknownQuantity, quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-    from edge_agent.table_file import Location
+    from telemetry.table_file import Location
 
 FORM: Final = 1
 """The version of the form that a policy is written in."""
 SHIPPED: Final = ("strict", "standard", "demo")
-_FOLDERS: Final = (Path(__file__).parent / "policies", Path(__file__).parents[2] / "configs" / "policies")
+_FOLDERS: Final = (Path(__file__).parent / "policies", Path(__file__).parents[1] / "configs" / "policies")
 """In an installed package, and in a checkout."""
 
 Recipient = Literal["school", "district"]
@@ -164,7 +166,7 @@ def load_policy(name: str, folder: Path) -> Policy:
             choices = ", ".join(SHIPPED)
             raise ConfigurationError(f"no policy is called {name!r}", fix=f"take one of {choices}, or a file NAME.toml")
         path = shipped_policy(name)
-    file = read_tables(path, PolicyTables, _looser)
+    file = read_tables(path, PolicyTables, "bansui agent validate", _looser)
     return Policy(file.tables, hashlib.sha256(file.data).digest())
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from telemetry import ConfigurationError
+from telemetry.errors import ConfigurationError
 from telemetry.toml_file import locate, syntax_error_line
 
 if TYPE_CHECKING:
@@ -49,14 +49,15 @@ class ConfigurationMistakes(ConfigurationError):
 
     code = "configuration_mistakes"
 
-    def __init__(self, path: Path, mistakes: list[Mistake]) -> None:
+    def __init__(self, path: Path, mistakes: list[Mistake], check: str) -> None:
+        """`check` is the command that reads such a file and does nothing else."""
         self.mistakes = sorted(mistakes, key=lambda mistake: mistake.line)
         lines = "\n".join(f"  {path}:{mistake.line}: {str(mistake).partition(': ')[2]}" for mistake in self.mistakes)
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         super().__init__(
             f"{count} in the configuration\n{lines}",
             where=str(path),
-            fix="mend the lines named, then run `bansui agent validate` again",
+            fix=f"mend the lines named, then run `{check}` again",
         )
 
 
@@ -70,11 +71,15 @@ class TableFile(Generic[T]):
 
 
 def read_tables(
-    path: Path, model: type[T], cross_checks: Callable[[dict[str, Any]], Iterable[tuple[Location, str, str]]]
+    path: Path,
+    model: type[T],
+    check: str,
+    cross_checks: Callable[[dict[str, Any]], Iterable[tuple[Location, str, str]]] = lambda _: (),
 ) -> TableFile[T]:
     """Read and check a file. Raises `ConfigurationError`, or `ConfigurationMistakes` with them all.
 
-    `cross_checks` finds in the document what no single table can know: where, what, and what would do.
+    `check` is the command that does this alone. `cross_checks` finds in the document what no single table can know:
+    where, what, and what would do.
     """
     try:
         data = path.read_bytes()
@@ -86,7 +91,7 @@ def read_tables(
         raise ConfigurationError(f"{path} is not UTF-8 text", fix="save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         mistake = Mistake(syntax_error_line(error), "TOML", "", str(error).partition(" (at ")[0], "see https://toml.io")
-        raise ConfigurationMistakes(path, [mistake]) from None
+        raise ConfigurationMistakes(path, [mistake], check) from None
     mistakes: list[Mistake] = []
     line_of = locate(text)
     tables = None
@@ -100,7 +105,7 @@ def read_tables(
         found = _shown(_value_at(document, location))
         mistakes.append(Mistake(line_of(location), dotted(location), found, what, fix))
     if tables is None or mistakes:
-        raise ConfigurationMistakes(path, mistakes)
+        raise ConfigurationMistakes(path, mistakes, check)
     return TableFile(tables, data, line_of)
 
 
