@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _URL: Final = re.compile(r"https?://[^/\s@]+/?")
 CHECK: Final = "bansui centre validate"
 _LEAST_TOKEN: Final = 16
-_MAKE_TOKEN: Final = "`bansui centre token --out FILE` makes one"
+_HOW_TO_MAKE_ONE: Final = "`bansui centre token --out FILE` makes one"
 _NO_SCHOOL: Final = "{!r} is not a [[school]] of this file"
 _TOKEN_HASH: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -147,9 +147,9 @@ def hash_token(token: str) -> bytes:
 
 
 def load_config(path: Path) -> LoadedConfig:
-    """Read and check a centre's file. Raises `ConfigurationError`, or `ConfigurationMistakes` with all of them at once."""
+    """Read and check a centre's file. Raises `ConfigurationError`, or `ConfigurationMistakes` with them all."""
     file = read_tables(path, CentreConfig, CHECK)
-    config, mistakes = file.tables, []
+    config = file.tables
     faults = list(_contradictions(config))
     token_hashes = {}
     for index, agent in enumerate(config.agent):
@@ -170,10 +170,10 @@ def _hash_of(agent: Agent, folder: Path) -> bytes:
     try:
         token = file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the token of {agent.id!r} cannot be read: {error}", fix=_MAKE_TOKEN) from None
+        raise ConfigurationError(f"the token of {agent.id!r} cannot be read: {error}", fix=_HOW_TO_MAKE_ONE) from None
     if len(token) < _LEAST_TOKEN:
         what = f"{len(token)} characters; a token has at least {_LEAST_TOKEN}"
-        raise ConfigurationError(f"the token of {agent.id!r} has {what}", fix=_MAKE_TOKEN)
+        raise ConfigurationError(f"the token of {agent.id!r} has {what}", fix=_HOW_TO_MAKE_ONE)
     return hash_token(token)
 
 
@@ -184,7 +184,7 @@ def _contradictions(config: CentreConfig) -> Iterator[tuple[Location, str, str]]
     rooms = [(room.school, room.code) for room in config.room]
     for index, code in enumerate(schools):
         if code in schools[:index]:
-            yield ("school", index, "code"), f"school {code!r} stands twice", "take one of them away"
+            yield ("school", index, "code"), f"school {code!r} stands twice", "give each its own"
     for index, agent in enumerate(config.agent):
         if agent.id in agents[:index]:
             yield ("agent", index, "id"), f"agent {agent.id!r} stands twice", "give each its own"
@@ -195,7 +195,7 @@ def _contradictions(config: CentreConfig) -> Iterator[tuple[Location, str, str]]
             yield (
                 ("room", index, "code"),
                 f"room {room.code!r} of {room.school!r} stands twice",
-                "take one of them away",
+                "give each its own",
             )
         if room.school not in schools:
             yield ("room", index, "school"), _NO_SCHOOL.format(room.school), suggest(room.school, schools)
