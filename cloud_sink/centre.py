@@ -40,6 +40,7 @@ class Balance:
     reports: int
     summaries_received: int
     summaries_stored: int
+    summaries_forgotten: int
     applied: str | None
     report: AgentReport | None
 
@@ -84,6 +85,7 @@ class Centre:
                     reports=tally.reports if tally else 0,
                     summaries_received=tally.lines if tally else 0,
                     summaries_stored=count.distinct if count else 0,
+                    summaries_forgotten=count.forgotten if count else 0,
                     applied=tally.applied if tally else None,
                     report=self.memory.latest.reports.get(agent.id),
                 )
@@ -117,7 +119,14 @@ async def open_centre(loaded: LoadedConfig, clock: Clock, seams: Seams | None = 
         stack.callback(decoding.close)
         memory, live = Memory(), Live()
         projector = Projector(
-            inbox=inbox, store=store, catalogue=catalogue, decoding=decoding, memory=memory, live=live, clock=clock
+            inbox=inbox,
+            store=store,
+            catalogue=catalogue,
+            decoding=decoding,
+            memory=memory,
+            live=live,
+            clock=clock,
+            policy=loaded.policy,
         )
         await projector.start()
         follower = None

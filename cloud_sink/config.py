@@ -12,12 +12,14 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from cloud_sink.timetable import Timetable
 from telemetry import ConfigurationError
 from telemetry.places import CODE
+from telemetry.policy import policy_named_in
 from telemetry.table_file import ConfigurationMistakes, Mistake, Table, dotted, read_tables, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from telemetry.policy import Policy
     from telemetry.table_file import Location
 
 _URL: Final = re.compile(r"https?://[^/\s@]+/?")
@@ -120,10 +122,17 @@ class VictoriaMetricsTable(_Table):
     url: Annotated[str, AfterValidator(_url)]
 
 
+class PrivacyTable(_Table):
+    """By which policy the centre keeps what it is told."""
+
+    policy: Name = "strict"
+
+
 class CentreConfig(_Table):
     """The whole file."""
 
     centre: Centre
+    privacy: PrivacyTable = PrivacyTable()
     victoria_metrics: VictoriaMetricsTable | None = None
     school: list[School] = Field(min_length=1)
     agent: list[Agent] = Field(default_factory=list)
@@ -133,8 +142,9 @@ class CentreConfig(_Table):
 class LoadedConfig:
     """A valid configuration, its folder, and the hash of each agent's token."""
 
-    def __init__(self, config: CentreConfig, folder: Path, token_hashes: Mapping[str, bytes]) -> None:
+    def __init__(self, config: CentreConfig, folder: Path, token_hashes: Mapping[str, bytes], policy: Policy) -> None:
         self.config = config
+        self.policy = policy
         self.state = folder / config.centre.state
         self.timezone = ZoneInfo(config.centre.timezone)
         self.token_hashes = token_hashes
@@ -150,6 +160,7 @@ def load_config(path: Path) -> LoadedConfig:
     """Read and check a centre's file. Raises `ConfigurationError`, or `ConfigurationMistakes` with them all."""
     file = read_tables(path, CentreConfig, CHECK)
     config = file.tables
+    policy = policy_named_in(file, config.privacy.policy, path, CHECK)
     faults = list(_contradictions(config))
     token_hashes = {}
     for index, agent in enumerate(config.agent):
@@ -160,7 +171,7 @@ def load_config(path: Path) -> LoadedConfig:
     mistakes = [Mistake(file.line_of(place), dotted(place), "", what, fix) for place, what, fix in faults]
     if mistakes:
         raise ConfigurationMistakes(path, mistakes, CHECK)
-    return LoadedConfig(config, path.parent, token_hashes)
+    return LoadedConfig(config, path.parent, token_hashes, policy)
 
 
 def _hash_of(agent: Agent, folder: Path) -> bytes:

@@ -149,6 +149,8 @@ class BalanceAnswer(BaseModel):
     reports: int
     summaries_received: int
     summaries_stored: int
+    summaries_forgotten: int
+    """Stored once, and deleted when their time was over."""
     applied: str | None
     report: dict[str, int] | None
 
@@ -156,7 +158,7 @@ class BalanceAnswer(BaseModel):
     def of(cls, balance: Balance) -> BalanceAnswer:
         """A balance as JSON carries it."""
         report = None if balance.report is None else balance.report.as_dict()
-        names = ("agent", "school", "batches", "reports", "summaries_received", "summaries_stored", "applied")
+        names = cls.model_fields.keys() - {"report"}
         return cls(**{name: getattr(balance, name) for name in names}, report=report)
 
 

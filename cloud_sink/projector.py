@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +12,7 @@ from cloud_sink.freshness import AIR_ACT_PPM, AIR_QUANTITY
 from cloud_sink.hearing import KEPT_MS
 from cloud_sink.inbox import Kind
 from cloud_sink.latest import MAIN
+from cloud_sink.retention import expiries
 from cloud_sink.store import Projected, StoreFull
 
 if TYPE_CHECKING:
@@ -23,9 +25,11 @@ if TYPE_CHECKING:
     from cloud_sink.memory import Memory
     from cloud_sink.store import Store
     from telemetry import Clock
+    from telemetry.policy import Policy
 
 MOST_BATCHES: Final = 32
 PRUNE_EVERY_S: Final = 600.0
+FORGET_EVERY_S: Final = 3600.0
 ROOM_EVERY_S: Final = 2.0
 """How often a full disk is tried again."""
 _log = logging.getLogger(__name__)
@@ -44,6 +48,7 @@ class Projector:
         memory: Memory,
         live: Live,
         clock: Clock,
+        policy: Policy,
     ) -> None:
         self._inbox = inbox
         self._store = store
@@ -52,6 +57,7 @@ class Projector:
         self._memory = memory
         self._live = live
         self._clock = clock
+        self._policy = policy
         self.followed_to: Callable[[], int] = lambda: self.position
         """Where a store that follows has everything for good: the inbox keeps for it what is behind that."""
         self.position = 0
@@ -73,7 +79,7 @@ class Projector:
     async def run(self) -> None:
         """Follow the inbox until cancelled. Raises `InboxFault` when it takes no more: a restart alone can help."""
         loop = asyncio.get_running_loop()
-        prune_at = loop.time()
+        prune_at = forget_at = loop.time()
         while True:
             self._inbox.arrived.clear()
             await self._catch_up()
@@ -82,10 +88,19 @@ class Projector:
             if loop.time() >= prune_at:
                 prune_at = loop.time() + PRUNE_EVERY_S
                 await self._inbox.prune(min(self.position, self.followed_to()))
+            if loop.time() >= forget_at:
+                forget_at = loop.time() + FORGET_EVERY_S
+                await self._forget()
             try:
                 await asyncio.wait_for(self._inbox.arrived.wait(), ROOM_EVERY_S if self.is_full else PRUNE_EVERY_S)
             except TimeoutError:
                 continue
+
+    async def _forget(self) -> None:
+        """Keep nothing for longer than the policy says; on a full disk, when there is room."""
+        with contextlib.suppress(StoreFull):
+            if number := await self._store.forget(expiries(self._policy, self._clock.now())):
+                _log.info("%d summaries were kept for as long as the policy says, and are deleted", number)
 
     async def _catch_up(self) -> None:
         """Project all there is, or as much as there is room for; the inbox keeps the rest."""

@@ -10,6 +10,7 @@ from telemetry import DeliveryFault
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from cloud_sink.retention import Expiry
     from telemetry import Summary
     from telemetry.uplink_contract import AgentReport
 
@@ -40,10 +41,12 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many summaries of one agent a store holds: rows as they came, and distinct ones."""
+    """How many summaries of one agent a store holds: rows as they came, and distinct ones; and how many of those it
+    had it has forgotten, since their time was over."""
 
     rows: int
     distinct: int
+    forgotten: int = 0
 
 
 class Store(Protocol):
@@ -85,6 +88,10 @@ class Store(Protocol):
 
     async def export(self, school: str, from_ms: int, to_ms: int) -> list[Summary]:
         """The windows that start in [from, to), by series and start."""
+        ...
+
+    async def forget(self, expired: Sequence[Expiry]) -> int:
+        """Delete summaries whose time is over, and count them; returns how many there were. Raises `StoreFull`."""
         ...
 
     async def counts(self) -> Mapping[str, Count]:

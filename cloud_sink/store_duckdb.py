@@ -19,9 +19,10 @@ from telemetry.summaries import LONGEST_WINDOW_S
 from telemetry.uplink_contract import AgentReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from cloud_sink.retention import Expiry
     from cloud_sink.store import Projected, Selection
 
 T = TypeVar("T")
@@ -47,7 +48,21 @@ _VIEWS: Final = (
     """CREATE TEMP VIEW newest AS SELECT * EXCLUDE (position, agent) FROM summary QUALIFY row_number() OVER (
            PARTITION BY school, building, room, device, quantity, channel
            ORDER BY start_ms + window_s * 1000 DESC, start_ms DESC, revision DESC, position DESC) = 1""",
+    """CREATE TEMP VIEW once AS SELECT agent, quantity, window_s, start_ms, count(*) AS times FROM summary
+       GROUP BY agent, quantity, school, building, room, device, window_s, channel, revision, start_ms""",
 )
+_COUNTS: Final = """
+SELECT agent, coalesce(rows, 0), coalesce(windows, 0), coalesce(gone, 0)
+FROM (SELECT agent, sum(times)::BIGINT AS rows, count(*) AS windows FROM once GROUP BY agent)
+FULL JOIN (SELECT agent, sum(number)::BIGINT AS gone FROM forgotten GROUP BY agent) USING (agent)
+"""
+_COUNT_EXPIRED: Final = """
+INSERT INTO forgotten SELECT agent, count(*) FROM once
+WHERE list_contains(?, quantity) AND window_s BETWEEN ? AND ? AND start_ms < ? GROUP BY agent
+"""
+_DELETE_EXPIRED: Final = """
+DELETE FROM summary WHERE list_contains(?, quantity) AND window_s BETWEEN ? AND ? AND start_ms < ?
+"""
 
 
 class StoreDamaged(EnvironmentFault):
@@ -121,14 +136,14 @@ class DuckDbStore:
                    ORDER BY building, room, device, quantity, channel, start_ms, window_s"""
         return await self._summaries(query, school, from_ms, to_ms)
 
+    async def forget(self, expired: Sequence[Expiry]) -> int:
+        """As the port says."""
+        return await self._in_thread(lambda: self._forget(expired))
+
     async def counts(self) -> Mapping[str, Count]:
         """As the port says."""
-        query = """SELECT agent, sum(times)::BIGINT, count(*) FROM (
-                       SELECT agent, count(*) AS times FROM summary
-                       GROUP BY agent, quantity, school, building, room, device, window_s, channel, revision, start_ms)
-                   GROUP BY agent"""
-        rows = await self._in_thread(lambda: self._select(query))
-        return {agent: Count(rows=times, distinct=distinct) for agent, times, distinct in rows}
+        rows = await self._in_thread(lambda: self._select(_COUNTS))
+        return {agent: Count(times, distinct, forgotten) for agent, times, distinct, forgotten in rows}
 
     async def reports(self) -> Mapping[str, AgentReport]:
         """As the port says."""
@@ -152,17 +167,32 @@ class DuckDbStore:
         rows: list[tuple[Any, ...]] = self._connection.execute(query, arguments).fetchall()
         return rows
 
+    def _forget(self, expired: Sequence[Expiry]) -> int:
+        number = 0
+        with self._transaction():
+            for each in expired:
+                values = [list(each.quantities), each.shortest_s, each.longest_s, each.before_ms]
+                self._connection.execute(_COUNT_EXPIRED, values)
+                number += self._connection.execute(_DELETE_EXPIRED, values).fetchall()[0][0]
+        return number
+
     def _append(self, position: int, batches: Sequence[Projected]) -> None:
         summaries = _summary_columns(position, batches)
         reports = [(b.agent, json.dumps(b.report.as_dict())) for b in batches if b.report is not None]
-        self._connection.begin()
-        try:
+        with self._transaction():
             self._insert("INSERT INTO summary SELECT * FROM arriving", pa.table(summaries, schema=_SUMMARY_SCHEMA))
             if reports:
                 agents, texts = zip(*reports, strict=True)
                 columns = [[position] * len(reports), agents, texts]
                 self._insert("INSERT INTO report SELECT * FROM arriving", pa.table(columns, schema=_REPORT_SCHEMA))
             self._connection.execute("UPDATE mark SET position = ?", [position])
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of the block's statements or none. Raises `StoreFull`."""
+        self._connection.begin()
+        try:
+            yield
             self._connection.commit()
         except duckdb.Error as error:
             with contextlib.suppress(duckdb.TransactionException):  # a commit that failed has undone it
@@ -188,6 +218,7 @@ def _open(path: Path) -> duckdb.DuckDBPyConnection:
         connection.execute(_create_table("report", _REPORT_SCHEMA))
         for view in _VIEWS:
             connection.execute(view)
+        connection.execute("CREATE TABLE IF NOT EXISTS forgotten (agent VARCHAR, number BIGINT)")
         connection.execute("CREATE TABLE IF NOT EXISTS mark (position BIGINT)")
         connection.execute("INSERT INTO mark SELECT 0 WHERE NOT EXISTS (FROM mark)")
     except duckdb.Error:

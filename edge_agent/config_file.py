@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from device_drivers.registry import discover
 from edge_agent.config import Configuration, SerialTable
 from telemetry import ConfigurationError
-from telemetry.policy import load_policy
+from telemetry.policy import policy_named_in
 from telemetry.table_file import ConfigurationMistakes, Mistake, dotted, read_tables, suggest
 
 if TYPE_CHECKING:
@@ -81,13 +81,7 @@ class Findings:
 def load(path: Path) -> LoadedConfiguration:
     """Read and check a configuration file. Raises `ConfigurationError`, or `ConfigurationMistakes` with them all."""
     file = read_tables(path, Configuration, CHECK, _cross_checks)
-    try:
-        policy = load_policy(file.tables.privacy.policy, path.resolve().parent)
-    except ConfigurationMistakes:
-        raise
-    except ConfigurationError as error:
-        mistake = Mistake(file.line_of(("privacy", "policy")), "privacy.policy", "", error.what, error.fix)
-        raise ConfigurationMistakes(path, [mistake], CHECK) from None
+    policy = policy_named_in(file, file.tables.privacy.policy, path, CHECK)
     digest = hashlib.sha256(file.data + policy.digest).digest()
     return LoadedConfiguration(file.tables, path, digest, file.line_of, policy)
 

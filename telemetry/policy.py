@@ -10,21 +10,20 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
 from telemetry.errors import ConfigurationError
 from telemetry.quantities import PrivacyClass, Summarise
 from telemetry.spans import SHORTEST_S, Span
-from telemetry.table_file import Table, read_tables
+from telemetry.table_file import ConfigurationMistakes, Mistake, Table, read_tables
 from telemetry.vocabulary import UnknownQuantity, quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Any
 
-    from telemetry.table_file import Location
+    from telemetry.table_file import Location, TableFile
 
 FORM: Final = 1
 """The version of the form that a policy is written in."""
@@ -168,6 +167,20 @@ def load_policy(name: str, folder: Path) -> Policy:
         path = shipped_policy(name)
     file = read_tables(path, PolicyTables, "bansui agent validate", _looser)
     return Policy(file.tables, hashlib.sha256(file.data).digest())
+
+
+def policy_named_in(file: TableFile[Any], name: str, path: Path, check: str) -> Policy:
+    """The policy that the file at `path` names as `privacy.policy`; a name that there is not is a mistake of the file.
+
+    Raises `ConfigurationMistakes`.
+    """
+    try:
+        return load_policy(name, path.resolve().parent)
+    except ConfigurationMistakes:
+        raise
+    except ConfigurationError as error:
+        mistake = Mistake(file.line_of(("privacy", "policy")), "privacy.policy", "", error.what, error.fix)
+        raise ConfigurationMistakes(path, [mistake], check) from None
 
 
 def shipped_policy(name: str) -> Path:

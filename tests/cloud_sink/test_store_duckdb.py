@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cloud_sink.retention import Expiry
 from cloud_sink.store import Count, Projected, Selection
 from cloud_sink.store_duckdb import DuckDbStore
 from telemetry import encode_all
@@ -76,6 +77,21 @@ async def test_repeated_rows_are_told_once_and_counted(store: DuckDbStore) -> No
     await store.append(2, [Projected("edge-1", [mean(800)])])
     assert len(await store.export("cn-002", *ALL)) == 2
     assert await store.counts() == {"edge-1": Count(rows=3, distinct=2), "edge-2": Count(rows=1, distinct=1)}
+
+
+async def test_what_is_kept_long_enough_is_deleted_and_counted(store: DuckDbStore) -> None:
+    """Once, however often its rows came; what is younger, another quantity or another window stays."""
+    windows = [mean(800), mean(810, 1), mean(820, 2)]
+    hourly = summary(start_ms=NOON_MS, window_s=3600, fields={"mean": 1, "n": 1, "expected": 60})
+    await store.append(1, [Projected("edge-1", [*windows, hourly]), Projected("edge-2", [mean(800)])])
+    await store.append(2, [Projected("edge-1", windows[:1])])
+    expired = Expiry(["carbon_dioxide"], 900, 900, NOON_MS + 2 * QUARTER_MS)
+    assert await store.forget([expired]) == 4
+    assert await store.forget([expired]) == 0
+    assert {found.start_ms for found in await store.export("cn-002", *ALL)} == {NOON_MS, windows[2].start_ms}
+    counts = await store.counts()
+    assert counts["edge-1"] == Count(rows=2, distinct=2, forgotten=2)
+    assert counts["edge-2"] == Count(rows=0, distinct=0, forgotten=1)
 
 
 async def test_a_range_has_the_windows_that_overlap_it_and_an_export_those_that_start_in_it(

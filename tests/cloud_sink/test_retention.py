@@ -1,0 +1,60 @@
+"""The centre keeps a summary for as long as the policy says of its class, and no longer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cloud_sink.retention import expiries
+from telemetry import PrivacyClass, quantities
+from telemetry.policy import SHIPPED, load_policy
+from tests.cloud_sink.support import NOON_MS, running_centre, sealed, summary
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+DAY_MS = 86_400_000
+
+
+def test_every_window_of_every_quantity_has_one_time_to_go(tmp_path: Path) -> None:
+    """Whatever may be told; what a policy keeps for a day is there for a day, by the minute or by the day."""
+    for name in SHIPPED:
+        expired = expiries(load_policy(name, tmp_path), NOON_MS)
+        for entry in quantities():
+            for window_s in (1, 60, 900, 3600, 86_400):
+                found = [
+                    each
+                    for each in expired
+                    if entry.id in each.quantities and each.shortest_s <= window_s <= each.longest_s
+                ]
+                assert len(found) == (entry.least_class is not PrivacyClass.X)
+
+
+def test_the_class_of_a_summary_is_read_off_its_window(tmp_path: Path) -> None:
+    """CO2 by the minute is of outdoors, by the quarter of an hour of a room: each goes when its class says."""
+    policy = load_policy("strict", tmp_path)
+    days = {
+        (each.shortest_s, each.longest_s): (NOON_MS - each.before_ms) // DAY_MS
+        for each in expiries(policy, NOON_MS)
+        if "carbon_dioxide" in each.quantities
+    }
+    assert days == {
+        (0, 899): policy.tables.E.retention_days,
+        (900, 86_400): policy.tables.P1.retention_days,
+    }
+
+
+def test_what_is_too_old_goes_and_the_balance_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloud_sink.projector.FORGET_EVERY_S", 0.0)
+    with running_centre(tmp_path) as centre:
+        kept = load_policy("strict", tmp_path).tables.P1.retention_days
+        ages = (0, kept - 1, kept + 1, 3000)
+        body = sealed(*(summary(start_ms=NOON_MS - days * DAY_MS) for days in ages))
+        assert centre.post(body, 1).status_code == 204
+        centre.settle()
+        assert centre.post(sealed(summary(start_ms=NOON_MS + 900_000)), 2).status_code == 204
+        centre.settle()
+        balance = centre.client.get("/api/v1/balance").json()[0]
+        assert (balance["summaries_received"], balance["summaries_stored"], balance["summaries_forgotten"]) == (5, 3, 2)
+        assert centre.export().count("\n") == 3
