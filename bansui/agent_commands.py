@@ -48,8 +48,16 @@ def run(
         ports = [f"{port}{word}" for port, word in ((plain, ""), (secure, " by TLS")) if port is not None]
         devices = f"devices connect to port {' or '.join(ports)}; " if ports else ""
         health = f"http://127.0.0.1:{agent.health.port}/healthz"
-        told = {"event": "ready", "listener_port": plain, "listener_tls_port": secure, "health": health}
-        print(json.dumps(told) if as_json else f"agent ready: {devices}health on {health}", flush=True)
+        pages = None if agent.pages is None else agent.pages.port
+        told = {
+            "event": "ready",
+            "listener_port": plain,
+            "listener_tls_port": secure,
+            "health": health,
+            "pages_port": pages,
+        }
+        shown = "" if pages is None else f"; pages on port {pages}"
+        print(json.dumps(told) if as_json else f"agent ready: {devices}health on {health}{shown}", flush=True)
         if pid_file is not None:
             pid_file.write_text(str(os.getpid()))
 

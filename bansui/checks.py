@@ -138,6 +138,8 @@ def _serial_lines(loaded: LoadedConfiguration) -> Iterator[Finding]:
 def _ports(loaded: LoadedConfiguration, *, running: bool) -> Iterator[Finding]:
     listener = loaded.tables.listener
     wanted = [("health.port", "127.0.0.1", loaded.tables.health.port)]
+    if loaded.tables.pages is not None:
+        wanted.append(("pages.port", loaded.tables.pages.host, loaded.tables.pages.port))
     if listener is not None:
         where = listener.addresses
         wanted += [("listener.port", host, where.port) for host in where.hosts if where.port is not None]

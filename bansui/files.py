@@ -45,6 +45,14 @@ def replace_file(path: Path, text: str) -> None:
         raise _unwritable(path, error) from None
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file, over one that is there. Raises `EnvironmentFault`."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
 def _unwritable(path: Path, error: OSError) -> EnvironmentFault:
     return EnvironmentFault(
         f"cannot be written: {error.strerror}", where=str(path), fix="take a folder that this user may write"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import enum
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
 app = typer.Typer(help="What leaves the school: shown, proven, counted.", no_args_is_help=True)
 
 Config = Annotated[Path, typer.Option("--config", help="The agent's TOML file.")]
+_LABELS_WRITTEN: Final = {"en": "{n} labels for A5 paper: {path}", "zh": "{n} 张 A5 隐私牌：{path}"}
+
+
+class Language(enum.StrEnum):
+    """What a label may be written in."""
+
+    ZH = "zh"
+    EN = "en"
+    BOTH = "both"
 
 
 @app.command()
@@ -118,6 +128,46 @@ def explain(
         }
         paragraphs.append(explained(words, found[each.id], policy, language))
     print("\n\n".join([*paragraphs, rest(language)]))
+
+
+@app.command()
+def label(
+    config: Config,
+    *,
+    room: Annotated[list[str] | None, typer.Option("--room", help="A room's code; all rooms unless stated.")] = None,
+    language: Annotated[Language, typer.Option("--lang", help="The language of the label.")] = Language.BOTH,
+    output: Annotated[Path | None, typer.Option("--output", help="An HTML file to write, for A5 paper.")] = None,
+    clock: ClockOption = "",
+    as_json: AsJson = False,
+) -> None:
+    """A room's label: what is sensed there, for what, how coarsely it leaves, to whom, for how long; to be printed."""
+    from bansui.files import write_whole
+    from edge_agent.agent import state_folder
+    from edge_agent.bindings import bind
+    from edge_agent.config_file import load
+    from edge_agent.local.secret import load_or_make
+    from edge_agent.local.site import Site
+
+    loaded = load(config)
+    site = Site(loaded, bind(loaded).bindings)
+    rooms = room or list(site.rooms)
+    for code in rooms:
+        if code not in site.rooms:
+            raise UsageError(f"no room is called {code!r}", where="--room", fix=f"take one of: {', '.join(site.rooms)}")
+    key = load_or_make(state_folder(loaded)) if site.lit.intersection(rooms) else None
+    languages = ["zh", "en"] if language is Language.BOTH else [language.value]
+    sheets = [site.sheet(code, each, key) for code in rooms for each in languages]
+    if as_json:
+        told = [{"language": each.words.language, "light": each.light, "page": each.page} for each in sheets]
+        labels = [dataclasses.asdict(each.label) for each in sheets]
+        print(json.dumps([a | b for a, b in zip(labels, told, strict=True)], ensure_ascii=False))
+        return
+    html = site.label_page(sheets, parse_clock(clock).now())
+    if output is None:
+        print(html)
+    else:
+        write_whole(output, html)
+        print(_LABELS_WRITTEN[failures.language()].format(n=len(sheets), path=output))
 
 
 def _classes(config: Path) -> Callable[[str, str], str]:

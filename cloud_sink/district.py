@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cloud_sink.freshness import AIR_QUANTITY, Air, Freshness
+from cloud_sink.freshness import Air, Freshness
 from cloud_sink.latest import RoomNow
 from cloud_sink.sparklines import sparkline
 from cloud_sink.tallies import STEP_MS
 from cloud_sink.views import badness
+from telemetry.air import AIR_QUANTITY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from cloud_sink.freshness import AIR_ACT_PPM, AIR_QUANTITY
+from telemetry.air import AIR_ACT_PPM, AIR_QUANTITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

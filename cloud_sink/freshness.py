@@ -10,16 +10,14 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Final
 
+from telemetry.air import AIR_ACT_PPM, AIR_WATCH_PPM
+
 if TYPE_CHECKING:
     from telemetry import Summary
 
 FRESH_WINDOWS: Final = 2
 LATE_WINDOWS: Final = 10
 GRACE_MS: Final = 15 * 60 * 1000
-AIR_QUANTITY: Final = "carbon_dioxide"
-AIR_WATCH_PPM: Final = 800
-AIR_ACT_PPM: Final = 1000
-"""The pages ask for air above it. It is the number of GB/T 17226-2017, whose daily mean `limits` judges."""
 
 
 class Freshness(enum.StrEnum):

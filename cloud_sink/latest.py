@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cloud_sink.freshness import AIR_QUANTITY, Air, Freshness, aged, air, fresh_until, late_until
+from cloud_sink.freshness import Air, Freshness, aged, air, fresh_until, late_until
 from telemetry import Summarise, quantity
+from telemetry.air import AIR_QUANTITY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

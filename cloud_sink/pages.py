@@ -15,7 +15,7 @@ from cloud_sink.agent_views import agent_view
 from cloud_sink.charts import Frame, charts, limit_words
 from cloud_sink.device_views import device_views
 from cloud_sink.district import figures, school_line
-from cloud_sink.freshness import AIR_QUANTITY, Air, Freshness
+from cloud_sink.freshness import Air, Freshness
 from cloud_sink.hearing import KEPT_MS
 from cloud_sink.latest import MAIN, RoomNow
 from cloud_sink.limits import LIMITS
@@ -25,6 +25,7 @@ from cloud_sink.store import Selection
 from cloud_sink.text import COOKIE, LANGUAGES
 from cloud_sink.views import Viewer
 from telemetry import quantity
+from telemetry.air import AIR_QUANTITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

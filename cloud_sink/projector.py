@@ -8,12 +8,12 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from cloud_sink.catalogue import Seen
-from cloud_sink.freshness import AIR_ACT_PPM, AIR_QUANTITY
 from cloud_sink.hearing import KEPT_MS
 from cloud_sink.inbox import Kind
 from cloud_sink.latest import MAIN
 from cloud_sink.retention import expiries
 from cloud_sink.store import Projected, StoreFull
+from telemetry.air import AIR_ACT_PPM, AIR_QUANTITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable

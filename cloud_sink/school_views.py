@@ -7,10 +7,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from cloud_sink.episodes import runs
-from cloud_sink.freshness import AIR_ACT_PPM, AIR_QUANTITY, Air
+from cloud_sink.freshness import Air
 from cloud_sink.ranges import grid_lines
 from cloud_sink.sparklines import level, sparkline
 from cloud_sink.tallies import STEP_MS
+from telemetry.air import AIR_ACT_PPM, AIR_QUANTITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cloud_sink.freshness import AIR_ACT_PPM, AIR_QUANTITY, FRESH_WINDOWS, GRACE_MS
+from cloud_sink.freshness import FRESH_WINDOWS, GRACE_MS
 from cloud_sink.latest import MAIN
+from telemetry.air import AIR_ACT_PPM, AIR_QUANTITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cloud_sink.freshness import AIR_QUANTITY, Air, Freshness, freshness
+from cloud_sink.freshness import Air, Freshness, freshness
 from cloud_sink.latest import MAIN, RoomNow
 from telemetry import quantities, quantity
+from telemetry.air import AIR_QUANTITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -28,6 +28,7 @@ from edge_agent.intake.serial_line import SerialIntake
 from edge_agent.intake.serial_poll import SerialPollIntake
 from edge_agent.intake.subscriber import SubscriberIntake, SubscriberToken
 from edge_agent.intake.tcp_poll import TcpPollIntake
+from edge_agent.local.wiring import local_pages
 from edge_agent.reporting import Surroundings
 from edge_agent.room import room_of
 from edge_agent.state import State
@@ -142,6 +143,7 @@ class Agent:
             ),
             tables.health.port,
         )
+        self.pages = local_pages(loaded, self.core, state_folder(loaded), clock)
         self._failure: asyncio.Future[None] | None = None
 
     @property
@@ -164,6 +166,8 @@ class Agent:
         try:
             await self._start_listener()
             await self.health.start()
+            if self.pages is not None:
+                await self.pages.start()
             on_ready()
             async with asyncio.TaskGroup() as group:
                 tasks = [
@@ -173,6 +177,8 @@ class Agent:
                     group.create_task(look_after(self._admission.bindings, resident_bytes()), name="drivers"),
                     *(group.create_task(_supervised(intake), name=f"intake {name}") for name, intake in self._polled),
                 ]
+                if self.pages is not None:
+                    tasks.append(group.create_task(self.pages.run(), name="pages"))
                 if self._subscriber is not None:
                     tasks.append(group.create_task(self._subscriber.run(), name="intake subscriber"))
                 stopping = group.create_task(stop.wait(), name="stop")
@@ -238,6 +244,8 @@ class Agent:
         if self._listener is not None:
             await self._listener.stop()
         await self.health.stop()
+        if self.pages is not None:
+            await self.pages.stop()
         self._admission.guard.end()
         assert self._thread is not None
         self._thread.stop()

@@ -16,6 +16,7 @@ from edge_agent.privacy.classes import classify
 from edge_agent.privacy.rules import Rule
 from edge_agent.windows import Cadence
 from telemetry import ConfigurationError, quantity
+from telemetry.table_file import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,9 +115,18 @@ def _binding(device: DeviceTable, room: RoomTable, entry: DriverEntry, loaded: L
         driver_id=entry.id,
         driver=driver,
         cadence=Cadence(device.cadence_s * 1000, stale_after_s * 1000),
-        rules=_rules(entry.manifest.quantities, room.placement, device.role, loaded.policy),
+        rules=_rules(_measured(device, entry), room.placement, device.role, loaded.policy),
         renew=lambda: entry.create(settings),
     )
+
+
+def _measured(device: DeviceTable, entry: DriverEntry) -> frozenset[str]:
+    """What may come in of a device: all that its driver can read, or of it what the configuration names."""
+    readable = entry.manifest.quantities
+    for name in device.quantities:
+        if name not in readable:
+            raise ConfigurationError(f"driver {entry.id} reads no {name!r}", fix=suggest(name, list(readable)))
+    return frozenset(device.quantities) or readable
 
 
 @lru_cache(maxsize=256)

@@ -63,6 +63,31 @@ class HealthTable(Table):
     port: Port = 9464
 
 
+class PagesTable(Table):
+    """[pages]: what people in the school can look at: what left today, and each room's label."""
+
+    host: Annotated[str, Field(min_length=1)] = "0.0.0.0"  # noqa: S104 - readers are other machines in the school
+    port: Port = 9465
+    address: str = ""
+    """How people in the school reach it, as labels print it; http://HOST:PORT unless stated."""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> PagesTable:
+        if self.address:
+            parts = urlsplit(self.address)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+                raise ValueError("pages.address is written http://HOST[:PORT]")
+        elif self.host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+            raise ValueError('pages.address is missing: write how people reach this box, as "http://10.0.0.5:9465"')
+        return self
+
+    @property
+    def base(self) -> str:
+        """The address, without a slash at its end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (self.address or f"http://{host}:{self.port}").rstrip("/")
+
+
 class UplinkTable(Table):
     """[uplink]: the centre, and how often batches go there."""
 
@@ -246,6 +271,8 @@ class DeviceTable(Table):
     cadence_s: Annotated[int, Field(ge=1, le=86_400)] = 60
     stale_after_s: Annotated[int, Field(ge=1, le=86_400)] | None = None
     """For how long its last value still stands; three cadences unless stated."""
+    quantities: tuple[str, ...] = ()
+    """What it measures, where that is less than its driver can read; nothing else of it comes in."""
     mqtt: MqttTable | None = None
     serial: SerialTable | None = None
     tcp: TcpTable | None = None
@@ -270,6 +297,7 @@ class Configuration(Table):
 
     agent: AgentTable
     health: HealthTable = HealthTable()
+    pages: PagesTable | None = None
     uplink: UplinkTable
     privacy: PrivacyTable = PrivacyTable()
     listener: ListenerTable | None = None

@@ -5,7 +5,6 @@ Names follow Prometheus conventions; the list with meanings stands in docs/metri
 
 from __future__ import annotations
 
-import asyncio
 import json
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
@@ -16,9 +15,9 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from edge_agent.listener_metrics import listener_metrics
+from edge_agent.local.server import Answer, PageServer
 from edge_agent.store.commit_times import BOUNDS_S
 from edge_agent.transactions import Kind
-from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,10 +26,10 @@ if TYPE_CHECKING:
 
     from broker.listener import Listener
     from edge_agent.counts import CountKey
+    from edge_agent.local.server import Request
     from edge_agent.store import CommitTimes
     from telemetry.uplink_contract import AgentReport
 
-LONGEST_REQUEST: Final = 8192
 _BALANCE: Final = ("received", "admitted", "duplicate", "summarised", "late", "gap", "withheld")
 _SUMMARIES: Final = ("summaries", "acknowledged", "merged", "fork", "refused", "damaged")
 
@@ -157,57 +156,35 @@ class AgentCollector(Collector):
 
 
 class HealthServer:
-    """Serves the page on loopback; HTTP/1.1, one answer a connection."""
+    """Serves the page on loopback, and cannot be told to serve it elsewhere."""
 
     def __init__(self, health: Health, port: int) -> None:
         self._health = health
-        self._port = port
         self._registry = CollectorRegistry()
         self._registry.register(AgentCollector(health))
-        self._server: asyncio.Server | None = None
+        self._server = PageServer("health.port", "127.0.0.1", port, self._answer)
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        return self._server.port
+
+    @property
+    def hosts(self) -> set[str]:
+        """The addresses it listens on."""
+        return self._server.hosts
 
     async def start(self) -> None:
         """Listen. Raises `EnvironmentFault` when the port is taken."""
-        try:
-            self._server = await asyncio.start_server(self._answer, "127.0.0.1", self._port, limit=LONGEST_REQUEST)
-        except OSError as error:
-            raise EnvironmentFault(
-                f"health.port {self._port} cannot be opened: {error.strerror}",
-                fix=f"see who has it with `ss -ltnp 'sport = :{self._port}'`, or set [health] port = 0",
-            ) from None
+        await self._server.start()
 
     async def stop(self) -> None:
         """Stop listening."""
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
+        await self._server.stop()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            async with asyncio.timeout(5):
-                request = await reader.readuntil(b"\r\n\r\n")
-                status, kind, body = self._page(request)
-                length = f"Content-Length: {len(body)}\r\nConnection: close"
-                writer.write(f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n{length}\r\n\r\n".encode() + body)
-                await writer.drain()
-        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # a client that hangs up, stalls or babbles gets no answer
-        finally:
-            writer.close()
-
-    def _page(self, request: bytes) -> tuple[str, str, bytes]:
-        method, _, rest = request.partition(b" ")
-        path = rest.partition(b" ")[0]
-        if method != b"GET":
-            return "405 Method Not Allowed", "text/plain", b"GET alone\n"
-        if path == b"/healthz":
-            return "200 OK", "application/json", json.dumps(self._health.as_dict()).encode()
-        if path == b"/metrics":
-            return "200 OK", "text/plain; version=0.0.4; charset=utf-8", generate_latest(self._registry)
-        return "404 Not Found", "text/plain", b"/healthz or /metrics\n"
+    async def _answer(self, request: Request) -> Answer:
+        if request.path == "/healthz":
+            return Answer("200 OK", "application/json", json.dumps(self._health.as_dict()).encode())
+        if request.path == "/metrics":
+            return Answer("200 OK", "text/plain; version=0.0.4; charset=utf-8", generate_latest(self._registry))
+        return Answer("404 Not Found", "text/plain", b"/healthz or /metrics\n")

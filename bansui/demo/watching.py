@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from cloud_sink.freshness import AIR_QUANTITY, Freshness
+from cloud_sink.freshness import Freshness
 from cloud_sink.latest import MAIN
 from telemetry import EnvironmentFault, decode_all
+from telemetry.air import AIR_QUANTITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -52,6 +52,14 @@ class Sum:
 
 
 @dataclass(slots=True)
+class Lines:
+    """Of one quantity and class: how many summaries, and the bytes of their lines before packing."""
+
+    summaries: int = 0
+    bytes: int = 0
+
+
+@dataclass(slots=True)
 class Totals:
     """Of all batches of a time."""
 
@@ -67,6 +75,8 @@ class Totals:
     """Summaries by quantity, where the bytes are kept."""
     classes: Counter[str] = field(default_factory=Counter)
     """The same by privacy class, as the configuration in force has it."""
+    lines: dict[tuple[str, str], Lines] = field(default_factory=dict)
+    """The same by both, quantity first."""
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON carries it."""
@@ -104,12 +114,18 @@ def _add(totals: Totals, entry: Entry, decoder: Decoder, class_of: Callable[[str
     if entry.body is None or entry.kind == "report":
         return
     try:
-        series = [summary.series for summary in decoder.decode(unseal(entry.body))]
+        text = unseal(entry.body)
+        series = [summary.series for summary in decoder.decode(text)]
     except ContractViolation:
         totals.unreadable.add(entry)
         return
     totals.quantities.update(each.quantity for each in series)
-    totals.classes.update(class_of(each.device, each.quantity) for each in series)
+    for each, line in zip(series, text.splitlines(keepends=True), strict=True):
+        name = class_of(each.device, each.quantity)
+        totals.classes[name] += 1
+        lines = totals.lines.setdefault((each.quantity, name), Lines())
+        lines.summaries += 1
+        lines.bytes += len(line)
 
 
 def together(parts: Iterable[Totals]) -> Totals:
@@ -124,4 +140,8 @@ def together(parts: Iterable[Totals]) -> Totals:
             into.bytes += each.bytes
         whole.quantities.update(part.quantities)
         whole.classes.update(part.classes)
+        for key, lines in part.lines.items():
+            sum_of = whole.lines.setdefault(key, Lines())
+            sum_of.summaries += lines.summaries
+            sum_of.bytes += lines.bytes
     return whole

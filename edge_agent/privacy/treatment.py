@@ -68,7 +68,7 @@ def treatments(rules: Mapping[str, Rule], role: Role, policy: Policy) -> dict[Tr
 
 def treatment(rule: Rule, role: Role, policy: Policy) -> Treatment:
     """What becomes of one quantity of a device of this role."""
-    fate = _fate(rule, policy)
+    fate = fate_of(rule, policy)
     has_windows = fate is Fate.WINDOWS
     return Treatment(
         privacy_class=rule.privacy_class,
@@ -80,7 +80,8 @@ def treatment(rule: Rule, role: Role, policy: Policy) -> Treatment:
     )
 
 
-def _fate(rule: Rule, policy: Policy) -> Fate:
+def fate_of(rule: Rule, policy: Policy) -> Fate:
+    """What becomes of a series under a policy."""
     if rule.quantity.summarise is Summarise.NEVER or rule.privacy_class is PrivacyClass.X:
         return Fate.NEVER
     if rule.privacy_class is PrivacyClass.P2:

@@ -34,6 +34,24 @@ def read(folder: Path, from_ms: int, to_ms: int, *, with_bodies: bool = True) ->
             yield Entry(*found)
 
 
+_RECENT: Final = 60
+_FULLEST: Final = f"""
+SELECT sealed_ms, body FROM (
+    SELECT id, summaries, sealed_ms, body FROM batch
+    WHERE state = 'acknowledged' AND kind = 'summaries' AND body NOT NULL AND sealed_ms >= ? AND sealed_ms < ?
+    ORDER BY id DESC LIMIT {_RECENT}
+) ORDER BY summaries DESC, id DESC LIMIT 1
+"""  # noqa: S608 - our own number
+
+
+def fullest(folder: Path, from_ms: int, to_ms: int) -> tuple[int, bytes] | None:
+    """Of the last hour's worth of batches sealed in [from, to) that the centre has, the one with the most summaries:
+    when it was sealed, and its bytes. Raises `StoreUnusable`."""
+    with engine.reading(folder) as connection:
+        found = connection.execute(_FULLEST, (from_ms, to_ms)).fetchone()
+    return None if found is None else (int(found[0]), bytes(found[1]))
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """Where the chain of one epoch stands."""

@@ -15,12 +15,15 @@ from broker.connection import Hold
 from broker.credentials import Credentials
 from broker.listener import Addresses, Listener
 from broker.refusals import Refusal
-from edge_agent.health import LONGEST_REQUEST, Health, HealthServer
+from edge_agent.config_file import load
+from edge_agent.health import Health, HealthServer
+from edge_agent.local.server import LONGEST_REQUEST
 from edge_agent.store import CommitTimes
 from edge_agent.transactions import Kind
-from telemetry import EnvironmentFault
+from telemetry import ConfigurationError, EnvironmentFault
 from tests.documents import ROOT
 from tests.edge_agent.harness import MINUTE, Bench, frame
+from tests.edge_agent.running import LISTENER, configure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -210,3 +213,12 @@ async def test_a_taken_port_is_said(page: Page) -> None:
         await second.start()
     assert "[health] port" in caught.value.fix
     await second.stop()
+
+
+async def test_the_page_stays_on_loopback(page: Page, tmp_path: Path) -> None:
+    """Its figures are of this moment, so nobody off the box reads them: there is no key that could change that."""
+    assert page.server.hosts == {"127.0.0.1"}
+    path = configure(tmp_path / "elsewhere", LISTENER)
+    path.write_text(path.read_text().replace("[health]", '[health]\nhost = "0.0.0.0"'))
+    with pytest.raises(ConfigurationError, match=r"health\.host: no such key"):
+        load(path)
