@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from device_drivers.manifest import Manifest
     from device_drivers.registry import DriverEntry
 
+_EXCHANGE: Final = {"request", "response", "greeting"}
 _TO_DEVICE: Final = "host_to_device"
 _STATED: Final = {"unit_id": "address", "crc_present": "crc"}
 """What a case may say of a device on a line, and the driver's option that a configuration would state it with."""
@@ -123,7 +124,7 @@ def _run(case: dict[str, Any], drivers: Mapping[str, DriverEntry]) -> CaseResult
     manifest = entry.manifest
     frame, password = _frame(case, manifest)
     secrets = {"password": password} if password else {}
-    options = {name: case[key] for key, name in _STATED.items() if key in case and name in manifest.driver.options}
+    options = {name: case[key] for key, name in _STATED.items() if key in case and name in manifest.options}
     driver = entry.create(Settings(manifest.model_for(family, model), options, secrets))
     decoded = shielded(entry.id, lambda: driver.decode(frame))
     return CaseResult(_id(case), tuple(CaseReading.of(m) for m in decoded.measurements), decoded.dropped)
@@ -131,7 +132,8 @@ def _run(case: dict[str, Any], drivers: Mapping[str, DriverEntry]) -> CaseResult
 
 def _frame(case: dict[str, Any], manifest: Manifest) -> tuple[Frame, str]:
     payload, password, request = case.get("payload"), "", b""
-    if payload is None:
+    is_exchange = isinstance(payload, dict) and not _EXCHANGE.isdisjoint(payload)
+    if payload is None or (manifest.driver.transport.is_polled and "bytes_hex" in case and not is_exchange):
         if "bytes_hex" not in case:
             raise MalformedCase("the case has neither payload nor bytes_hex")
         content = _unhex(_text(case, "bytes_hex"))

@@ -61,5 +61,7 @@ def fields_table(manifest: Manifest) -> str:
     for row in manifest.field:
         entry = quantity(row.quantity)
         unit = entry.symbol or "-"
-        lines.append(f"| `{row.key}` | `{entry.id}` | {row.channel or '-'} | {unit} | {entry.least_class} |")
+        line = f"| `{row.key}` | `{entry.id}` | {row.channel or '-'} | {unit} | {entry.least_class} |"
+        if line not in lines:  # as it is when models have it in different places
+            lines.append(line)
     return "\n".join(lines)

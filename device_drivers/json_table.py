@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 
 from device_drivers.contract import Decoded, FrameRefused, Layout, Measurement, Row
-from telemetry import Quantity, Summarise, quantity
+from device_drivers.field_rows import TableRow, own_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from device_drivers.manifest import FieldRow
+    from device_drivers.field_rows import FieldRow
 
 LARGEST_PAYLOAD: Final = 1 << 18
 """Bytes; the largest that zigbee2mqtt publishes for one device is a few thousand."""
@@ -33,7 +33,6 @@ _Shape: TypeAlias = tuple[tuple[str, ...], tuple[type, ...]]
 """An object's keys, and the kinds of its values."""
 _NUMBERS: Final = (int, float)
 _decode: Final = msgspec.json.Decoder().decode
-_LITERALS: Final = {"true": True, "false": False}
 _TELLABLE: Final = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _LARGEST: Final = sys.float_info.max
 
@@ -74,31 +73,41 @@ class Column:
 
     quantity: str
     channel: str
-    scale: float
+    factor: float
     words: Mapping[str | bool, float] | None
-    unless: str
+    unless: str = ""
+    shift: float = 0.0
+    absent: frozenset[float | str] = frozenset()
+    """Values that say, as null does, that nothing was measured."""
 
     @property
-    def is_plain(self) -> bool:
-        """Whether a finite number is taken as it is."""
-        return self.words is None and self.scale == 1
+    def is_linear(self) -> bool:
+        """Whether any finite number is a value, and nothing else is."""
+        return self.words is None and not self.absent
 
     @classmethod
     def of(cls, row: FieldRow) -> Column:
         """Make a row ready."""
-        entry = quantity(row.quantity)
-        words = {_LITERALS.get(word, word): number for word, number in row.values.items()} or _own_words(entry)
-        return cls(entry.id, row.channel, row.scale, words, row.unless)
+        factor, shift = row.linear
+        absent = frozenset(row.absent) if isinstance(row, TableRow) else frozenset[float | str]()
+        words = row.words or own_words(row.entry) or None
+        return cls(row.quantity, row.channel, factor, words, row.unless, shift, absent)
 
     def number(self, value: object) -> float | None:
-        """The value in the quantity's unit; None when it is of the wrong kind, or no finite number."""
+        """The value in the quantity's unit; None when there is none, or it is of the wrong kind, or not finite."""
+        if self.is_absent(value):
+            return None
         if self.words is not None:
             word = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
             return self.words.get(word) if isinstance(word, (str, bool)) else None
         if isinstance(value, (int, float)) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST:
-            scaled = float(value) * self.scale
+            scaled = float(value) * self.factor + self.shift
             return scaled if -_LARGEST <= scaled <= _LARGEST else None
         return None
+
+    def is_absent(self, value: object) -> bool:
+        """Whether the value says that nothing was measured."""
+        return bool(self.absent) and isinstance(value, (int, float, str)) and value in self.absent
 
 
 class JsonTable:
@@ -110,7 +119,7 @@ class JsonTable:
         self.envelope = frozenset(envelope)
         self._plans: dict[_Shape, _Plan] = {}
         self._last_shape: _Shape = (), ()
-        self._last_plan = _Plan([], (), is_plain=True)
+        self._last_plan = _Plan([], (), is_linear=True)
 
     @classmethod
     def of(cls, rows: Iterable[FieldRow], envelope: Iterable[str] = ()) -> JsonTable:
@@ -143,31 +152,38 @@ class JsonTable:
                 dropped.append(tellable(key))
             else:
                 found.append((index, tellable(key), column))
-        is_plain = all(column.is_plain and type(values[index]) in _NUMBERS for index, _, column in found)
+        is_linear = all(column.is_linear and type(values[index]) in _NUMBERS for index, _, column in found)
         if len(self._plans) >= MOST_PLANS:
             self._plans.clear()
-        plan = self._plans[shape] = _Plan(found, tuple(dropped), is_plain=is_plain)
+        plan = self._plans[shape] = _Plan(found, tuple(dropped), is_linear=is_linear)
         return plan
 
 
 class _Plan:
     """How objects with the same keys and kinds of values are read: worked out once."""
 
-    __slots__ = ("_is_plain", "_pick", "dropped", "found", "layout")
+    __slots__ = ("_is_linear", "_pick", "_terms", "dropped", "found", "layout")
 
-    def __init__(self, found: list[tuple[int, str, Column]], dropped: tuple[str, ...], *, is_plain: bool) -> None:
+    def __init__(self, found: list[tuple[int, str, Column]], dropped: tuple[str, ...], *, is_linear: bool) -> None:
         self.found = found
         """Of each value that is a column's: its place among the values, its name, its column."""
         self.dropped = dropped
         self.layout = Layout.of(tuple((column.quantity, column.channel) for _, _, column in found))
-        self._is_plain = is_plain
+        self._is_linear = is_linear
+        terms = [(column.factor, column.shift) for _, _, column in found]
+        self._terms = terms if set(terms) - {(1, 0)} else None
+        """Factors and shifts; None where every number is taken as it is."""
         self._pick = _picker([index for index, _, _ in found])
 
     def numbers(self, values: tuple[Any, ...]) -> tuple[float, ...] | None:
         """Every value in its quantity's unit; None where one of them is no number of its quantity."""
-        if self._is_plain:
+        if self._is_linear:
             picked = self._pick(values)
             try:
+                if self._terms is not None:
+                    picked = tuple(
+                        [value * factor + shift for value, (factor, shift) in zip(picked, self._terms, strict=True)]
+                    )
                 if isfinite(sum(picked)):
                     return picked
             except OverflowError:  # an integer that no float can hold
@@ -184,7 +200,12 @@ def _read_by_one(plan: _Plan, values: tuple[Any, ...], event_ms: int | None) -> 
         for _, column, number in numbers
         if number is not None
     ]
-    return Decoded.of(measurements, plan.dropped + tuple(name for name, _, number in numbers if number is None))
+    dropped = tuple(
+        name
+        for index, name, column in plan.found
+        if column.number(values[index]) is None and not column.is_absent(values[index])
+    )
+    return Decoded.of(measurements, plan.dropped + dropped)
 
 
 def _picker(indices: Sequence[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
@@ -195,11 +216,3 @@ def _picker(indices: Sequence[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ..
         (only,) = indices
         return lambda values: (values[only],)
     return itemgetter(*indices)
-
-
-def _own_words(entry: Quantity) -> dict[str | bool, float] | None:
-    """How JSON says a flag or a state when the table has no words of its own."""
-    words: dict[str | bool, float] = {state: float(index) for index, state in enumerate(entry.states)}
-    if entry.summarise in (Summarise.FLAG, Summarise.EVENT):
-        words |= {True: 1.0, False: 0.0}
-    return words or None

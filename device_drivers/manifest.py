@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import difflib
-import enum
 import functools
 import tomllib
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from device_drivers.contract import CONTRACT_VERSION
-from telemetry import ConfigurationError, UnknownQuantity, quantity
+from device_drivers.field_rows import FieldRow, Table, TableRow, Transport
+from device_drivers.tables.documents import DocumentFormat, DocumentRow
+from device_drivers.tables.entries import EntriesFormat, EntryRow
+from device_drivers.tables.format import Format
+from device_drivers.tables.frames import FrameFormat, FrameRow
+from device_drivers.tables.lines import LinesFormat, ReplyRow
+from device_drivers.tables.registers import RegisterRow, RegistersFormat
+from telemetry import ConfigurationError
+from telemetry.toml_file import locate, syntax_error_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from device_drivers.contract import Driver, Settings
+
 FILE_NAME = "driver.toml"
 
 DriverId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-Channel = Annotated[str, Field(pattern=r"^[a-z0-9_-]{0,16}$")]
 
 
 class ManifestUnusable(ConfigurationError):
@@ -29,46 +37,7 @@ class ManifestUnusable(ConfigurationError):
     code = "driver_manifest"
 
 
-class Transport(enum.StrEnum):
-    """How a device's bytes come in, which decides the powers its driver must have."""
-
-    MQTT = "mqtt"
-    SERIAL_STREAM = "serial-stream"
-    SERIAL_POLL = "serial-poll"
-    TCP_POLL = "tcp-poll"
-
-    @property
-    def is_polled(self) -> bool:
-        """Whether the device has to be asked."""
-        return self in (Transport.SERIAL_POLL, Transport.TCP_POLL)
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class FieldRow(_Table):
-    """One field of the wire format, and the quantity it becomes: number times `scale`, or one of `values`."""
-
-    key: Annotated[str, Field(min_length=1)]
-    quantity: str
-    channel: Channel = ""
-    scale: float = 1.0
-    values: dict[str, float] = {}
-    """Words of the format and what they stand for; `true` and `false` are the JSON literals."""
-    unless: str = ""
-    """A field that, when it is there too, says the same better."""
-
-    @field_validator("quantity")
-    @classmethod
-    def _in_vocabulary(cls, name: str) -> str:
-        try:
-            return quantity(name).id
-        except UnknownQuantity as error:
-            raise ValueError(error.what) from None
-
-
-class Identity(_Table):
+class Identity(Table):
     """Who the driver is."""
 
     id: DriverId
@@ -83,26 +52,42 @@ class Identity(_Table):
     secrets: frozenset[str] = Field(default=frozenset(), strict=False)
 
 
-class Manifest(_Table):
+class Manifest(Table):
     """A whole `driver.toml`."""
 
     driver: Identity
     families: dict[str, str]
     """Names of the wire formats it answers for, each with the model it implies, if any."""
+    format: Format | None = None
+    """How a driver without code reads its device."""
     field: tuple[FieldRow, ...] = Field(default=(), strict=False)
     sample: str
     """A [[device]] table that could stand in agent.toml."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        keys = [row.key for row in self.field]
-        twice = sorted({key for key in keys if keys.count(key) > 1})
-        if twice:
-            raise ValueError(f"field {twice[0]!r} stands twice")
         for family, model in self.families.items():
             if model and model not in self.driver.models:
                 raise ValueError(f"family {family!r} implies {model!r}, which is not in models")
+        for model in self.driver.models or ("",):
+            keys = [row.key for row in self.field if not isinstance(row, TableRow) or row.is_of(model)]
+            twice = sorted({key for key in keys if keys.count(key) > 1})
+            if twice:
+                raise ValueError(f"field {twice[0]!r} stands twice")
+        if self.format is not None:
+            self.format.check(self.field, self.driver.transport, self.driver.models)
         return self
+
+    def from_table(self, settings: Settings) -> Driver:
+        """The driver that the table is, for one device. Raises `ConfigurationError`."""
+        if self.format is None:
+            raise ConfigurationError(f"driver {self.driver.id} has neither driver.py nor a table [format]")
+        return self.format.driver(self.field, self.driver.transport, settings)
+
+    @property
+    def options(self) -> frozenset[str]:
+        """What a configuration may say in `options`: what the driver names, and what its kind of format has."""
+        return self.driver.options | (self.format.options if self.format is not None else frozenset())
 
     @property
     def quantities(self) -> frozenset[str]:
@@ -128,23 +113,107 @@ class Manifest(_Table):
         return self.known_model(model) or self.families.get(family) or model
 
 
+class _DocumentManifest(Manifest):
+    format: DocumentFormat
+    field: tuple[DocumentRow, ...] = Field(strict=False)
+
+
+class _FrameManifest(Manifest):
+    format: FrameFormat
+    field: tuple[FrameRow, ...] = Field(strict=False)
+
+
+class _EntriesManifest(Manifest):
+    format: EntriesFormat
+    field: tuple[EntryRow, ...] = Field(strict=False)
+
+
+class _LinesManifest(Manifest):
+    format: LinesFormat
+    field: tuple[ReplyRow, ...] = Field(strict=False)
+
+
+class _RegistersManifest(Manifest):
+    format: RegistersFormat
+    field: tuple[RegisterRow, ...] = Field(strict=False)
+
+
+_KINDS: Final[dict[str, type[Manifest]]] = {
+    "json": _DocumentManifest,
+    "frame": _FrameManifest,
+    "entries": _EntriesManifest,
+    "lines": _LinesManifest,
+    "registers": _RegistersManifest,
+}
+
+
+class _UnknownKind(Exception):
+    pass
+
+
 @functools.cache
 def load(folder: Path) -> Manifest:
     """Read and check `driver.toml` in `folder`. Raises `ManifestUnusable`."""
     path = folder / FILE_NAME
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ManifestUnusable(f"cannot be read: {error.strerror}", where=str(path)) from None
-    except ValueError as error:  # malformed TOML, or not UTF-8
-        raise ManifestUnusable(f"is not TOML: {error}", where=str(path)) from None
+    except UnicodeDecodeError:
+        raise ManifestUnusable("is not UTF-8 text", where=str(path)) from None
+    return parse(text, str(path))
+
+
+def parse(text: str, path: str) -> Manifest:
+    """Check the text of a `driver.toml`. Raises `ManifestUnusable` with every mistake and its line."""
     try:
-        return Manifest.model_validate(document)
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ManifestUnusable(f"is not TOML: {error}", where=f"{path}:{syntax_error_line(error)}") from None
+    try:
+        return _kind_of(document).model_validate(document)
+    except _UnknownKind as error:
+        line = locate(text)(("format", "kind"))
+        raise ManifestUnusable(f"format.kind: {error}", where=f"{path}:{line}") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        why = f"this Bansui has driver contract {CONTRACT_VERSION}" if key == "driver.contract" else ""
-        raise ManifestUnusable(f"{key or 'file'}: {first['msg']}", where=str(path), why=why) from None
+        line_of = locate(text)
+        found = [
+            (line_of(_place(location, document)), _what(location, item["msg"]))
+            for item in error.errors(include_url=False)
+            for location in [(*item["loc"], *getattr(item.get("ctx", {}).get("error"), "at", ()))]
+        ]
+        line, what = min(found)
+        rest = "".join(f"\n  {path}:{line}: {what}" for line, what in sorted(found)[1:])
+        is_contract = what.startswith("driver.contract:")
+        why = f"this Bansui has driver contract {CONTRACT_VERSION}" if is_contract else ""
+        raise ManifestUnusable(what + rest, where=f"{path}:{line}", why=why) from None
+
+
+def _kind_of(document: dict[str, Any]) -> type[Manifest]:
+    """What a manifest of the document's kind of format has to be. Raises `_UnknownKind`."""
+    if "format" not in document:
+        return Manifest
+    table = document["format"]
+    kind = table.get("kind") if isinstance(table, dict) else None
+    if kind not in _KINDS:
+        raise _UnknownKind(f"there is no {kind!r}; there is: {', '.join(_KINDS)}")
+    return _KINDS[kind]
+
+
+def _place(location: tuple[int | str, ...], document: Any) -> tuple[int | str, ...]:
+    """As much of pydantic's location as stands in the file: a key that is missing stands in its table."""
+    here: Any = document
+    parts: list[int | str] = []
+    for part in location:
+        if isinstance(here, list) or (isinstance(here, dict) and part in here):  # a list has whatever it is told of
+            here = here[part]  # type: ignore[index] # of a list a number, of a table a key
+            parts.append(part)
+    return tuple(parts)
+
+
+def _what(location: tuple[int | str, ...], message: str) -> str:
+    key = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    return f"{key or 'file'}: {message.removeprefix('Value error, ')}"
 
 
 def suggest(text: str, known: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
 """Finds the drivers there are, ours by folder and vendors' by entry point, and makes them for devices.
 
 A vendor's package names its driver in the entry-point group `bansui.drivers`; the value is the dotted name of a
-folder with `driver.toml` and `driver.py`:
+folder with `driver.toml`, and with `driver.py` unless the manifest is a table that says it all:
 
     [project.entry-points."bansui.drivers"]
     acme_co2 = "acme_bansui.acme_co2"
@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from device_drivers import manifest as manifests
 from device_drivers.contract import Decoded, Driver, Layout, PollDriver, StreamDriver
-from device_drivers.manifest import ManifestUnusable, Transport, suggest
+from device_drivers.field_rows import Transport
+from device_drivers.manifest import ManifestUnusable, suggest
 from telemetry import BansuiError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ OURS: Final = "bansui"
 MOST_LAYOUTS: Final = 256
 """Remembered as declared, of one device; one that sends more is looked through every time."""
 
+_CODE: Final = "driver.py"
 _HERE: Final = Path(__file__).parent
 _T = TypeVar("_T")
 
@@ -60,6 +62,7 @@ class DriverEntry:
     source: str
     """The distribution it came in."""
     module: str = ""
+    """Where its code is; empty for a driver that is a table."""
     found: Manifest | None = None
     error: ConfigurationError | None = None
 
@@ -73,9 +76,11 @@ class DriverEntry:
     def create(self, settings: Settings) -> Driver:
         """Make the driver for one device. Raises `ConfigurationError`; connects to nothing."""
         manifest = self.manifest
-        _check_names(self.id, "option", settings.options, manifest.driver.options)
+        _check_names(self.id, "option", settings.options, manifest.options)
         _check_names(self.id, "secret", settings.secrets, manifest.driver.secrets)
         checked = replace(settings, model=manifest.check_model(settings.model))
+        if not self.module:
+            return manifest.from_table(checked)  # which yields nothing but its own rows
         driver = shielded(self.id, lambda: importlib.import_module(self.module).create(checked))
         return _declared(driver, manifest, is_ours=self.source == OURS)
 
@@ -158,7 +163,13 @@ def _read(name: str, source: str, package: str, folder: Path) -> DriverEntry:
             why="the id, the folder and the entry point bear one name",
         )
         return DriverEntry(name, source, error=misnamed)
-    return DriverEntry(name, source, module=f"{package}.driver", found=manifest)
+    has_code = (folder / _CODE).is_file()
+    if not has_code and manifest.format is None:
+        nothing = DriverUnusable(
+            f"driver {name} has neither {_CODE} nor a table [format]", where=str(folder), fix="see docs/vendors.md"
+        )
+        return DriverEntry(name, source, error=nothing)
+    return DriverEntry(name, source, module=f"{package}.driver" if has_code else "", found=manifest)
 
 
 def _locate(package: str) -> Path | None:

@@ -20,7 +20,7 @@ from device_drivers.registry import named
 from telemetry import quantity
 
 if TYPE_CHECKING:
-    from device_drivers.manifest import FieldRow
+    from device_drivers.field_rows import FieldRow
 
 ENTRY = named("home_assistant")
 STATE = "esp-1/sensor/x/state"

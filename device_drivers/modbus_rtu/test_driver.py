@@ -13,7 +13,6 @@ from pymodbus.framer import FramerRTU
 
 from device_drivers.conformance import check_case, fixture_cases, outcome
 from device_drivers.contract import Driver, Frame, FrameRefused, PollDriver, Settings
-from device_drivers.modbus_rtu.profiles import Register, profiles
 from device_drivers.registry import named
 from telemetry import ConfigurationError
 
@@ -63,31 +62,6 @@ async def ask(asker: Driver, line: Line) -> list[Frame]:
 @pytest.mark.parametrize("case", fixture_cases(FOLDER), ids=lambda case: case["id"])
 def test_decodes_what_is_published(case: dict[str, Any]) -> None:
     check_case(case)
-
-
-def test_every_table_is_a_model_of_the_manifest_and_yields_only_what_that_declares() -> None:
-    assert {*profiles(), "unlisted"} == set(ENTRY.manifest.driver.models)
-    for profile in profiles().values():
-        assert {value.quantity for block in profile.block for value in block.value} <= ENTRY.manifest.quantities
-        named_twice = [(v.quantity, v.channel) for block in profile.block for v in block.value]
-        assert len(named_twice) == len(set(named_twice))
-        assert profile.source
-
-
-@pytest.mark.parametrize(
-    ("kind", "words", "registers", "value"),
-    [
-        ("u16", "high_first", [65535], 65535),
-        ("s16", "high_first", [65535], -1),
-        ("u32", "high_first", [1, 2], 65538),
-        ("u32", "low_first", [2, 1], 65538),
-        ("s32", "high_first", [65535, 65534], -2),
-        ("float32", "high_first", [0x4417, 0xE000], 607.5),
-        ("float32", "low_first", [0xE000, 0x4417], 607.5),
-    ],
-)
-def test_a_value_is_read_by_its_type_and_word_order(kind: Any, words: Any, registers: list[int], value: float) -> None:
-    assert Register(address=0, type=kind, quantity="power", words=words).read(registers) == value
 
 
 async def test_asks_for_each_block_at_the_stated_address_and_understands_every_answer() -> None:
@@ -148,7 +122,7 @@ def test_an_option_that_is_none_is_refused_when_the_configuration_is_read(option
         driver(**options)
 
 
-@given(st.binary(max_size=20), st.booleans(), st.sampled_from(sorted(profiles())))
+@given(st.binary(max_size=20), st.booleans(), st.sampled_from(ENTRY.manifest.driver.models))
 def test_any_bytes_are_decoded_or_refused(payload: bytes, is_signed: bool, model: str) -> None:
     outcome(driver(model), Frame(signed(payload) if is_signed else payload))
     outcome(driver(model, crc=False), Frame(payload, request=QUESTION))

@@ -11,7 +11,7 @@ import pytest
 import device_drivers
 from device_drivers.conformance import check_case, fields_table, fixture_cases
 from device_drivers.contract import CONTRACT_VERSION, Frame, Settings
-from device_drivers.manifest import FieldRow, Transport
+from device_drivers.field_rows import FieldRow, Transport
 from device_drivers.registry import OURS, DriverEntry, discover
 from telemetry import PrivacyClass, quantity
 

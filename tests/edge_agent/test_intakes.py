@@ -15,7 +15,8 @@ import pytest
 
 from bansui.free_port import free_port
 from device_drivers.contract import Frame, Settings
-from device_drivers.plantower.driver import Plantower, create
+from device_drivers.registry import named
+from device_drivers.tables.frames import StreamedFrames
 from edge_agent.intake import availability
 from edge_agent.intake import tcp_poll as polling
 from tests.edge_agent.running import configure, running
@@ -111,7 +112,7 @@ async def test_half_frames_and_garbage_on_a_line(tmp_path: Path, line: Line) -> 
 
 def per_frame() -> int:
     """How many readings one frame of this model holds."""
-    return len(create(Settings(model="PMS5003")).decode(Frame(pms5003(35))).measurements)
+    return len(named("plantower").create(Settings(model="PMS5003")).decode(Frame(pms5003(35))).measurements)
 
 
 async def test_a_line_among_a_thousand_connections(tmp_path: Path, line: Line) -> None:
@@ -166,7 +167,7 @@ async def test_a_driver_that_fails_on_a_stream(
     def fails(_driver: object, _buffer: bytearray) -> list[object]:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Plantower, "split", fails)
+    monkeypatch.setattr(StreamedFrames, "split", fails)
     async with running(configure(tmp_path / "agent", _SERIAL.format(port=line.name))) as agent:
         line.send(b"x")
         await until(lambda: "ZeroDivisionError" in caplog.text)

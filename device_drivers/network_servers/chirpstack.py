@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from device_drivers.lorawan.uplink import Uplink, battery, read_bytes, read_port, read_time, strongest
+from device_drivers.network_servers.uplink import Uplink, battery, read_bytes, read_port, read_time, strongest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

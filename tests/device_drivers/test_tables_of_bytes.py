@@ -1,0 +1,306 @@
+"""Tables of bytes: numbers at their places, frames, and entries one behind the other."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device_drivers.conformance import outcome
+from device_drivers.contract import Decoded, Driver, Frame, FrameRefused, StreamDriver
+from tests.device_drivers.table_driver import Line, ask, driver, read, refused
+
+# numbers among bytes
+
+NUMBER = """
+[format]
+kind = "frame"
+byte_order = "{order}"
+[[field]]
+key = "x"
+at = 1
+type = "{kind}"
+quantity = "power"
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "order", "data", "value"),
+    [
+        ("u8", "big", "ff", 255),
+        ("s8", "big", "ff", -1),
+        ("u16", "big", "0102", 258),
+        ("u16", "little", "0102", 513),
+        ("s16", "little", "feff", -2),
+        ("u24", "big", "010203", 66051),
+        ("s24", "little", "feffff", -2),
+        ("u32", "big", "00010002", 65538),
+        ("u32", "low_word_first", "00020001", 65538),
+        ("s32", "low_word_first", "fffeffff", -2),
+        ("float32", "big", "4417e000", 607.5),
+        ("float32", "little", "00e01744", 607.5),
+        ("float32", "low_word_first", "e0004417", 607.5),
+    ],
+)
+def test_a_number_is_read_by_its_type_and_byte_order(kind: str, order: str, data: str, value: float) -> None:
+    made = driver(NUMBER.format(kind=kind, order=order))
+    assert read(made, bytes.fromhex("99" + data)) == {"power": value}
+    assert refused(made, bytes.fromhex("99" + data)[:-1]) == "length"
+
+
+def test_a_float_that_is_no_number_is_dropped_by_its_key() -> None:
+    made = driver(NUMBER.format(kind="float32", order="big"))
+    decoded = made.decode(Frame(b"\0" + struct.pack(">f", float("nan"))))
+    assert (decoded.rows, decoded.dropped) == ((), ("x",))
+
+
+@given(st.binary(min_size=5, max_size=5), st.sampled_from(["u8", "s16", "u24", "s32", "float32"]))
+def test_any_bytes_give_a_finite_value_or_none(data: bytes, kind: str) -> None:
+    outcome(driver(NUMBER.format(kind=kind, order="little")), Frame(data))
+
+
+def test_bits_scale_offset_unit_words_conditions_and_what_is_absent() -> None:
+    made = driver(
+        """
+        [format]
+        kind = "frame"
+        length = 6
+        [[field]]
+        key = "voltage"
+        at = 0
+        type = "u16"
+        bits = [0, 13]
+        quantity = "battery_voltage"
+        unit = "mV"
+        [[field]]
+        key = "door"
+        at = 0
+        type = "u16"
+        bits = [15, 15]
+        quantity = "opening"
+        [[field]]
+        key = "temperature"
+        at = 2
+        type = "s16"
+        quantity = "temperature"
+        scale = 0.1
+        offset = 4.0
+        unit = "°F"
+        absent = [0x7FFF]
+        [[field]]
+        key = "power"
+        at = 4
+        quantity = "display_power"
+        values = { "1" = "on", "4" = "off" }
+        [[field]]
+        key = "extra"
+        at = 5
+        quantity = "carbon_dioxide"
+        when = { at = 4, is = [4] }
+        """
+    )
+    assert read(made, bytes.fromhex("8bb80118 01 07")) == pytest.approx(
+        {"battery_voltage": 3.0, "opening": 1, "temperature": 0, "display_power": 2}
+    )
+    assert read(made, bytes.fromhex("0bb87fff 04 07")) == {
+        "battery_voltage": 3.0, "opening": 0, "display_power": 0, "carbon_dioxide": 7,
+    }  # fmt: skip
+    assert made.decode(Frame(bytes.fromhex("0bb87fff 09 07"))).dropped == ("power",)
+
+
+# frames
+
+FRAME = """
+[format]
+kind = "frame"
+start = "AA C0"
+end = "AB"
+length = {length}
+checksum = {{ kind = "{kind}", from = 2, to = {to}, at = {to}{order} }}
+refuse = [
+    {{ reason = "warming_up", all_bytes = [2, 6, 0] }},
+    {{ reason = "device_error", when = {{ at = 2, type = "u16", is = [0xFFFF] }} }},
+]
+[[field]]
+key = "pm25"
+at = 2
+type = "u16"
+quantity = "pm25"
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "total", "order"),
+    [
+        ("sum8", "dd", ""),
+        ("negated_sum8", "23", ""),
+        ("inverted_sum8", "22", ""),
+        ("xor8", "31", ""),
+        ("sum16", "01dd", ""),
+        ("sum16", "dd01", ', byte_order = "little"'),
+        ("crc16_modbus", "374b", ', byte_order = "little"'),
+        ("crc16_ccitt", "29b1", ""),
+    ],
+)
+def test_a_frame_is_checked_by_each_kind_of_sum(kind: str, total: str, order: str) -> None:
+    size = len(total) // 2
+    made = driver(FRAME.format(length=12 + size, kind=kind, to=-1 - size, order=order))
+    frame = b"\xaa\xc0" + b"123456789" + bytes.fromhex(total) + b"\xab"
+    assert read(made, frame) == {"pm25": 0x3132}
+    for bit in range(16, 8 * (len(frame) - 1)):
+        flipped = bytearray(frame)
+        flipped[bit // 8] ^= 1 << bit % 8
+        assert isinstance(outcome(made, Frame(bytes(flipped))), FrameRefused)
+
+
+SDS = FRAME.format(length=8, kind="sum8", to=-2, order="")
+GOOD, NEXT = bytes.fromhex("aac0d4043a0a1cab"), bytes.fromhex("aac00100000001ab")
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason"),
+    [
+        ("aac1d4043a0a1cab", "header"),
+        ("aa", "length"),
+        ("aac0d4043a0a1c", "length"),
+        ("aac0d4043a0a1cabab", "length"),
+        ("aac0d4043a0a1caa", "malformed"),
+        ("aac0d4043a0a1dab", "checksum"),
+        ("aac00000000000ab", "warming_up"),
+        ("aac0ffff0000feab", "device_error"),
+    ],
+)
+def test_a_frame_is_refused_with_the_reason(frame: str, reason: str) -> None:
+    assert refused(driver(SDS), bytes.fromhex(frame)) == reason
+
+
+def good_frames(made: Driver, stream: bytes, chunk: int) -> list[bytes]:
+    assert isinstance(made, StreamDriver)
+    buffer, good = bytearray(), list[bytes]()
+    for start in range(0, len(stream), chunk):
+        buffer += stream[start : start + chunk]
+        frames = made.split(buffer)
+        good += [frame.payload for frame in frames if isinstance(outcome(made, frame), Decoded)]
+        assert len(buffer) < 300
+    return good
+
+
+@given(st.lists(st.binary(max_size=20) | st.sampled_from((GOOD, NEXT, b"\xaa\xc0", b"\xaa"))), st.integers(1, 30))
+def test_any_stream_is_found_again_within_two_frames(pieces: list[bytes], chunk: int) -> None:
+    assert good_frames(driver(SDS, "serial-stream"), b"".join(pieces) + GOOD * 2 + NEXT, chunk)[-1] == NEXT
+
+
+LENGTH = """
+[format]
+kind = "frame"
+start = "40"
+length = { at = 1, plus = 3 }
+checksum = { kind = "negated_sum8", from = 0, to = -1, at = -1 }
+POLL
+[[field]]
+key = "pm25"
+at = 3
+type = "u16"
+quantity = "pm25"
+"""
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 5, 100])
+def test_a_frame_that_says_how_long_it_is_is_cut_there(chunk: int) -> None:
+    made = driver(LENGTH.replace("POLL", ""), "serial-stream")
+    short, long = bytes.fromhex("400504003000315600"[:16]), bytes.fromhex("400d0400040007000900170000000084")
+    assert good_frames(made, short + long + short, chunk) == [short, long, short]
+    assert refused(made, long[:-1]) == refused(made, b"\x40") == "length"
+
+
+async def test_a_device_is_asked_each_question_and_heard_to_the_end_of_its_frame() -> None:
+    made = driver(LENGTH.replace("POLL", 'poll = [{ send = "68 01 04 93" }]'), "serial-poll")
+    line = Line(bytes.fromhex("4005040030003156"))
+    (frame,) = await ask(made, line)
+    assert line.asked == [bytes.fromhex("68010493")]
+    assert read(made, frame.payload) == {"pm25": 48}
+
+
+def test_models_differ_in_their_beginning_their_length_and_their_fields() -> None:
+    body = """
+    [format]
+    kind = "frame"
+    start = "01"
+    length = 2
+    [[format.variant]]
+    models = ["B"]
+    start = "02"
+    length = 3
+    [[field]]
+    key = "x"
+    at = 1
+    quantity = "pm25"
+    models = ["A"]
+    [[field]]
+    key = "x"
+    at = 1
+    type = "u16"
+    quantity = "pm10"
+    models = ["B"]
+    """
+    assert read(driver(body), b"\x01\x05") == {"pm25": 5}
+    assert read(driver(body, model="B"), b"\x02\x01\x05") == {"pm10": 261}
+    assert refused(driver(body, model="B"), b"\x01\x05\x00") == "header"
+
+
+# entries
+
+ENTRIES = """
+[format]
+kind = "entries"
+header = 2
+HEADER
+lengths = { LENGTHS }
+PERSONAL
+[[field]]
+key = "temperature"
+entry = "ID"
+type = "s16"
+quantity = "temperature"
+scale = 0.1
+"""
+
+
+def entries(header: str = "", lengths: str = '"FF 01" = 1', personal: str = "", entry: str = "03 67") -> Driver:
+    body = ENTRIES.replace("HEADER", header).replace("LENGTHS", lengths).replace("PERSONAL", personal)
+    return driver(body.replace("ID", entry))
+
+
+def test_entries_are_read_up_to_the_first_whose_length_is_unknown() -> None:
+    made = entries()
+    decoded = made.decode(Frame(bytes.fromhex("ff0107 036700d5 9999 036700d6")))
+    assert [m.value for m in decoded.measurements] == pytest.approx([21.3])
+    assert decoded.dropped == ("ff01", "9999")
+    for cut in ("03", "0367", "036700", "036700d5ff"):
+        assert refused(made, bytes.fromhex(cut)) == "length"
+
+
+def test_a_byte_of_the_header_may_be_the_channel() -> None:
+    made = entries("channel_at = 0", '"71" = 6', entry="67")
+    assert read(made, bytes.fromhex("03670110 0171000000000000 056700ff")) == pytest.approx(
+        {"temperature[3]": 27.2, "temperature[5]": 25.5}
+    )
+
+
+def test_an_entry_that_tells_its_length_is_passed_over_when_it_is_unknown() -> None:
+    made = entries("length_at = 1", "", entry="67")
+    decoded = made.decode(Frame(bytes.fromhex("99030a0b0c 670200d5")))
+    assert [m.value for m in decoded.measurements] == pytest.approx([21.3])
+    assert decoded.dropped == ("99",)
+
+
+def test_an_entry_that_tells_of_a_person_refuses_the_payload() -> None:
+    assert refused(entries(personal='personal = ["FF 30"]'), bytes.fromhex("036700d5 ff3001")) == "personal"
+
+
+@given(st.binary(max_size=60))
+def test_any_payload_of_entries_is_decoded_or_refused(payload: bytes) -> None:
+    outcome(entries(), Frame(payload))
+    outcome(entries("length_at = 1", "", entry="67"), Frame(payload))
