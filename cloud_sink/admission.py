@@ -1,4 +1,5 @@
-"""What the centre takes of what the decoder understood: aligned windows, from the agent that owns the device."""
+"""What the centre takes of what the decoder understood: aligned windows that are no finer than their quantity may be
+told, from the agent that owns the device."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from telemetry import ContractViolation, Summarise, quantity
+from telemetry.floors import window_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -68,6 +70,8 @@ class Admission:
 
     def _fault(self, summary: Summary) -> str | None:
         entry = quantity(summary.series.quantity)
+        if fault := window_fault(entry, summary.series.window_s):
+            return fault
         # An event has no window to be aligned to: it is stamped with its own moment.
         if entry.summarise is not Summarise.EVENT and not self._is_aligned(summary):
             return f"a window of {summary.series.window_s} s does not begin at {summary.start_ms}"

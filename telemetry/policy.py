@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from telemetry import floors
 from telemetry.errors import ConfigurationError
 from telemetry.quantities import PrivacyClass, Summarise
 from telemetry.spans import SHORTEST_S, Span
@@ -118,10 +119,10 @@ class _Floor:
 
 _ALL: Final = frozenset({"mean", "min", "max", "delta", "last", "on_permille"})
 _FLOORS: Final[Mapping[str, _Floor]] = {
-    "E": _Floor(60, _ALL),
-    "P1": _Floor(900, frozenset({"mean", "delta", "on_permille"})),
-    "Da": _Floor(900, _ALL - {"min"}),
-    "Db": _Floor(86_400, frozenset({"mean", "delta", "max", "on_permille"})),
+    "E": _Floor(floors.SHORTEST_S[PrivacyClass.E], _ALL),
+    "P1": _Floor(floors.SHORTEST_S[PrivacyClass.P1], frozenset({"mean", "delta", "on_permille"})),
+    "Da": _Floor(floors.SHORTEST_S[PrivacyClass.DA], _ALL - {"min"}),
+    "Db": _Floor(floors.SHORTEST_S[PrivacyClass.DB], frozenset({"mean", "delta", "max", "on_permille"})),
 }
 _LEAST_STEPS: Final[Mapping[str, float]] = {"carbon_dioxide": 50, "sound_pressure": 1}
 """No finer than this, of class P1."""

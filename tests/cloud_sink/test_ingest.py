@@ -262,12 +262,50 @@ def test_a_line_outside_the_contract_is_unprocessable(refusing: Running, wrong: 
         (summary(fields={"mean": 850, "n": -1}), "out of range"),
         (summary("occupancy", fields={"on_permille": 1001}), "out of range"),
         (summary("fault", fields={"last": 3}), "does not exist"),
+        (summary("temperature", window_s=30), "windows of 60 s or more, not of 30"),
+        (summary("sound_pressure", window_s=60), "windows of 900 s or more, not of 60"),
+        (summary("motion", NOON_MS, {"on_permille": 500}, window_s=300), "windows of 900 s or more, not of 300"),
+        (summary("battery", window_s=60), "windows of 900 s or more, not of 60"),
+        (summary("people_count", NOON_MS, {"value": 41, "error95": 13}), "windows of 3600 s, not of 900"),
+        (summary("people_count", MIDNIGHT_MS, {"value": 41}, window_s=86_400), "windows of 3600 s, not of 86400"),
+        (summary("smoke", NOON_MS, {"last": 1}), "windows of 1 s, not of 900"),
     ],
 )
 def test_a_summary_that_no_agent_of_ours_tells_is_unprocessable(refusing: Running, outside: Summary, said: str) -> None:
     told = refused(refusing.post(sealed(summary(), outside)), 422, "unprocessable entity")
     assert said in str(told["message"])
     assert told["line"] == 2
+
+
+def test_the_coarsest_window_that_a_class_may_have_is_taken(tmp_path: Path) -> None:
+    """The floor is how fine a window may be, by the least that its quantity can be; coarser ones are always taken."""
+    taken = [
+        summary("temperature", window_s=60, device="mast"),
+        summary("sound_pressure", window_s=900),
+        summary("sound_pressure", window_s=3600, device="other"),
+        summary("battery", MIDNIGHT_MS, window_s=86_400),
+        summary("people_count", NOON_MS, {"value": 41, "error95": 13}, window_s=3600),
+    ]
+    with running_centre(tmp_path) as centre:
+        assert centre.post(sealed(*taken)).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        (LINE.replace("mean=850", 'mean="wang-fang"'), 400),
+        (LINE.replace("n=15i", 'n="15"'), 400),
+        (LINE.replace("mean=850", 'note="wang-fang",mean=850'), 422),
+        (LINE.replace("mean=850", 'mean="wang fang"'), 400),
+        (LINE.replace("mean=850", "mean=true"), 400),
+        (LINE.replace("device=co2-a-301", 'device="wang-fang"'), 400),
+        (LINE.replace("device=co2-a-301", "device=王芳"), 400),
+    ],
+)
+def test_no_text_comes_in(refusing: Running, text: str, status: int) -> None:
+    """A field is a number, and a tag is a code: a batch with a string anywhere is refused whole."""
+    answer = refusing.post(seal(f"{text} {NOON_MS}\n".encode()))
+    assert answer.status_code == status, answer.text
 
 
 def test_a_day_begins_at_the_schools_midnight_and_an_event_at_its_own_moment(centre: Running) -> None:
