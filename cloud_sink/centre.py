@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cloud_sink.store import Store
     from cloud_sink.timetable import Timetable
     from telemetry import Clock
+    from telemetry.policy import Policy
     from telemetry.uplink_contract import AgentReport
 
 
@@ -63,6 +64,8 @@ class Centre:
     memory: Memory
     live: Live
     projector: Projector
+    policy: Policy
+    """What is kept for how long, for what and for whom."""
     follower: Follower | None
     """What brings everything into a second store, where there is one."""
 
@@ -150,5 +153,6 @@ async def open_centre(loaded: LoadedConfig, clock: Clock, seams: Seams | None = 
             timetables=loaded.timetables,
             live=live,
             projector=projector,
+            policy=loaded.policy,
             follower=follower,
         )

@@ -18,6 +18,7 @@ from cloud_sink.district import figures, school_line
 from cloud_sink.freshness import Air, Freshness
 from cloud_sink.hearing import KEPT_MS
 from cloud_sink.latest import MAIN, RoomNow
+from cloud_sink.left_views import left_views
 from cloud_sink.limits import LIMITS
 from cloud_sink.reader import WEEK, Reader, read
 from cloud_sink.school_views import LIMIT_LEVEL, buildings, episodes
@@ -39,6 +40,16 @@ if TYPE_CHECKING:
 
 STATIC: Final = Path(__file__).parent / "static"
 _A_YEAR_S: Final = 365 * 86_400
+_PARTS: Final = (
+    ("carbon_dioxide", "left.part.quantity"),
+    ("building room school", "left.part.place"),
+    ("device channel", "left.part.device"),
+    ("window", "left.part.window"),
+    ("mean min max delta", "left.part.fields"),
+    ("n expected", "left.part.slots"),
+    ("1760000400000", "left.part.time"),
+)
+"""What a line is made of, and the key of what that means."""
 
 
 class Pages:
@@ -62,6 +73,7 @@ class Pages:
         router.add_api_route("/", self.overview)
         router.add_api_route("/school/{school_code}", self.school)
         router.add_api_route("/school/{school_code}/room/{room_code}", self.room)
+        router.add_api_route("/school/{school_code}/left", self.left)
         return router
 
     async def overview(self, request: Request) -> HTMLResponse:
@@ -157,6 +169,30 @@ class Pages:
             charts=drawn,
             limits=_limits(drawn, reader.wording),
             live=row.code,
+        )
+
+    async def left(self, request: Request, school_code: str) -> HTMLResponse:
+        """What left this school, and what does each line say?"""
+        reader, viewer = self._reader(request)
+        row = await self._school_row(school_code)
+        if row is None:
+            return self._not_found(reader)
+        found = await self._centre.store.left(row.code, *reader.wording.day_span(reader.day))
+        number = sum(each.summaries for each in found)
+        text, day = reader.text, reader.text("day.today") if reader.is_today else reader.day.isoformat()
+        size = reader.wording.grouped(sum(each.bytes for each in found))
+        return self._page(
+            "left.html",
+            reader,
+            headline=text("left.headline", day=day, n=reader.wording.grouped(number), bytes=size)
+            if number
+            else text("left.none", day=day),
+            school=row.code,
+            school_name=viewer.name(row),
+            rows=left_views(found, self._centre.policy, reader.wording),
+            policy=self._centre.policy.name,
+            parts=_PARTS,
+            alarms=[],
         )
 
     def _reader(self, request: Request) -> tuple[Reader, Viewer]:

@@ -11,6 +11,7 @@ from telemetry.spans import DAY_S, QUARTER_S
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from telemetry import Quantity
     from telemetry.policy import Policy
 
 _ANY: Final = (0, DAY_S)
@@ -41,6 +42,15 @@ def expiries(policy: Policy, now_ms: int) -> list[Expiry]:
         if table is not None and names:
             found.append(Expiry(names, *span, now_ms - table.retention_days * _DAY_MS))
     return found
+
+
+def told_class(entry: Quantity, window_s: int) -> PrivacyClass:
+    """The class of a summary, as far as its quantity and window say it."""
+    return next(
+        told
+        for least, (shortest_s, longest_s), told in _kinds()
+        if least is entry.least_class and shortest_s <= window_s <= longest_s
+    )
 
 
 def _kinds() -> Iterator[tuple[PrivacyClass, tuple[int, int], PrivacyClass]]:

@@ -49,6 +49,20 @@ class Count:
     forgotten: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What was told of one quantity in windows of one length."""
+
+    summaries: int
+    devices: int
+    bytes: int
+    """Of their lines, unpacked."""
+    fields: Sequence[str]
+    """Those that any of them has, in the order they are written."""
+    last: Summary
+    """The one that starts last."""
+
+
 class Store(Protocol):
     """What every store can do. Readers see the highest revision of a window, however often it came.
 
@@ -88,6 +102,10 @@ class Store(Protocol):
 
     async def export(self, school: str, from_ms: int, to_ms: int) -> list[Summary]:
         """The windows that start in [from, to), by series and start."""
+        ...
+
+    async def left(self, school: str, from_ms: int, to_ms: int) -> list[Left]:
+        """What was told by windows that start in [from, to), every revision of them, by quantity and length."""
         ...
 
     async def forget(self, expired: Sequence[Expiry]) -> int:

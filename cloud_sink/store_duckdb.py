@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import duckdb
 import pyarrow as pa
 
-from cloud_sink.store import Count, StoreFull
+from cloud_sink.line_bytes import DECIMALS, LINE_BYTES
+from cloud_sink.store import Count, Left, StoreFull
 from telemetry import FIELDS, EnvironmentFault, Series, Summary
 from telemetry.summaries import LONGEST_WINDOW_S
 from telemetry.uplink_contract import AgentReport
@@ -56,6 +57,22 @@ SELECT agent, coalesce(rows, 0), coalesce(windows, 0), coalesce(gone, 0)
 FROM (SELECT agent, sum(times)::BIGINT AS rows, count(*) AS windows FROM once GROUP BY agent)
 FULL JOIN (SELECT agent, sum(number)::BIGINT AS gone FROM forgotten GROUP BY agent) USING (agent)
 """
+_LEFT: Final = f"""
+WITH told_then AS (
+    SELECT * EXCLUDE (position, agent), {DECIMALS} AS decimals FROM summary
+    WHERE school = ? AND start_ms >= ? AND start_ms < ?
+), sums AS (
+    SELECT quantity, window_s, count(*) AS number, count(DISTINCT device) AS devices,
+           sum({LINE_BYTES})::BIGINT AS bytes,
+           [{", ".join(f"count({name})" for name in FIELDS)}] AS having_field
+    FROM told_then GROUP BY quantity, window_s
+), last AS (
+    SELECT * EXCLUDE (decimals) FROM told_then QUALIFY row_number() OVER (
+        PARTITION BY quantity, window_s ORDER BY start_ms DESC, building, room, device, channel, revision DESC) = 1
+)
+SELECT number, devices, bytes, having_field, last.* FROM sums JOIN last USING (quantity, window_s)
+ORDER BY last.quantity, last.window_s
+"""  # noqa: S608 - our own words
 _COUNT_EXPIRED: Final = """
 INSERT INTO forgotten SELECT agent, count(*) FROM once
 WHERE list_contains(?, quantity) AND window_s BETWEEN ? AND ? AND start_ms < ? GROUP BY agent
@@ -135,6 +152,20 @@ class DuckDbStore:
         query = """SELECT * FROM told WHERE school = ? AND start_ms >= ? AND start_ms < ?
                    ORDER BY building, room, device, quantity, channel, start_ms, window_s"""
         return await self._summaries(query, school, from_ms, to_ms)
+
+    async def left(self, school: str, from_ms: int, to_ms: int) -> list[Left]:
+        """As the port says."""
+        rows = await self._in_thread(lambda: self._select(_LEFT, school, from_ms, to_ms))
+        return [
+            Left(
+                summaries=int(row[0]),
+                devices=int(row[1]),
+                bytes=int(row[2]),
+                fields=[name for name, number in zip(FIELDS, row[3], strict=True) if number],
+                last=_to_summary(row[4:]),
+            )
+            for row in rows
+        ]
 
     async def forget(self, expired: Sequence[Expiry]) -> int:
         """As the port says."""

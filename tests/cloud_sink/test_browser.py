@@ -72,6 +72,15 @@ def test_a_walk_from_the_district_to_a_room(
         check(page, language, width)
 
 
+@pytest.mark.parametrize(("language", "width"), list(itertools.product(LANGUAGES, (1440, 390))))
+def test_what_left_is_one_click_from_the_school(browser: Browser, centre: Running, language: str, width: int) -> None:
+    with watched_page(browser, width=width) as page:
+        page.goto(f"{centre.url}{PATHS['school']}?lang={language}")
+        page.locator("a[href$='/left']").click()
+        page.wait_for_url("**/left")
+        check(page, language, width)
+
+
 @pytest.mark.parametrize("query", ["?days=7", "?step=60", "?day=2025-10-11", "?wall=1"])
 def test_a_room_can_be_looked_at_in_other_ways(watched: Page, centre: Running, query: str) -> None:
     watched.goto(f"{centre.url}{PATHS['room']}{query}")

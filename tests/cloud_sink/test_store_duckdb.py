@@ -149,3 +149,58 @@ async def test_any_order_repetition_and_grouping_tells_the_same(
     expected = [*SUMMARIES[:2], SUMMARIES[5], *SUMMARIES[3:5]]
     assert encode_all(await store.export("cn-002", *ALL)) == encode_all(expected)
     await store.close()
+
+
+async def test_what_left_is_counted_by_quantity_and_window_with_every_byte_of_its_lines(store: DuckDbStore) -> None:
+    """Summaries, devices, bytes and fields of a day, of one school; every revision left, so every one counts."""
+    rows = [
+        mean(800),
+        mean(850, 1, device="co2-b", channel="p1"),
+        mean(850, 1, device="co2-b", channel="p1", revision=2),
+        summary("carbon_dioxide", NOON_MS, {"mean": 400, "n": 1, "expected": 1}, window_s=3600),
+        summary("temperature", NOON_MS, {"mean": -50, "min": -1234, "max": 0}, window_s=60),
+        summary("temperature", NOON_MS, {"mean": 100_000, "n": 0}, window_s=60, device="t"),
+        summary("energy", NOON_MS, {"delta": 7, "n": 15, "expected": 15}),
+        summary("occupancy", NOON_MS, {"on_permille": 125}),
+        summary("smoke", NOON_MS + 1000, {"last": 1}, window_s=1),
+    ]
+    elsewhere = [summary(school="cn-014"), mean(1, 100), mean(1, -1)]
+    await store.append(1, [Projected("edge-1", [*rows, *elsewhere])])
+    found = await store.left("cn-002", NOON_MS, NOON_MS + 4 * QUARTER_MS)
+    told = {(left.last.series.quantity, left.last.series.window_s): left for left in found}
+    assert len(told) == len(found) == 6
+    for (name, window_s), left in told.items():
+        of_it = [row for row in rows if (row.series.quantity, row.series.window_s) == (name, window_s)]
+        assert left.summaries == len(of_it)
+        assert left.devices == len({row.series.device for row in of_it})
+        assert left.bytes == len(encode_all(of_it)), name
+        assert set(left.fields) == {field for row in of_it for field in row.fields}
+        assert left.last in of_it
+    assert told["carbon_dioxide", 900].last == rows[2]
+
+
+_LINES = st.builds(
+    summary,
+    st.sampled_from(["carbon_dioxide", "temperature", "energy", "power"]),
+    st.integers(NOON_MS, NOON_MS + 10**6),
+    st.dictionaries(
+        st.sampled_from(["mean", "min", "max", "delta", "n", "expected"]),
+        st.integers(-(10**15), 10**15),
+        min_size=1,
+    ),
+    device=st.from_regex(r"[a-z0-9-]{1,32}", fullmatch=True),
+    channel=st.from_regex(r"[a-z0-9_-]{0,16}", fullmatch=True),
+    revision=st.integers(0, 10**6),
+    window_s=st.integers(1, 86_400),
+)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(_LINES, min_size=1, max_size=20))
+async def test_the_length_of_a_line_is_that_of_its_text(tmp_path: Path, rows: list[Summary]) -> None:
+    """Whatever the numbers, signs, decimals and tags."""
+    store = DuckDbStore(tmp_path / f"{abs(hash(str(rows)))}.duckdb")
+    await store.append(1, [Projected("edge-1", rows)])
+    found = await store.left("cn-002", 0, 10**14)
+    assert sum(left.bytes for left in found) == len(encode_all(rows))
+    await store.close()

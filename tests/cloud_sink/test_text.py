@@ -13,7 +13,18 @@ FOLDER = Path(cloud_sink.__file__).parent
 SOURCE = "".join(
     path.read_text(encoding="utf-8") for pattern in ("*.py", "templates/*.html") for path in FOLDER.glob(pattern)
 )
-COMPOSED = ("state.", "air.", "value.", "agent.", "limit.", "over.", "rooms.fresh.", "chart.gaps.")
+COMPOSED = (
+    "state.",
+    "air.",
+    "value.",
+    "agent.",
+    "limit.",
+    "over.",
+    "rooms.fresh.",
+    "chart.gaps.",
+    "field.",
+    "recipient.",
+)
 """Keys that the code puts together from a state or a count."""
 
 
