@@ -54,14 +54,14 @@ _WHY: Final = {
 }
 _FATE: Final = {
     "en": {
-        Fate.WINDOWS: "leaves as {fields} {span}{step}",
+        Fate.WINDOWS: "leaves as {fields} {span}{step}{hours}",
         Fate.EVENTS: "each alarm and each all-clear leaves at once",
         Fate.COUNTED: "leaves with noise, once an hour of the timetable",
         Fate.WITHHELD: "nothing leaves: read, counted and dropped",
         Fate.NEVER: "nothing leaves, whatever a policy says: read, counted and dropped",
     },
     "zh": {
-        Fate.WINDOWS: "出校内容：{span} {fields}{step}",
+        Fate.WINDOWS: "出校内容：{span} {fields}{step}{hours}",
         Fate.EVENTS: "每次报警与解除立即出校",
         Fate.COUNTED: "课表时段内每小时一个加噪值出校",
         Fate.WITHHELD: "不出校：读取后只计数，即行丢弃",
@@ -73,23 +73,24 @@ _SPAN: Final = {
         Span.MINUTE: "of each minute",
         Span.QUARTER: "of each 15 minutes",
         Span.HOUR: "of each hour",
-        Span.TIMETABLE: "of each 15 minutes in timetable hours, of each hour outside them",
+        Span.TIMETABLE: "of each 15 minutes in timetable hours, of each hour otherwise",
         Span.DAY: "of each day",
     },
     "zh": {
         Span.MINUTE: "每分钟的",
         Span.QUARTER: "每 15 分钟的",
         Span.HOUR: "每小时的",
-        Span.TIMETABLE: "课表时段内每 15 分钟、时段外每小时的",
+        Span.TIMETABLE: "课表时段内每 15 分钟、其余每小时的",
         Span.DAY: "每天的",
     },
 }
 _WORDS: Final = {
     "en": {
-        "policy": "policy {name}",
+        "policy": "policy {name}, version {version}",
         "device": "{device}: room {room} ({placement}), {role}, driver {driver}",
         "class": "class {code}, {what}: {why}",
         "step": ", rounded to {step:g} {unit}",
+        "hours": "; nothing of hours that lie outside the timetable",
         "purpose": "for: {purpose}; to: {recipients}; kept {days} days",
         "school": "the school",
         "district": "the district",
@@ -99,10 +100,11 @@ _WORDS: Final = {
         "student number, a face, a voice, free text is refused at the parser: no code keeps it.",
     },
     "zh": {
-        "policy": "策略 {name}",
+        "policy": "策略 {name}，第 {version} 版",
         "device": "{device}：教室 {room}（{placement}），{role}，驱动 {driver}",
         "class": "{code} 类（{what}）：{why}",
         "step": "，修约到 {step:g} {unit}",
+        "hours": "；课表时段之外的钟点不出校",
         "purpose": "用途：{purpose}；接收方：{recipients}；保存 {days} 天",
         "school": "学校",
         "district": "区",
@@ -123,7 +125,7 @@ def explained(
 
 def heading(policy: Policy, language: str) -> str:
     """Which policy it is."""
-    return _WORDS[language]["policy"].format(name=policy.name)
+    return _WORDS[language]["policy"].format(name=policy.name, version=policy.tables.version)
 
 
 def rest(language: str) -> str:
@@ -157,7 +159,8 @@ def _told(treatment: Treatment, names: Sequence[str], language: str) -> str:
     if treatment.step is not None:
         step = words["step"].format(step=treatment.step, unit=quantity(names[0]).symbol)
     fields, span = words["list"].join(treatment.fields), _SPAN[language][treatment.span]
-    return _FATE[language][treatment.fate].format(fields=fields, span=span, step=step)
+    hours = words["hours"] if treatment.in_hours_only else ""
+    return _FATE[language][treatment.fate].format(fields=fields, span=span, step=step, hours=hours)
 
 
 def _named(name: str, language: str) -> str:

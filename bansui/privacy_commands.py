@@ -115,7 +115,13 @@ def explain(
             name: [{**dataclasses.asdict(each), "quantities": names} for each, names in of.items()]
             for name, of in found.items()
         }
-        print(json.dumps({"policy": policy.name, "devices": listed}, ensure_ascii=False, indent=2))
+        print(
+            json.dumps(
+                {"policy": policy.name, "version": policy.tables.version, "devices": listed},
+                ensure_ascii=False,
+                indent=2,
+            )
+        )
         return
     paragraphs = [heading(policy, language)]
     for each in devices:

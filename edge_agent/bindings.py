@@ -132,4 +132,6 @@ def _measured(device: DeviceTable, entry: DriverEntry) -> frozenset[str]:
 @lru_cache(maxsize=256)
 def _rules(quantities: frozenset[str], placement: Placement, role: Role, policy: Policy) -> Mapping[str, Rule]:
     """The rule of each quantity; devices of one kind, in rooms of one kind, share them."""
-    return {name: Rule(quantity(name), classify(quantity(name), placement, role), policy) for name in quantities}
+    return {
+        name: Rule(quantity(name), classify(quantity(name), placement, role), policy, placement) for name in quantities
+    }

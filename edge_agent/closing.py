@@ -52,6 +52,9 @@ def close_windows(state: State, bindings: Mapping[str, Binding], school: str, ho
             if not _is_window_of(rule, window, state):
                 closing.tally.add("withheld", window.readings, device=device, reason="rule_changed")
                 continue
+            if rule.in_hours_only and not state.timetable.touches(window.start_ms):
+                closing.tally.add("withheld", window.readings, device=device, reason="outside_hours")
+                continue
             fields = rule.told(aggregate(rule.quantity, window, carried, binding.cadence))
             carried = max(filter(None, (carried, window.last())), default=None)
             told = Told(window, fields, state.revision_of(window.end_ms))

@@ -31,7 +31,7 @@ from edge_agent.journalling import journal_transaction
 from edge_agent.pending import Pending
 from edge_agent.placing import place_transaction
 from edge_agent.pressure import Pressure
-from edge_agent.reporting import Rate, report_of, totals
+from edge_agent.reporting import Rate, as_told, report_of, totals
 from edge_agent.transactions import Kind, Transaction
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class Core:
     def _seal_due(self, now: float) -> Transaction | None:
         if not self.watch.is_trusted:
             return None
-        order = self.delivery.seal_due(self.state, now, self.clock.now(), self.report)
+        order = self.delivery.seal_due(self.state, now, self.clock.now(), lambda: as_told(self.report()))
         return Transaction(kind=Kind.SEAL, seal=order) if order is not None else None
 
     def _journal_due(self, now: float, under_way: Transaction | None = None) -> Transaction | None:

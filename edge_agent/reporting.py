@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from telemetry.uplink_contract import AgentReport
@@ -48,6 +48,24 @@ class Rate:
         hours = (now_ms - self.since_ms) / 3_600_000
         an_hour = made / hours if made and hours > 0 else max(len(state.windows.series), 1) * 4
         return room.minutes(state.used_bytes, an_hour)
+
+
+def as_told(report: AgentReport) -> AgentReport:
+    """What of a report leaves the school: of readings, those that summaries tell of.
+
+    Devices that send on change send when people move: a count of everything that came in would say so by night, and
+    count people by day. What is open or withheld is therefore on neither side of the balance, which closes all the
+    same; the buffer's room is told in whole hours.
+    """
+    admitted = report.summarised + report.late + report.gap
+    return replace(
+        report,
+        received=admitted + report.rejected + report.duplicate,
+        admitted=admitted,
+        open=0,
+        withheld=0,
+        room_minutes=report.room_minutes // 60 * 60,
+    )
 
 
 def report_of(state: State, now_ms: int, surroundings: Surroundings, rate: Rate) -> AgentReport:

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from zoneinfo import ZoneInfo
 
+MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 3_600_000
 FINE_S: Final = 900
 COARSE_S: Final = 3600
 DAY_S: Final = 86_400
+HOURS_A_DAY: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,10 @@ class Timetable:
             return False
         return any(begin <= start.time() and last.time() < end for begin, end in self.hours)
 
+    def touches(self, start_ms: int, end_ms: int) -> bool:
+        """Whether any minute of [start, end) lies in timetable hours."""
+        return any(self.covers(at_ms, at_ms + MINUTE_MS) for at_ms in range(start_ms, end_ms, MINUTE_MS))
+
     def day_start(self, time_ms: int) -> int:
         """The local midnight at or before `time_ms`; days are 24 hours of standard time, whatever the season."""
         local = self._local(time_ms)
@@ -63,8 +69,9 @@ class Timetable:
 class CompiledTimetable:
     """The timetable as it was compiled for each day; a day's windows never change once one was opened.
 
-    `days` maps a UTC day number to 24 bits, one an hour, set where the hour is cut into 15 minutes. It is part of
-    the agent's durable state, so that an edited configuration takes effect with the next day.
+    `days` maps a UTC day number to 48 bits, two an hour: of the lower 24 one is set where the hour is cut into 15
+    minutes, of the upper 24 where any of it lies in timetable hours. It is part of the agent's durable state, so that
+    an edited configuration takes effect with the next day.
     """
 
     timetable: Timetable
@@ -76,11 +83,20 @@ class CompiledTimetable:
         length_s = FINE_S if self._mask(day) >> within // HOUR_MS & 1 else COARSE_S
         return time_ms - time_ms % (length_s * 1000), length_s
 
+    def touches(self, time_ms: int) -> bool:
+        """Whether the hour that holds `time_ms` lies in timetable hours, all of it or a part."""
+        day, within = divmod(time_ms, DAY_S * 1000)
+        mask, hour = self._mask(day), within // HOUR_MS
+        return bool((mask | mask >> HOURS_A_DAY) >> hour & 1)
+
     def _mask(self, day: int) -> int:
         mask = self.days.get(day)
         if mask is None:
             midnight = day * DAY_S * 1000
-            starts = [midnight + hour * HOUR_MS for hour in range(24)]
-            mask = sum(1 << hour for hour, start in enumerate(starts) if self.timetable.covers(start, start + HOUR_MS))
+            starts = [midnight + hour * HOUR_MS for hour in range(HOURS_A_DAY)]
+            mask = 0
+            for hour, start in enumerate(starts):
+                mask |= self.timetable.covers(start, start + HOUR_MS) << hour
+                mask |= self.timetable.touches(start, start + HOUR_MS) << HOURS_A_DAY + hour
             self.days[day] = mask
         return mask

@@ -67,6 +67,13 @@ class ToldTable(ClassTable):
     """Quantities whose windows are an hour, whatever `window` says."""
 
 
+class RoomTable(ToldTable):
+    """A class that is told of rooms: [P1], [Da]. By itself nothing of it is told outside timetable hours."""
+
+    outside_hours: Literal["all"] | tuple[str, ...] = ()
+    """Quantities that are told outside timetable hours too."""
+
+
 class CountsTable(ClassTable):
     """[P2]: people counts, which leave with noise under a budget, or not at all."""
 
@@ -90,11 +97,13 @@ class PolicyTables(Table):
     """The whole of a policy's file."""
 
     form: Literal[1]
+    version: Annotated[int, Field(ge=1)]
+    """Of the policy: raised with every change of it."""
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
     E: ToldTable
-    P1: ToldTable
+    P1: RoomTable
     P2: CountsTable
-    Da: ToldTable
+    Da: RoomTable
     Db: ToldTable
     S: ClassTable
 
@@ -216,6 +225,9 @@ def _looser_windows(name: str, table: dict[str, Any], floor: _Floor) -> Iterator
 def _unknown_quantities(name: str, table: dict[str, Any]) -> Iterator[tuple[Location, str, str]]:
     steps = table.get("steps")
     places = [((name, "hourly", index), entry) for index, entry in enumerate(_listed(table.get("hourly")))]
+    places += [
+        ((name, "outside_hours", index), entry) for index, entry in enumerate(_listed(table.get("outside_hours")))
+    ]
     places += [((name, "steps", entry), entry) for entry in (steps if isinstance(steps, dict) else ())]
     for place, entry in places:
         try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from telemetry import FIELDS, FIELDS_OF, PrivacyClass, Summarise
+from telemetry import FIELDS, FIELDS_OF, Placement, PrivacyClass, Summarise
+from telemetry.policy import RoomTable
 from telemetry.spans import DAY_S, LENGTH_S, Span
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from edge_agent.timetable import CompiledTimetable
     from telemetry import Quantity
-    from telemetry.policy import Policy
+    from telemetry.policy import Policy, ToldTable
 
 HALF_HOURS_A_DAY: Final = 48
 _COUNTED: Final = frozenset({"n", "expected"})
@@ -25,6 +26,7 @@ class Rule:
     __slots__ = (
         "_step",
         "_told",
+        "in_hours_only",
         "is_event",
         "is_withheld",
         "privacy_class",
@@ -34,7 +36,13 @@ class Rule:
         "told_fields",
     )
 
-    def __init__(self, quantity: Quantity, privacy_class: PrivacyClass, policy: Policy) -> None:
+    def __init__(
+        self,
+        quantity: Quantity,
+        privacy_class: PrivacyClass,
+        policy: Policy,
+        placement: Placement = Placement.INDOOR,
+    ) -> None:
         self.quantity = quantity
         self.privacy_class = privacy_class
         self.is_withheld = privacy_class is PrivacyClass.P2 or quantity.summarise is Summarise.NEVER
@@ -44,6 +52,9 @@ class Rule:
         table = policy.told(privacy_class)
         hourly = table is not None and quantity.id in table.hourly
         self.span = Span.QUARTER if table is None else Span.HOUR if hourly else table.window
+        self.in_hours_only = placement is Placement.INDOOR and self.span is not Span.DAY and _is_hidden(quantity, table)
+        """Whether its windows are told where they touch timetable hours, and no others: in an empty building every
+        number tells of the one person in it."""
         fields = FIELDS_OF[quantity.summarise]
         self._told = frozenset[str]() if table is None else (_COUNTED | set(table.fields)) & fields
         self.told_fields = tuple(name for name in FIELDS if name in self._told)
@@ -74,6 +85,13 @@ class Rule:
             half_hours = (number * HALF_HOURS_A_DAY + 500) // 1000
             return (half_hours * 1000 + HALF_HOURS_A_DAY // 2) // HALF_HOURS_A_DAY
         return number
+
+
+def _is_hidden(quantity: Quantity, table: ToldTable | None) -> bool:
+    """Whether the policy does not name it among what is told outside timetable hours."""
+    if not isinstance(table, RoomTable) or table.outside_hours == "all":
+        return False
+    return quantity.id not in table.outside_hours
 
 
 def nearest(number: int, step: int) -> int:

@@ -53,6 +53,8 @@ class Treatment:
     fate: Fate
     span: Span | None
     """How its windows are cut; None where there are none."""
+    in_hours_only: bool
+    """Whether they are told where they touch timetable hours alone."""
     fields: tuple[str, ...]
     step: float | None
     """To how many of its units its mean is rounded."""
@@ -75,6 +77,7 @@ def treatment(rule: Rule, role: Role, policy: Policy) -> Treatment:
         why=_why(rule, role),
         fate=fate,
         span=rule.span if has_windows else None,
+        in_hours_only=has_windows and rule.in_hours_only,
         fields=rule.told_fields if has_windows else (),
         step=rule.step if has_windows and "mean" in rule.told_fields else None,
     )

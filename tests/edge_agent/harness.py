@@ -97,7 +97,10 @@ def bind(device: str, quantities: Iterable[str], **settings: Any) -> Binding:
         driver_id="list",
         driver=settings.get("driver", ListDriver()),
         cadence=settings.get("cadence", Cadence(MINUTE, 3 * MINUTE)),
-        rules={name: Rule(quantity(name), classify(quantity(name), placement, role), STRICT) for name in quantities},
+        rules={
+            name: Rule(quantity(name), classify(quantity(name), placement, role), STRICT, placement)
+            for name in quantities
+        },
     )
 
 

@@ -154,9 +154,27 @@ class TestWindows:
     def test_windows_that_close_together_carry_into_each_other(self, bench: Bench) -> None:
         """After a pause the later of two windows begins with what stood at the end of the earlier."""
         for minute, kilowatt_hours in ((0, 10.0), (59, 11.0), (61, 14.0)):
-            bench.read("meter", ["energy", kilowatt_hours, "", MONDAY_9 - 3 * HOUR + minute * MINUTE])
+            bench.read("meter", ["energy", kilowatt_hours, "", MONDAY_9 - HOUR + minute * MINUTE])
+        bench.pass_time(65 * MINUTE)
         bench.until_closed(5 * MINUTE)
         assert [line.split(" ")[1].partition(",")[0] for line in bench.told()] == ["delta=1.000", "delta=3.000"]
+
+    def test_of_a_room_nothing_is_told_outside_timetable_hours(self, bench: Bench) -> None:
+        """Neither its air nor its battery, nor that anything came in; outdoors the night is told as the day."""
+        bench.pass_time(11 * HOUR)
+        bench.settle()
+        before = len(bench.told())
+        for minute in range(10):
+            bench.read("air", ["carbon_dioxide", 600 + minute], ["battery", 50])
+            bench.read("mast", ["temperature", minute])
+            bench.until_closed(MINUTE)
+        bench.until_closed(2 * HOUR)
+        told = bench.told()[before:]
+        assert told
+        assert all("device=mast" in line for line in told)
+        found = bench.audit()
+        assert found.faults == []
+        assert found.devices["air"]["withheld"] == 20
 
     def test_people_are_withheld(self, bench: Bench) -> None:
         """P2 has no budget yet: counted by class, in no window and no journal."""

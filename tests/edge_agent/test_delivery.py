@@ -327,9 +327,14 @@ class TestReports:
     """The agent's own report goes the same way as all else."""
 
     def test_a_report_is_a_batch(self, tmp_path: Path) -> None:
-        """Sealed, numbered and chained with the rest; delivered, it leaves the balance as it is."""
+        """Sealed, numbered and chained with the rest; delivered, it leaves the balance as it is.
+
+        It counts readings that summaries tell of: not the people, and not what is open or withheld.
+        """
         bench = Bench(tmp_path)
         bench.read("air", CO2)
+        bench.read("mast", ["temperature", 10])
+        bench.read("door", ["people_count", 3], ["people_in", 40])
         bench.until_closed(5 * MINUTE)
         send = bench.sends[0]
         while send.path == WRITE_PATH:
@@ -337,7 +342,9 @@ class TestReports:
             send = bench.sends[0]
         assert send.path == REPORT_PATH
         report = AgentReport.from_dict(json.loads(unseal(send.body)))
-        assert (report.received, report.open) == (1, 1)
+        assert (report.received, report.admitted, report.summarised, report.open, report.withheld) == (1, 1, 1, 0, 0)
+        own = bench.core.report()
+        assert (own.received, own.open, own.withheld) == (4, 1, 2)
         bench.answer(delivered)
         found = bench.audit()
         assert found.faults == []

@@ -39,7 +39,8 @@ def test_a_policy_decides_windows_fields_and_steps(tmp_path: Path) -> None:
     """Coarser than the floor is what a policy may be."""
     (tmp_path / "own.toml").write_text(
         STRICT.replace('name = "strict"', 'name = "own"')
-        .replace('window = "timetable"\nfields = ["mean", "delta", "on_permille"]', 'window = "day"\nfields = ["mean"]')
+        .replace('window = "timetable"', 'window = "day"')
+        .replace('fields = ["mean", "delta", "on_permille"]', 'fields = ["mean"]')
         .replace("carbon_dioxide = 50", "carbon_dioxide = 200")
     )
     policy = load_policy("own.toml", tmp_path)
@@ -52,6 +53,8 @@ def test_a_policy_decides_windows_fields_and_steps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "place", "sentence"),
     [
+        ("version = 1", "version = 0", "version", "greater than or equal to 1"),
+        ('["pm1", "pm25"', '["people", "pm25"', "P1.outside_hours[1]", "no quantity of this name is told"),
         ('window = "timetable"', 'window = "minute"', "P1.window", "finer than this class may be told"),
         ('window = "day"', 'window = "hour"', "Db.window", "allowed: day"),
         ('fields = ["mean", "delta", "on_permille"]', 'fields = ["mean", "max"]', "P1.fields[2]", "may not be told"),

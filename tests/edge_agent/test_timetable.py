@@ -67,6 +67,16 @@ def test_a_half_day_ends_early() -> None:
     assert length_at(5 * 24 + 9, half) == 3600
 
 
+def test_an_hour_is_touched_by_a_minute_of_it() -> None:
+    """11:45 ends the morning: its hour is told; the noon hour is not, nor the night, nor a day without lessons."""
+    compiled = CompiledTimetable(HOLIDAY)
+    touched = [hour for hour in range(24) if compiled.touches(MIDNIGHT + hour * HOUR)]
+    assert touched == [8, 9, 10, 11, 13, 14, 15, 16]
+    assert not any(compiled.touches(MIDNIGHT + (24 + hour) * HOUR) for hour in range(24))
+    kept = CompiledTimetable(dataclasses.replace(TIMETABLE, hours=()), compiled.days)
+    assert kept.touches(MONDAY_9), "what was compiled is what counts"
+
+
 def test_an_edited_timetable_waits_for_the_next_day() -> None:
     """A day that has begun keeps its windows; what was compiled is what counts."""
     compiled = CompiledTimetable(TIMETABLE)
