@@ -66,10 +66,18 @@ class FieldRow(Table):
         entry = quantity(self.quantity)
         if self.unit:
             units.conversion(self.unit, entry.unit)
-        for state in self.values.values():
-            if isinstance(state, str) and state not in entry.states:
-                raise ValueError(f"{entry.id} has no state {state!r}; it has: {', '.join(entry.states) or 'none'}")
+        for value in self.values.values():
+            self.meaning(value)
         return self
+
+    def meaning(self, value: float | str) -> float:
+        """The number that a state's name stands for, or the number itself. Raises ValueError."""
+        if not isinstance(value, str):
+            return float(value)
+        states = self.entry.states
+        if value not in states:
+            raise ValueError(f"{self.quantity} has no state {value!r}; it has: {', '.join(states) or 'none'}")
+        return float(states.index(value))
 
     @property
     def entry(self) -> Quantity:
@@ -90,11 +98,7 @@ class FieldRow(Table):
     @property
     def words(self) -> dict[str | bool, float]:
         """What `values` stand for, as numbers."""
-        states = self.entry.states
-        return {
-            LITERALS.get(word, word): float(states.index(value) if isinstance(value, str) else value)
-            for word, value in self.values.items()
-        }
+        return {LITERALS.get(word, word): self.meaning(value) for word, value in self.values.items()}
 
 
 def own_words(entry: Quantity) -> dict[str | bool, float]:

@@ -67,6 +67,8 @@ class BinaryRow(TableRow):
     bits: Bits | None = None
     when: Condition | None = None
     """The field is there only if this number is one of those named."""
+    otherwise: float | str | None = None
+    """What every number stands for that `values` do not have."""
 
     @model_validator(mode="after")
     def _is_of_numbers(self) -> Self:
@@ -74,7 +76,14 @@ class BinaryRow(TableRow):
         for word in self.values:
             if not word.isdecimal():
                 raise ValueError(f"values: {word!r} is no number, and the format has nothing else")
+        if self.otherwise is not None and not self.values:
+            raise ValueError("otherwise: there are no values")
+        self.other()
         return self
+
+    def other(self) -> float:
+        """What `otherwise` stands for, as a number; NaN where every other number is none of the quantity's."""
+        return math.nan if self.otherwise is None else self.meaning(self.otherwise)
 
     def placed(self, at: int) -> Located:
         """The row, read at that byte."""
@@ -251,9 +260,10 @@ def _in_unit(number: Callable[[Raw], float], factor: float, shift: float) -> Cal
     return lambda raw: number(raw) * factor + shift
 
 
-def _in_words(number: Callable[[Raw], float], row: TableRow) -> Callable[[Raw], float | None]:
+def _in_words(number: Callable[[Raw], float], row: BinaryRow) -> Callable[[Raw], float | None]:
     words = {int(word): value for word, value in row.words.items()}
-    return lambda raw: words.get(int(number(raw)), math.nan)
+    other = row.other()
+    return lambda raw: words.get(int(number(raw)), other)
 
 
 def _unless(

@@ -91,4 +91,9 @@ class Checksum(Table):
         first, to, at, order = self.first, self.to, self.at, self.byte_order
         size, work_out = SUMS[self.kind]
         end = at + size or None  # a sum that ends the frame ends at no index below zero
-        return lambda frame: work_out(frame[first:to]) == int.from_bytes(frame[at:end], order)
+
+        def is_right(frame: bytes) -> bool:
+            kept = frame[at:end]
+            return len(kept) == size and work_out(frame[first:to]) == int.from_bytes(kept, order)
+
+        return is_right

@@ -90,6 +90,7 @@ class Variant(Table):
     models: tuple[str, ...] = Field(min_length=1, strict=False)
     start: HexBytes | None = None
     length: Annotated[int, Field(ge=1, le=LONGEST)] | LengthAt | None = None
+    lorawan: LorawanTable | None = None
 
 
 class FrameFormat(Format):
@@ -144,7 +145,8 @@ class FrameFormat(Format):
         start, length = self._of(settings.model)
         frames = Frames(self, own, settings.model, start, length)
         if self.lorawan is not None:
-            port = self.lorawan.port_of(settings)
+            ports = [each.lorawan for each in self.variant if each.lorawan and settings.model in each.models]
+            port = (*ports, self.lorawan)[0].port_of(settings)
             told = frozenset(row.server for row in own if row.server is not None)
             is_read = any(row.at is not None for row in own)
             return Lorawan(frames.decode_bytes if is_read else None, port, told)

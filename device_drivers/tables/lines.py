@@ -38,7 +38,7 @@ class Command(Table):
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
     send: str = ""
-    """What is asked; nothing for a reply that is understood and never asked for."""
+    """What is asked; nothing for a reply that comes unasked, or is understood and not asked for."""
     reply: str
 
 
@@ -243,24 +243,27 @@ class Lines:
             reply = await connection.read_until(self._end)
             if self._repeats and exchange.asked.match(reply.decode("latin-1").strip(_LINE_ENDS + ">")) is not None:
                 reply = await connection.read_until(self._end)
+            if self._check is not None and not self._check(reply) and self._check(reply + self._end):
+                reply += await connection.read_exactly(len(self._end))  # the sum itself looked like the end
             if not self._is_quiet(reply):
                 yield Frame(reply, request=exchange.request)
 
     def _text(self, payload: bytes) -> str:
         """What a reply says, without its sum and its end. Raises `FrameRefused`."""
         if self._check is not None:
-            if len(payload) < self._trailer + len(self._end) or not self._check(payload):
+            if not payload.endswith(self._end):
+                raise FrameRefused("malformed", "the reply does not end as this format's replies do")
+            if not self._check(payload):
                 raise FrameRefused("checksum", "the reply's check sum is not that of its bytes")
             return payload[: -self._trailer - len(self._end)].decode("latin-1").strip(_LINE_ENDS + " ")
         return payload.removesuffix(self._end).decode("latin-1").strip(_LINE_ENDS + " ")
 
     def _asked(self, request: bytes) -> list[Exchange]:
-        """The command that was asked; any where none was, or one that is not the table's."""
+        """What a reply may be to: the command that was asked, or what comes unasked; anything where none was."""
         if not request:
             return self._exchanges
         text = request.decode("latin-1").strip(_LINE_ENDS)
-        found = [each for each in self._exchanges if each.request and each.asked.match(text) is not None]
-        return found or [each for each in self._exchanges if not each.request]
+        return [each for each in self._exchanges if not each.request or each.asked.match(text) is not None]
 
     def _check_address(self, exchange: Exchange, parts: dict[str, str]) -> None:
         if self._stated is None or ADDRESS not in parts:

@@ -29,12 +29,14 @@ _MAC_PORT: Final = 0
 class LorawanTable(Table):
     """What a table says of the way the bytes come."""
 
-    port: Annotated[int, Field(ge=1, le=HIGHEST_PORT)]
-    """The application port of the sensor's measurements."""
+    port: Annotated[int, Field(ge=1, le=HIGHEST_PORT)] | None = None
+    """The application port of the sensor's measurements; any, where the format has none of its own."""
 
-    def port_of(self, settings: Settings) -> int:
+    def port_of(self, settings: Settings) -> int | None:
         """The port of one sensor: a configuration may state another. Raises `ConfigurationError`."""
         port = settings.options.get(PORT_OPTION, self.port)
+        if port is None:
+            return None
         if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= HIGHEST_PORT:
             fix = f"write the sensor's application port, 1 to {HIGHEST_PORT}"
             raise ConfigurationError(f"{PORT_OPTION} is {port!r}", fix=fix)
@@ -44,7 +46,7 @@ class LorawanTable(Table):
 class Lorawan:
     """Opens the envelope and hands the sensor's bytes to its codec."""
 
-    def __init__(self, codec: Callable[[bytes], Decoded] | None, port: int, told: frozenset[str]) -> None:
+    def __init__(self, codec: Callable[[bytes], Decoded] | None, port: int | None, told: frozenset[str]) -> None:
         """`told` are the quantities taken from the server itself; without a codec the bytes are dropped."""
         self._codec = codec
         self._port = port
@@ -62,12 +64,12 @@ class Lorawan:
         stamped = tuple(m._replace(event_ms=uplink.event_ms) for m in decoded.measurements)
         return Decoded.of(stamped + link, decoded.dropped)
 
-    def _payload(self, payload: bytes, port: int) -> Decoded:
+    def _payload(self, payload: bytes, port: int | None) -> Decoded:
         if port == _MAC_PORT or not payload:
             return Decoded()
         if self._codec is None:
             return Decoded((), ("data",))
-        if port != self._port:
+        if self._port is not None and port != self._port:
             raise FrameRefused("port", f"the sensor's measurements come on port {self._port}")
         return self._codec(payload)
 

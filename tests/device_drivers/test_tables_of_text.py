@@ -190,7 +190,8 @@ def test_a_reply_with_a_sum_is_checked_by_it() -> None:
     )
     frame = bytes.fromhex("01303041423132023032303044363030303030343030303103740d")
     assert read(made, frame) == {"display_power": 2}
-    assert refused(made, frame[:-2] + b"u\r") == refused(made, b"") == "checksum"
+    assert refused(made, frame[:-2] + b"u\r") == refused(made, b"\r") == "checksum"
+    assert refused(made, frame[:-1] + b"\n") == refused(made, b"") == "malformed"
 
 
 @given(st.text(alphabet="a 01OKx*ltim=#9.", max_size=300))

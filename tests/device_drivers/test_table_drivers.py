@@ -1,0 +1,128 @@
+"""Every driver of ours that is a table: its recorded frames, damage that must not go unseen, and what it asks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import device_drivers
+from device_drivers.conformance import check_case, fixture_cases, outcome
+from device_drivers.contract import Decoded, Frame, FrameRefused, PollDriver, Settings, StreamDriver
+from device_drivers.registry import OURS, DriverEntry, discover
+from telemetry import DeviceFault
+
+ROOT = Path(device_drivers.__file__).parent
+ENTRIES = {entry.id: entry for entry in discover().values() if entry.source == OURS and not entry.module}
+CASES = [case for driver_id in ENTRIES for case in fixture_cases(ROOT / driver_id)]
+
+each = pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+
+
+def models(entry: DriverEntry) -> tuple[str, ...]:
+    return entry.manifest.driver.models or ("",)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['family']}-{case['id']}")
+def test_decodes_what_is_published(case: dict[str, Any]) -> None:
+    check_case(case)
+
+
+@each
+def test_a_table_needs_no_code(entry: DriverEntry) -> None:
+    assert not (ROOT / entry.id / "driver.py").exists()
+    assert fixture_cases(ROOT / entry.id)
+    for model in models(entry):
+        entry.create(Settings(model=model))
+
+
+@each
+@given(payload=st.binary(max_size=60), data=st.data())
+def test_any_bytes_are_decoded_or_refused(entry: DriverEntry, payload: bytes, data: st.DataObject) -> None:
+    made = entry.create(Settings(model=data.draw(st.sampled_from(models(entry)))))
+    outcome(made, Frame(payload))
+    if isinstance(made, StreamDriver):
+        assert all(isinstance(frame, Frame) for frame in made.split(bytearray(payload)))
+
+
+WHOLE = {
+    "nova_sds": ("", "aac0d4043a0aa1601dab"),
+    "honeywell_hpma": ("HPMA115C0", "400d0400040007000900170000000084"),
+    "mcu680": ("", "5a5a3f0f09790ac5018b8500190000a4830005a9"),
+    "pzem": ("", "01041408d1006c000000f400000026000001f4006400005134"),
+    "nec_display": ("", "01303041423132023032303044363030303030343030303103740d"),
+}
+
+
+@pytest.mark.parametrize("driver_id", WHOLE)
+def test_no_flipped_bit_and_no_cut_goes_unseen_where_there_is_a_sum(driver_id: str) -> None:
+    model, frame = WHOLE[driver_id]
+    made, whole = ENTRIES[driver_id].create(Settings(model=model)), bytes.fromhex(frame)
+    assert isinstance(outcome(made, Frame(whole)), Decoded)
+    for bit in range(8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        found = outcome(made, Frame(bytes(flipped)))
+        assert isinstance(found, FrameRefused), bit
+    for length in range(len(whole)):
+        assert isinstance(outcome(made, Frame(whole[:length])), FrameRefused)
+
+
+class Silent:
+    """A line that is written to and says nothing."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+
+    async def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    async def read_exactly(self, count: int) -> bytes:
+        raise DeviceFault("nothing")
+
+    async def read_until(self, separator: bytes) -> bytes:
+        raise DeviceFault("nothing")
+
+
+ASKED = {
+    "mhz19": {"ff0186000000000079"},
+    "honeywell_hpma": {"68010493"},
+    "pzem": {"01040000000a700d"},
+    "benq": {b"\r*pow=?#\r".hex()},
+    "lg_display": {b"ka 01 ff\r".hex()},
+    "nec_display": {"01304130413036023031443603740d"},
+    "optoma": {b"~00124 1\r".hex()},
+}
+
+
+@pytest.mark.parametrize("driver_id", ASKED)
+async def test_the_first_question_is_one_that_only_reads(driver_id: str) -> None:
+    for model in models(ENTRIES[driver_id]):
+        made, line = ENTRIES[driver_id].create(Settings(model=model)), Silent()
+        assert isinstance(made, PollDriver)
+        with pytest.raises(DeviceFault):
+            await anext(aiter(made.poll(line)))
+        assert {question.hex() for question in line.written} == ASKED[driver_id]
+
+
+def exchanges(entry: DriverEntry) -> list[str]:
+    return [command.send for command in getattr(entry.manifest.format, "command", ())]
+
+
+def test_no_table_of_text_sends_a_command_that_sets_something() -> None:
+    """Each kind of device has its own way to ask: whatever is sent has its mark."""
+    marks = {"benq": "=?#", "lg_display": " ff\r", "optoma": " 1\r", "nec_display": "\u00010A0"}
+    for driver_id, mark in marks.items():
+        sent = [send for send in exchanges(ENTRIES[driver_id]) if send]
+        assert sent
+        assert all(mark in send for send in sent), driver_id
+    assert all(send[4] in "AC" for send in exchanges(ENTRIES["nec_display"]) if send)  # "get" and "command 01D6"
+
+
+def test_an_unasked_line_is_understood_where_an_answer_should_be() -> None:
+    made = ENTRIES["optoma"].create(Settings())
+    (measurement,) = made.decode(Frame(b"INFO1\r", request=b"~00124 1\r")).measurements
+    assert (measurement.quantity, measurement.value) == ("display_power", 3)
