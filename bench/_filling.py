@@ -15,6 +15,7 @@ from edge_agent.clock_trust import Always
 from edge_agent.config_file import load
 from edge_agent.core import Core
 from edge_agent.events import Arrival, Arrived, Batch, Commit, Committed, Send, Tick, Undelivered
+from edge_agent.privacy.release import people_counts
 from edge_agent.reporting import Surroundings
 from edge_agent.room import room_of
 from edge_agent.state import State
@@ -53,15 +54,26 @@ def fill(config: Path, *, devices: int, fields: int, minutes: int, ends_ms: int)
     store = Store(folder, new_epoch=new_epoch)
     admission = prepare(loaded).admission
     tables = loaded.tables
+    timetable = tables.timetable.compile(tables.zone)
+    state = State.rebuild(store.load(0), timetable, admission.bindings)
     core = Core(
         school=tables.agent.school,
         admission=admission,
-        state=State.rebuild(store.load(0), tables.timetable.compile(tables.zone), admission.bindings),
+        state=state,
         clock=clock,
         rng=random.Random(_SEED),
         timing=Timing(checkpoint_s=_CHECKPOINT_S),
         surroundings=Surroundings(0, 0, room_of(loaded, admission.bindings, folder), Always()),
         new_epoch=new_epoch,
+        people=people_counts(
+            loaded.policy.tables.P2,
+            timetable,
+            state=state,
+            bindings=admission.bindings,
+            school=tables.agent.school,
+            clock=clock,
+            waits_at_first=True,
+        ),
     )
     size = 0
     payloads = [payload(number, fields) for number in range(_VARIETY)]

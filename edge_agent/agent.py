@@ -29,6 +29,7 @@ from edge_agent.intake.serial_poll import SerialPollIntake
 from edge_agent.intake.subscriber import SubscriberIntake, SubscriberToken
 from edge_agent.intake.tcp_poll import TcpPollIntake
 from edge_agent.local.wiring import local_pages
+from edge_agent.privacy.release import people_counts
 from edge_agent.reporting import Surroundings
 from edge_agent.room import room_of
 from edge_agent.state import State
@@ -97,7 +98,8 @@ class Agent:
         """What came in since the loop was last here."""
         self._remembered = {session: recovered.exchanges.get(session, ()) for session in recovered.receipts}
         self._remembered.update(recovered.exchanges)
-        state = State.rebuild(recovered, tables.timetable.compile(tables.zone), self._admission.bindings)
+        timetable = tables.timetable.compile(tables.zone)
+        state = State.rebuild(recovered, timetable, self._admission.bindings)
         self.core = Core(
             school=tables.agent.school,
             admission=self._admission,
@@ -112,6 +114,15 @@ class Agent:
                 self._clock_trust,
             ),
             new_epoch=new_epoch,
+            people=people_counts(
+                loaded.policy.tables.P2,
+                timetable,
+                state=state,
+                bindings=self._admission.bindings,
+                school=tables.agent.school,
+                clock=clock,
+                waits_at_first=isinstance(clock, SystemClock),
+            ),
         )
         self._token = prepared.token
         self._uplink = Uplink(
@@ -137,6 +148,7 @@ class Agent:
                 uplink_up=lambda: self._uplink.is_up,
                 broker_up=None if (subscriber := self._subscriber) is None else lambda: subscriber.is_up,
                 next_retry_s=lambda: max(0.0, self.core.delivery.next_try - clock.monotonic()),
+                people=lambda: self.core.people.obstacle,
                 buffer=lambda: (self.core.state.used_bytes, self.core.pressure.is_holding),
                 commit_times=self._commit_times,
                 listener=lambda: self._listener,

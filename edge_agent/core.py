@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from edge_agent.admission import Admission
     from edge_agent.events import Batch, Effect, Event
+    from edge_agent.privacy.release import People
     from edge_agent.reporting import Surroundings
     from edge_agent.state import State
     from edge_agent.timing import Timing
@@ -57,6 +58,8 @@ class _Timers:
     close: float
     asked: float
     """When something other than the journal could last have its turn."""
+    release: float = 0
+    """When people counts are looked at next."""
     journal_values: int = 0
 
 
@@ -75,6 +78,7 @@ class Core:
     timing: Timing
     surroundings: Surroundings
     new_epoch: Callable[[], str]
+    people: People
     delivery: DeliveryPlan = field(init=False)
     pressure: Pressure = field(init=False)
     watch: ClockWatch = field(init=False)
@@ -120,6 +124,10 @@ class Core:
         if self.watch.look():
             self._steps += 1
             self._started_ms = self.clock.now()
+            self._timers.checkpoint = float("-inf")  # or a start after a crash would take the step for time that passed
+            self.people.interrupted()
+        elif not self.watch.is_trusted:
+            self.people.interrupted()
         match event:
             case Arrived(batch):
                 self._pending.add(self._stamped(batch), self.clock.monotonic())
@@ -177,10 +185,13 @@ class Core:
             return None
         if self._verdict is not None:
             verdict, self._verdict = self._verdict, None
-            return self.delivery.as_it_stands(self.state, verdict)
+            verdict = self.delivery.as_it_stands(self.state, verdict)
+            closes = verdict.kind is Kind.FORK  # another copy may have spent what this one does not know
+            return replace(verdict, counts_closed_ms=self.people.closed_ms) if closes else verdict
         return (
             self._set_clock_due()
             or self._close_due(now)
+            or self._release_due(now)
             or self._checkpoint_due(now)
             or self.delivery.recall_due(self.state)
             or self._seal_due(now)
@@ -237,6 +248,12 @@ class Core:
             closed_until_ms=horizon_ms,
         )
 
+    def _release_due(self, now: float) -> Transaction | None:
+        if now < self._timers.release or not self.watch.is_trusted:
+            return None
+        self._timers.release = now + self.timing.close_every_s
+        return self.people.due(self.clock.now() - self.timing.lateness_ms)
+
     def _checkpoint_due(self, now: float) -> Transaction | None:
         ran_s = now - self._timers.checkpoint
         if ran_s < self.timing.checkpoint_s and self._timers.journal_values < self.timing.checkpoint_values:
@@ -251,6 +268,8 @@ class Core:
             timetable_days=self.state.live_days(),
             ledger_before_ms=self.clock.now() - self.timing.ledger_ms,
             ran_s=min(ran_s, self.timing.checkpoint_s),
+            privacy_time=self.people.moment if self.watch.is_trusted else None,
+            counts_closed_ms=self.state.spending.closed_until_ms,
         )
 
     def _seal_due(self, now: float) -> Transaction | None:
@@ -289,6 +308,7 @@ class Core:
             for key, number in counts.items():
                 self.state.counts[key] = self.state.counts.get(key, 0) + number
         self._add_waiting(transaction)
+        self.people.committed(transaction)
         if written.waiting is not None:
             self.state.waiting, self.state.oldest_waiting_ms = written.waiting
         self.state.used_bytes = written.used_bytes or self.state.used_bytes
@@ -297,6 +317,8 @@ class Core:
                 return self._journalled(transaction)
             case Kind.CLOSE:
                 self._closed(transaction)
+            case Kind.RELEASE:
+                pass
             case Kind.CHECKPOINT:
                 self.state.trim_receipts()
             case Kind.TURN:
@@ -321,6 +343,7 @@ class Core:
         for run in transaction.runs:
             self.state.apply(run, bindings)
             self._timers.journal_values += len(run.columns)
+        self.people.put(transaction.people)
         self.state.note_receipts(transaction.receipts)
         if transaction.summaries:
             self.delivery.hurry()
@@ -338,6 +361,7 @@ class Core:
         """The centre's word on a batch becomes a transaction, or a later try."""
         match event:
             case Delivered(batch) if self._is_awaited(batch):
+                self.people.heard(event)
                 self._verdict = self.delivery.delivered(self.state, event)
             case Refused(batch) if self._is_awaited(batch):
                 self._verdict = self.delivery.refusal(self.state, event, self.new_epoch)

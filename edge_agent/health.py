@@ -46,18 +46,20 @@ class Health:
         uplink_up: Callable[[], bool],
         broker_up: Callable[[], bool] | None,
         next_retry_s: Callable[[], float],
+        people: Callable[[], str | None],
         buffer: Callable[[], tuple[int, bool]],
         commit_times: CommitTimes,
         listener: Callable[[], Listener | None],
     ) -> None:
-        """`buffer` gives the bytes in use, and whether senders are held back; `broker_up` is None without a
-        subscriber."""
+        """`people` says why people counts are not told, if they are not; `buffer` gives the bytes in use, and whether
+        senders are held back; `broker_up` is None without a subscriber."""
         self.report = report
         self.counts = counts
         self.unavailable = unavailable
         self.uplink_up = uplink_up
         self.broker_up = broker_up
         self.next_retry_s = next_retry_s
+        self.people = people
         self.buffer = buffer
         self.commit_times = commit_times
         self.listener = listener
@@ -76,6 +78,7 @@ class Health:
             "next_retry_s": round(self.next_retry_s()),
             "buffer_used_bytes": used_bytes,
             "buffer_is_full": is_holding,
+            "people_counts": self.people() or "open",
             **report.as_dict(),
         }
 
@@ -147,6 +150,7 @@ class AgentCollector(Collector):
             ),
             ("bansui_agent_next_retry_seconds", "Until a batch is offered again", round(self._health.next_retry_s())),
             ("bansui_agent_devices_unavailable", "Devices that do not answer", self._health.unavailable()),
+            ("bansui_agent_p2_open", "1 while people counts are told as slots end", int(self._health.people() is None)),
             ("bansui_agent_uplink_up", "1 while the centre answers", int(self._health.uplink_up())),
         ):
             yield GaugeMetricFamily(name, text, value=value)

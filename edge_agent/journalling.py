@@ -10,6 +10,7 @@ from edge_agent.admission import NO_ROOM
 from edge_agent.counts import Tally
 from edge_agent.safety import Teller
 from edge_agent.transactions import UNPLACED, UNPLACED_EVENT, Kind, QuarantineEntry, Run, Transaction
+from edge_agent.windows import Held
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from edge_agent.events import Batch
     from edge_agent.lanes import Lane
     from edge_agent.state import State
+    from edge_agent.transactions import PeopleSlot
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class _Draft:
     receipts: dict[str, dict[int, int]] = field(default_factory=dict)
     exchanges: dict[str, list[int]] = field(default_factory=dict)
     quarantine: list[QuarantineEntry] = field(default_factory=list)
+    people: dict[PeopleSlot, Held] = field(default_factory=dict)
     restamped: int = 0
 
     def take(self, batch: Batch) -> None:
@@ -79,8 +82,9 @@ class _Draft:
                     run.rows += 1
                     if event_ms >= run.event_ms:
                         run.event_ms, run.values = event_ms, values
-                if lane.events:
+                if lane.apart:
                     self._tell(lane, event_ms, values)
+                    self._count_people(lane, event_ms, values)
             if admitted.dropped or admitted.restamped or admitted.rejected:
                 self._note(admitted)
 
@@ -166,6 +170,19 @@ class _Draft:
             else:
                 self.teller.tell(lane.binding, column, event_ms, ticks)
 
+    def _count_people(self, lane: Lane, event_ms: int, values: tuple[float, ...]) -> None:
+        """Keep what people counts are made of, the last of each cadence slot; nothing of it goes to the disk."""
+        hour_ms = self.state.timetable.lesson_hour(event_ms) if lane.counted else None
+        if hour_ms is None or self.is_provisional:
+            return
+        binding = lane.binding
+        slot = binding.cadence.slot(event_ms, hour_ms)
+        for place, channel, rule in lane.counted:
+            key = (binding.device, channel, rule.quantity.id), hour_ms, slot
+            known = self.people.get(key)
+            if known is None or event_ms >= known.event_ms:
+                self.people[key] = Held(event_ms, rule.quantity.to_ticks(values[place]))
+
 
 def journal_transaction(
     batches: Sequence[Batch],
@@ -203,4 +220,5 @@ def journal_transaction(
         batches=batches,
         summaries=draft.teller.summaries,
         timetable_days=state.live_days(),
+        people=draft.people,
     )

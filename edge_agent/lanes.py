@@ -48,8 +48,10 @@ class Lane:
         "_bounds",
         "_last",
         "_to_ticks",
+        "apart",
         "binding",
         "columns",
+        "counted",
         "events",
         "layout",
         "mark",
@@ -71,6 +73,8 @@ class Lane:
         )
         self.summarised: list[Column] = []
         self.events: list[Column] = []
+        self.counted: list[Column] = []
+        """Of those that never leave by themselves, the ones that people counts are made of."""
         self.withheld: dict[str, int] = {}
         """How many columns never leave, by their privacy class."""
         for index, ((_, channel), rule) in enumerate(zip(layout.columns, rules, strict=True)):
@@ -79,8 +83,12 @@ class Lane:
             if rule.is_withheld:
                 name = str(rule.privacy_class)
                 self.withheld[name] = self.withheld.get(name, 0) + 1
+                if rule.is_counted:
+                    self.counted.append(Column(index, channel, rule))
             else:
                 (self.events if rule.is_event else self.summarised).append(Column(index, channel, rule))
+        self.apart = bool(self.events or self.counted)
+        """Whether a row has values for which its run is not enough."""
         self.columns = tuple((channel, rule.quantity.id) for _, channel, rule in self.summarised)
         """Channel and quantity of each of `summarised`."""
         self._to_ticks = [(place, rule.quantity.to_ticks) for place, _, rule in self.summarised]

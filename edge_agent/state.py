@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edge_agent.admission import Binding
     from edge_agent.counts import CountKey
     from edge_agent.open_windows import SeriesKey
+    from edge_agent.privacy.budget import Spending
     from edge_agent.timetable import Timetable
     from edge_agent.transactions import SealedBatch
     from telemetry.uplink_contract import BatchId
@@ -57,6 +58,7 @@ class Recovered:
     oldest_waiting_ms: int | None
     timetable_days: Mapping[int, int]
     used_bytes: int
+    spending: Spending
 
 
 @dataclass(slots=True)
@@ -84,6 +86,7 @@ class State:
     """Of the store's file, what was in use when that was last seen."""
     journal_rows: int
     """What this start had to go through behind the checkpoint, in transactions."""
+    spending: Spending
     unplaced: Unplaced = field(default_factory=Unplaced)
     """Readings that wait until the clock can be believed."""
     windows: OpenWindows = field(default_factory=OpenWindows)
@@ -110,6 +113,7 @@ class State:
             timetable=CompiledTimetable(timetable, dict(recovered.timetable_days)),
             used_bytes=recovered.used_bytes,
             journal_rows=recovered.journal_rows,
+            spending=recovered.spending,
         )
         state.trim_receipts()
         if recovered.checkpoint:

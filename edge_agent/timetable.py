@@ -21,6 +21,8 @@ FINE_S: Final = 900
 COARSE_S: Final = 3600
 DAY_S: Final = 86_400
 HOURS_A_DAY: Final = 24
+_SOME_DAYS: Final = range(20_000, 25_000, 28)
+"""Days since 1970, in 2024 to 2038, by which a zone's offsets are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,16 @@ class Timetable:
     def touches(self, start_ms: int, end_ms: int) -> bool:
         """Whether any minute of [start, end) lies in timetable hours."""
         return any(self.covers(at_ms, at_ms + MINUTE_MS) for at_ms in range(start_ms, end_ms, MINUTE_MS))
+
+    def most_hours(self) -> int:
+        """The most hours, as the clock of the world cuts them, that lie wholly in the timetable hours of one day."""
+        begins = [(begin.hour * 60 + begin.minute, _minutes(end)) for begin, end in self.hours]
+        offsets = {self._local(DAY_S * 1000 * day).utcoffset() or dt.timedelta() for day in _SOME_DAYS}
+        phases = {int(offset.total_seconds()) // 60 % 60 for offset in offsets}
+        return max(
+            sum(begin <= minute and minute + 60 <= end for begin, end in begins for minute in range(phase, 1440, 60))
+            for phase in phases
+        )
 
     def day_start(self, time_ms: int) -> int:
         """The local midnight at or before `time_ms`; days are 24 hours of standard time, whatever the season."""
@@ -89,6 +101,11 @@ class CompiledTimetable:
         mask, hour = self._mask(day), within // HOUR_MS
         return bool((mask | mask >> HOURS_A_DAY) >> hour & 1)
 
+    def lesson_hour(self, time_ms: int) -> int | None:
+        """Start in milliseconds of the hour that holds `time_ms`, if the whole of it lies in timetable hours."""
+        day, within = divmod(time_ms, DAY_S * 1000)
+        return time_ms - time_ms % HOUR_MS if self._mask(day) >> within // HOUR_MS & 1 else None
+
     def _mask(self, day: int) -> int:
         mask = self.days.get(day)
         if mask is None:
@@ -100,3 +117,8 @@ class CompiledTimetable:
                 mask |= self.timetable.touches(start, start + HOUR_MS) << HOURS_A_DAY + hour
             self.days[day] = mask
         return mask
+
+
+def _minutes(end: dt.time) -> int:
+    """Since midnight; `time.max` is the end of the day."""
+    return 1440 if end == dt.time.max else end.hour * 60 + end.minute

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from edge_agent.counts import Counts
     from edge_agent.events import Batch
     from edge_agent.merging import MergeOrder
+    from edge_agent.privacy.budget import Charge, Moment
+    from edge_agent.windows import Held
     from telemetry.uplink_contract import BatchId
 
 
@@ -28,6 +30,8 @@ class Kind(enum.StrEnum):
 
     JOURNAL = "journal"
     CLOSE = "close"
+    RELEASE = "release"
+    """A slot is over: what is told of people in it, or that nothing is."""
     SEAL = "seal"
     MARK = "mark"
     """The centre has a batch."""
@@ -79,6 +83,8 @@ class Waiting(NamedTuple):
     """Without its newline; empty where the row is not what was written."""
 
 
+PeopleSlot: TypeAlias = tuple[tuple[str, str, str], int, int]
+"""Device, channel and quantity; the start of an hour in milliseconds; and which cadence slot of it."""
 Columns: TypeAlias = tuple[tuple[str, str], ...]
 """Channel and quantity of each value of a run."""
 
@@ -153,6 +159,17 @@ class Span:
     to_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What a slot that is told costs."""
+
+    start_ms: int
+    charge: Charge
+    rho_nano: int
+    """The budget it has to fit in."""
+    sigma_milli: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
     """Everything that one commit writes; parts that stay empty write nothing."""
@@ -192,6 +209,14 @@ class Transaction:
     shorten_bytes: int = 0
     """How many bytes of acknowledged batches to give up, the oldest first."""
     merge: MergeOrder | None = None
+    people: Mapping[PeopleSlot, Held] = field(default_factory=dict)
+    """Readings of people, to be kept in memory after the commit; never written."""
+    slot_ms: int | None = None
+    """The start of a slot that is over."""
+    spend: Spend | None = None
+    privacy_time: Moment | None = None
+    counts_closed_ms: int | None = None
+    """The privacy time before which nothing of people is told."""
 
 
 @dataclass(frozen=True, slots=True)

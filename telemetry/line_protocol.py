@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Final
 
 from telemetry.errors import ContractViolation
 from telemetry.places import CHANNEL, CODE
-from telemetry.summaries import COUNT_FIELDS, FIELDS, FIELDS_OF, LONGEST_WINDOW_S, MEASURED_FIELDS, Series, Summary
+from telemetry.summaries import (
+    COUNT_FIELDS,
+    FIELDS,
+    FIELDS_OF,
+    LONGEST_WINDOW_S,
+    MEASURED_FIELDS,
+    REQUIRED_OF,
+    Series,
+    Summary,
+)
 from telemetry.vocabulary import UnknownQuantity, quantity
 
 if TYPE_CHECKING:
@@ -86,7 +95,7 @@ def encode_fields(summary: Summary) -> str:
         for name in FIELDS
         if name in summary.fields
     ]
-    if not parts or len(parts) != len(summary.fields):
+    if not parts or len(parts) != len(summary.fields) or not REQUIRED_OF[entry.summarise] <= summary.fields.keys():
         raise ValueError(f"a summary's fields are not those of a line: {sorted(summary.fields)}")
     return ",".join(parts)
 
@@ -111,11 +120,13 @@ class _Layout:
 
     names: tuple[str, ...]
     pattern: re.Pattern[str]
+    is_whole: bool
+    """Whether every field has to be there."""
 
     def read(self, text: str) -> dict[str, int] | None:
         """The fields; None when the text needs the careful way."""
         match = self.pattern.fullmatch(text)
-        if match is None or not text or "=-0" in text:
+        if match is None or not text or "=-0" in text or (self.is_whole and None in match.groups()):
             return None
         return {
             name: int(number.replace(".", ""))
@@ -131,7 +142,7 @@ def _layout(kind: Summarise, decimals: int) -> _Layout:
     measured = rf"({whole}\.[0-9]{{{decimals}}})" if decimals else f"({whole})"
     count = rf"(0|-?[1-9][0-9]{{0,{_DIGITS - 1}}})i"
     fields = [rf"(?:{name}={measured if name in MEASURED_FIELDS else count}(?:,|\Z))?" for name in names]
-    return _Layout(names, re.compile("".join(fields) + "(?<!,)"))
+    return _Layout(names, re.compile("".join(fields) + "(?<!,)"), bool(REQUIRED_OF[kind]))
 
 
 class Decoder:
@@ -241,6 +252,8 @@ def _parse_fields(text: str, entry: Quantity, column: int) -> dict[str, int]:
         parse = _parse_count if name in COUNT_FIELDS else _parse_measured
         fields[name] = parse(name, value, entry, column + len(name) + 1)
         column += len(pair) + 1
+    for name in sorted(REQUIRED_OF[entry.summarise] - fields.keys()):
+        raise _Fault(f"{entry.id} is not told without its {name}", column - len(text) - 1, outside=True)
     return fields
 
 

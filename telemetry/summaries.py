@@ -22,10 +22,14 @@ FIELDS_OF: Final[Mapping[Summarise, frozenset[str]]] = {
     Summarise.FLAG: frozenset({"on_permille", "n", "expected"}),
     Summarise.STATE: frozenset({"last", "max", "on_permille", "n", "expected"}),
     Summarise.EVENT: frozenset({"last"}),
-    Summarise.COUNT: frozenset({"value", "error95", "band", "n", "expected"}),
+    Summarise.COUNT: frozenset({"value", "error95", "band"}),
     Summarise.NEVER: frozenset(),
 }
 """Which fields a summary of each kind of quantity may have."""
+REQUIRED_OF: Final[Mapping[Summarise, frozenset[str]]] = {
+    kind: fields if kind is Summarise.COUNT else frozenset() for kind, fields in FIELDS_OF.items()
+}
+"""Which of these none may be without: a count of people is never told without its error."""
 LONGEST_WINDOW_S: Final = 86_400
 
 

@@ -27,6 +27,7 @@ class Rule:
         "_step",
         "_told",
         "in_hours_only",
+        "is_counted",
         "is_event",
         "is_withheld",
         "privacy_class",
@@ -46,7 +47,10 @@ class Rule:
         self.quantity = quantity
         self.privacy_class = privacy_class
         self.is_withheld = privacy_class is PrivacyClass.P2 or quantity.summarise is Summarise.NEVER
-        """Whether nothing of it leaves: P2 before its budget exists, and what is never told."""
+        """Whether nothing of it leaves by itself: people counts, and what is never told."""
+        is_count = privacy_class is PrivacyClass.P2 and quantity.summarise is Summarise.COUNT
+        self.is_counted = is_count and policy.tables.P2.export != "none"
+        """Whether it is part of a count of people that leaves with noise."""
         self.is_event = privacy_class is PrivacyClass.S
         """Whether it is told at once."""
         table = policy.told(privacy_class)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import apsw
 
-from edge_agent.store import engine
+from edge_agent.store import engine, spending
 from edge_agent.store.recovery import check_readable
 from edge_agent.store.salvage import salvage
 
@@ -109,6 +109,7 @@ def _keep(damaged: Path, connection: apsw.Connection, epoch: str) -> tuple[int, 
     """Copy what can be kept; the readings and summaries that are lost."""
     with engine.transaction(connection):
         connection.execute("INSERT INTO meta VALUES ('past_unknown', '1')")
+        spending.begin_again(connection)
     try:
         with engine.transaction(connection):
             return salvage(damaged, connection, epoch)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import apsw
 
-from edge_agent.store import journal, outbox, records, summaries
+from edge_agent.store import journal, outbox, records, spending, summaries
 from edge_agent.store.balance import EQUATIONS, balance_of
 from edge_agent.store.recovery import read_recovered
 from edge_agent.store.schema import sum_of
@@ -116,6 +116,7 @@ def salvage(damaged: Path, target: apsw.Connection, epoch: str) -> tuple[int, in
         _copy_names(source, target)
         _copy_windows(source, target)
         _copy_outbox(source, target)
+        _copy_spending(source, target)
         _drop_sealed(target)
         _name_epochs(target)
     finally:
@@ -193,6 +194,17 @@ def _copy_outbox(source: _Source, target: apsw.Connection) -> None:
                 batch = batch._replace(summaries=unseal(body).count(b"\n"))
         with contextlib.suppress(apsw.ConstraintError):
             target.execute("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*batch, body))
+
+
+def _copy_spending(source: _Source, target: apsw.Connection) -> None:
+    """The privacy ledger as far as it can be read. What is told of people begins again a day later: more may have been
+    spent than can be read here."""
+    width = len(spending.COLUMNS)
+    for found in source.rows("spend", ", ".join(spending.COLUMNS)):
+        with contextlib.suppress(apsw.ConstraintError):
+            target.execute(f"INSERT INTO spend VALUES ({', '.join('?' * width)})", found)  # noqa: S608 - our own words
+    spending.copy_clock(target, source.few("privacy_clock", spending.CLOCK_COLUMNS))
+    spending.begin_again(target)
 
 
 def _is_batch(batch: _BatchRow) -> bool:

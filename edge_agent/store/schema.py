@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     import apsw
 
-VERSION: Final = 3
+VERSION: Final = 4
 """`sum` is the CRC-32 of what a row says: SQLite itself does not look into its rows, and a disk may change them."""
 SERIES_BITS: Final = 20
 """The number of a summary: the start of its window in milliseconds, and behind it, in so many bits, that of its series
@@ -50,6 +50,16 @@ _EXCHANGE: Final = """
 CREATE TABLE exchange (session TEXT NOT NULL, packet_id INTEGER NOT NULL, PRIMARY KEY (session, packet_id))
     STRICT, WITHOUT ROWID;
 """
+_SPENDING: Final = """
+CREATE TABLE spend (id INTEGER PRIMARY KEY, start_ms INTEGER NOT NULL UNIQUE, privacy_ms INTEGER NOT NULL,
+    rho_nano INTEGER NOT NULL, sigma_milli INTEGER NOT NULL, lines_sha256 BLOB NOT NULL, head BLOB NOT NULL) STRICT;
+CREATE TABLE privacy_clock (id INTEGER PRIMARY KEY CHECK (id = 1), privacy_ms INTEGER NOT NULL, wall_ms INTEGER,
+    monotonic_ms INTEGER, closed_until_ms INTEGER NOT NULL, chained_from INTEGER NOT NULL, head BLOB NOT NULL,
+    sum INTEGER NOT NULL) STRICT;
+"""
+_PRIVACY_CLOCK: Final = """
+INSERT INTO privacy_clock VALUES (1, 0, NULL, NULL, 0, 1, zeroblob(32), crc32(0, NULL, NULL, 0, 1, zeroblob(32)))
+"""
 _MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
     2: (
         "ALTER TABLE journal ADD COLUMN exchanges BLOB NOT NULL DEFAULT x''",
@@ -71,6 +81,7 @@ _MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
            oldest_ms, body FROM batch_of_2""",
         "DROP TABLE batch_of_2",
     ),
+    3: (_SPENDING, _PRIVACY_CLOCK),
 }
 """By the schema it mends; each leads to the next."""
 
@@ -85,7 +96,8 @@ def sum_of(*parts: apsw.SQLiteValue) -> int:
 
 def create(connection: apsw.Connection) -> None:
     """Make the tables in an empty database, in the transaction that is open."""
-    connection.execute(_TABLES + _EXCHANGE + _OUTBOX + _BATCH)
+    connection.create_scalar_function("crc32", sum_of)
+    connection.execute(_TABLES + _EXCHANGE + _OUTBOX + _BATCH + _SPENDING + _PRIVACY_CLOCK)
     connection.pragma("application_id", APPLICATION_ID)
     connection.pragma("user_version", VERSION)
 

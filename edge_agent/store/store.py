@@ -10,7 +10,7 @@ import apsw
 
 from edge_agent.counts import CountKey
 from edge_agent.merging import MergeOrder
-from edge_agent.store import engine, log_file, outbox, summaries
+from edge_agent.store import engine, log_file, outbox, spending, summaries
 from edge_agent.store.balance import balance_of
 from edge_agent.store.ballast import Ballast
 from edge_agent.store.journal import JournalWriter
@@ -71,7 +71,12 @@ class Store:
         try:
             if not is_past_known(self._connection):
                 self._begin(begin_ms)
-            return read_recovered(self._connection)
+            recovered = read_recovered(self._connection)
+            if recovered.spending.is_whole:
+                return recovered
+            with engine.transaction(self._connection):
+                spending.begin_again(self._connection)
+            return replace(recovered, spending=spending.read(self._connection))
         except apsw.Error as error:
             raise engine.unusable(self._folder, error) from None
 
@@ -119,11 +124,21 @@ class Store:
         if transaction.turn is not None:
             self._set("turn", str(transaction.turn.number))
             self._set("told_until_ms", str(transaction.turn.told_until_ms))
+        self._apply_to_spending(transaction)
         if transaction.checkpoint:
             self._journal.checkpoint(transaction.checkpoint)
             outbox.shorten_ledger(connection, transaction.ledger_before_ms)
             self._note_wear(transaction.ran_s)
         return written
+
+    def _apply_to_spending(self, transaction: Transaction) -> None:
+        """What a transaction spends of the privacy budget, and what it says of privacy time."""
+        if transaction.spend is not None:
+            spending.spend(self._connection, transaction.spend, transaction.summaries)
+        if transaction.privacy_time is not None:
+            spending.keep_time(self._connection, transaction.privacy_time)
+        if transaction.counts_closed_ms is not None:
+            spending.close_until(self._connection, transaction.counts_closed_ms)
 
     def _apply_to_outbox(self, transaction: Transaction) -> Written:
         """What a transaction does to summaries and batches that are there already."""

@@ -35,6 +35,7 @@ from edge_agent.events import (
     Undelivered,
 )
 from edge_agent.privacy.classes import Role, classify
+from edge_agent.privacy.release import people_counts
 from edge_agent.privacy.rules import Rule
 from edge_agent.reporting import Surroundings
 from edge_agent.room import Room
@@ -46,13 +47,15 @@ from edge_agent.timing import Timing
 from edge_agent.transactions import Span
 from edge_agent.windows import Cadence
 from telemetry import ManualClock, Placement, quantity
-from telemetry.policy import load_policy
+from telemetry.policy import Policy, load_policy
 from telemetry.uplink_contract import BatchId, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from edge_agent.clock_trust import ClockTrust
+    from edge_agent.privacy.budget import Budget
+    from edge_agent.privacy.noise import Noise
     from edge_agent.transactions import Transaction
 
 SECOND: Final = 1000
@@ -85,20 +88,23 @@ def frame(*rows: Sequence[object] | str) -> Frame:
 
 
 STRICT: Final = load_policy("strict", Path())
+STANDARD: Final = load_policy("standard", Path())
+"""Tells one count of people for the campus."""
 
 
 def bind(device: str, quantities: Iterable[str], **settings: Any) -> Binding:
     """A device as the configuration would bind it."""
     placement, role = settings.get("placement", Placement.INDOOR), settings.get("role", Role.ROOM_SENSOR)
+    policy = settings.get("policy", STRICT)
     return Binding(
         device=device,
         building="a",
-        room="a-301",
+        room=settings.get("room", "a-301"),
         driver_id="list",
         driver=settings.get("driver", ListDriver()),
         cadence=settings.get("cadence", Cadence(MINUTE, 3 * MINUTE)),
         rules={
-            name: Rule(quantity(name), classify(quantity(name), placement, role), STRICT, placement)
+            name: Rule(quantity(name), classify(quantity(name), placement, role), policy, placement)
             for name in quantities
         },
     )
@@ -130,6 +136,9 @@ class Bench:
         at_ms: int = MONDAY_9,
         room: Room = ROOM,
         clock_trust: ClockTrust | None = None,
+        policy: Policy = STRICT,
+        make_noise: Callable[[Budget], Noise] | None = None,
+        waits_at_first: bool = False,
         open_store: Callable[[Path, Callable[[], str]], Store] = lambda folder, epoch: Store(folder, new_epoch=epoch),
     ) -> None:
         self.folder = folder
@@ -138,6 +147,9 @@ class Bench:
         self.timetable = timetable
         self.room = room
         self.clock_trust = clock_trust or Always()
+        self.policy = policy
+        self.make_noise = make_noise or self._seeded_noise
+        self.waits_at_first = waits_at_first
         self.clock = ManualClock(at_ms, 1000.0)
         self.rng = random.Random(seed)
         self.commits: list[Transaction] = []
@@ -153,16 +165,32 @@ class Bench:
         self.store = self._open_store(self.folder, lambda: f"{self.rng.getrandbits(64):016x}")
         begin_ms = self.clock.now() - self.timing.lateness_ms
         admission = Admission([(binding, "") for binding in self.devices], ClockTolerance(2 * MINUTE, DAY))
+        state = State.rebuild(self.store.load(begin_ms), self.timetable, admission.bindings)
         self.core = Core(
             school="cn-002",
             admission=admission,
-            state=State.rebuild(self.store.load(begin_ms), self.timetable, admission.bindings),
+            state=state,
             clock=self.clock,
             rng=self.rng,
             timing=self.timing,
             surroundings=Surroundings(100, 1, self.room, self.clock_trust),
             new_epoch=lambda: f"{self.rng.getrandbits(64):016x}",
+            people=people_counts(
+                self.policy.tables.P2,
+                self.timetable,
+                state=state,
+                bindings=admission.bindings,
+                school="cn-002",
+                clock=self.clock,
+                waits_at_first=self.waits_at_first,
+                make_noise=self.make_noise,
+            ),
         )
+
+    def _seeded_noise(self, budget: Budget) -> Noise:
+        """What a seed can replay, in place of OpenDP: as wide, and not as exact."""
+        sigma = budget.sigma_milli / 1000
+        return lambda exact: exact + round(self.rng.gauss(0, sigma))
 
     def stop(self) -> None:
         """As a crash: what is not on disk is gone."""

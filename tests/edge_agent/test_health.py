@@ -52,6 +52,7 @@ class Page:
             uplink_up=lambda: self.is_up,
             broker_up=lambda: self.is_broker_up,
             next_retry_s=lambda: 12.4,
+            people=lambda: core.people.obstacle,
             buffer=lambda: (core.state.used_bytes, self.is_full),
             commit_times=self.times,
             listener=lambda: self.listener,

@@ -7,7 +7,7 @@ import string
 from hypothesis import strategies as st
 
 from telemetry import FIELDS_OF, Quantity, Series, Summary, quantities
-from telemetry.summaries import LONGEST_WINDOW_S, MEASURED_FIELDS
+from telemetry.summaries import LONGEST_WINDOW_S, MEASURED_FIELDS, REQUIRED_OF
 
 _LETTERS = string.ascii_lowercase + string.digits + "-"
 CODES = st.text(_LETTERS, min_size=1, max_size=32)
@@ -31,6 +31,7 @@ def summaries(draw: st.DrawFn) -> Summary:
         revision=draw(st.integers(0, 999_999_999)),
     )
     names = draw(st.sets(st.sampled_from(sorted(FIELDS_OF[entry.summarise])), min_size=1))
+    names |= REQUIRED_OF[entry.summarise]
     plausible = st.integers(entry.to_ticks(entry.minimum), entry.to_ticks(entry.maximum))
     fields = {name: draw(plausible | INTEGERS if name in MEASURED_FIELDS else INTEGERS) for name in names}
     return Summary(series, draw(st.integers(0, 10**15 - 1)), fields)

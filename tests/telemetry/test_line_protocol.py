@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,7 @@ from telemetry import (
     quantities,
     quantity,
 )
+from telemetry.summaries import REQUIRED_OF
 from tests.telemetry.strategies import summaries
 
 if TYPE_CHECKING:
@@ -218,11 +220,27 @@ def test_every_kind_of_quantity_has_its_own_fields(kind: Summarise) -> None:
     for name in sorted(frozenset().union(*FIELDS_OF.values())):
         count = name in ("on_permille", "band", "n", "expected")
         line = _line(head=head, fields=f"{name}={'1i' if count else entry.to_text(1)}").encode()
-        if name in FIELDS_OF[kind]:
+        if name in FIELDS_OF[kind] and not REQUIRED_OF[kind]:
             assert decode_all(line)[0].fields == {name: 1}
         else:
             with pytest.raises(UnknownInLine):
                 decode_all(line)
+
+
+def test_a_count_of_people_is_never_without_its_error() -> None:
+    """All three fields, in any order, or the line is refused; nor can one be written without them."""
+    head = HEAD.replace("carbon_dioxide", "people_count")
+    fields = {"value": "31", "error95": "13", "band": "1i"}
+    texts = [f"{name}={text}" for name, text in fields.items()]
+    for order in (texts, texts[::-1]):
+        found = decode_all(_line(head=head, fields=",".join(order)).encode())[0]
+        assert found.fields == {"value": 31, "error95": 13, "band": 1}
+    for left_out in fields:
+        text = ",".join(f"{name}={each}" for name, each in fields.items() if name != left_out)
+        with pytest.raises(UnknownInLine, match=f"people_count is not told without its {left_out}"):
+            decode_all(_line(head=head, fields=text).encode())
+        with pytest.raises(ValueError, match="fields"):
+            encode(replace(found, fields={name: 1 for name in fields if name != left_out}))
 
 
 def test_an_error_quotes_little_of_what_was_sent() -> None:
