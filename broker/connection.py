@@ -77,8 +77,9 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         now = self._loop.time()
         self.session = Session(limits, now)
+        self.client = ""
+        """Its login, set once it is admitted, as is its session."""
         self.session_id = ""
-        """Set once the client is admitted."""
         self.generation = 0
         self._bucket = TokenBucket(limits.publications_per_s, limits.publications_burst, now)
         self._holds = Hold.NOTHING
@@ -122,6 +123,7 @@ class Connection(asyncio.Protocol):
 
     def admit(self, admission: Admission) -> None:
         """Let the client in."""
+        self.client = admission.client
         self.session_id = admission.session
         self.generation = admission.generation
         self._apply(self.session.admit(admission, self._loop.time()), 0)

@@ -21,7 +21,7 @@ from broker.session_state import SessionState
 from broker.wills import Wills
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from broker.connection import Connection
     from broker.credentials import Credentials
@@ -41,8 +41,10 @@ class FrontDesk:
         credentials: Credentials,
         handler: PublicationHandler,
         limits: Limits,
+        *,
         remembered: Mapping[str, Iterable[int]],
         presence: PresenceHandler,
+        name_session: Callable[[str], str],
     ) -> None:
         self._credentials = credentials
         self._handler = handler
@@ -53,6 +55,7 @@ class FrontDesk:
         self._of_client: Counter[str] = Counter()
         self._sessions = LastingSessions(4 * limits.max_connections, self._over, remembered)
         self._presence = presence
+        self._name_session = name_session
         self._wills = Wills(4 * limits.max_connections, self._told)
         self._wills_timer: asyncio.TimerHandle | None = None
         self._is_leaving = False
@@ -194,7 +197,7 @@ class FrontDesk:
             connection.refuse(Refusal.NOT_AUTHORIZED)
             return
         assigned = "" if connect.client_id else f"auto-{secrets.token_hex(8)}"
-        session = f"{client}/{connect.client_id or assigned}"
+        session = self._name_session(f"{client}/{connect.client_id or assigned}")
         if session not in self._by_session and self._of_client[client] >= self._limits.max_connections_per_client:
             connection.refuse(Refusal.TOO_MANY_OF_CLIENT)
             return
@@ -210,6 +213,7 @@ class FrontDesk:
         self._counters.connects += 1
         connection.admit(
             Admission(
+                client=client,
                 session=session,
                 generation=self._generation,
                 may_publish=acl.publisher(client),
@@ -238,8 +242,7 @@ class FrontDesk:
 
     def _part(self, connection: Connection, now: float) -> None:
         """A session has lost its connection: keep what outlives it, and see to its will."""
-        session_id, session = connection.session_id, connection.session
-        client = session_id.partition("/")[0]
+        client, session_id, session = connection.client, connection.session_id, connection.session
         self._of_client[client] -= 1
         if session.will is not None and not self._is_leaving:
             self._wills.leave(session_id, client, session.will, session.session_expiry_s, now)

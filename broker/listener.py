@@ -16,7 +16,7 @@ from broker.tls import Certificate
 from broker.tls_server import BACKLOG, TlsServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from broker.counters import CounterSnapshot
     from broker.credentials import Credentials
@@ -47,6 +47,8 @@ class Listener:
     acknowledged to the device when, and only when, it comes back through `acknowledge`.
     `remembered` are the sessions that the owner knows from before this process, with the packet ids at QoS 2 that are
     on disk and not given free: their devices are told so, and send again what had no answer.
+    `name_session` makes of login and client id what the session is called in all that `handler` is given, and in
+    `remembered`.
     `presence` is told of devices that went without a goodbye, and of those that are back after that.
     `tls` has to be given where there is a port for it. Raises `CertificateUnusable`.
     """
@@ -60,11 +62,19 @@ class Listener:
         limits: Limits | None = None,
         remembered: Mapping[str, Iterable[int]] = MappingProxyType({}),
         presence: PresenceHandler = lambda _presence: None,
+        name_session: Callable[[str], str] = lambda session: session,
         tls: TlsFiles | None = None,
     ) -> None:
         self._addresses = addresses
         self.limits = limits or Limits()
-        self._desk = FrontDesk(credentials, handler, self.limits, remembered, presence)
+        self._desk = FrontDesk(
+            credentials,
+            handler,
+            self.limits,
+            remembered=remembered,
+            presence=presence,
+            name_session=name_session,
+        )
         self._certificate = Certificate(tls) if tls is not None else None
         self._servers: list[asyncio.Server] = []
         self._tls_servers: list[TlsServer] = []

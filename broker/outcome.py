@@ -46,6 +46,8 @@ class Outcome:
 class Admission:
     """Whom a connection belongs to, decided by its owner."""
 
+    client: str
+    """Its login."""
     session: str
     generation: int
     may_publish: Callable[[str], bool]

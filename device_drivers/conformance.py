@@ -11,8 +11,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from device_drivers.cases import run_line
+from device_drivers.channels import is_channel
 from device_drivers.contract import Decoded, FrameRefused
-from device_drivers.registry import discover
+from device_drivers.registry import discover, find
 from telemetry import quantity
 
 if TYPE_CHECKING:
@@ -31,13 +32,17 @@ def fixture_cases(folder: Path) -> list[dict[str, Any]]:
 def check_case(case: dict[str, Any]) -> None:
     """Assert that a case decodes to exactly what it expects."""
     expected = case["expect"]
-    result = run_line(json.dumps(case).encode(), discover())
+    drivers = discover()
+    result = run_line(json.dumps(case).encode(), drivers)
     readings = {
         f"{reading.quantity}[{reading.channel}]" if reading.channel else reading.quantity: reading.value
         for reading in result.readings
     }
     assert (result.error or [None])[0] == expected.get("error"), case["id"]
     assert readings == expected.get("readings", {}), case["id"]
+    if result.readings:
+        words = find(case["family"], case.get("model", ""), drivers).manifest.channels
+        assert all(is_channel(reading.channel or "", words) for reading in result.readings), case["id"]
     assert len(readings) == len(result.readings), f"{case['id']}: one channel of a quantity twice"
     assert list(result.dropped) == expected.get("dropped", []), case["id"]
     assert case["source"], f"{case['id']} names no source"

@@ -23,6 +23,39 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
 
 CONTRACT_VERSION: Final = 1
+REASONS: Final = frozenset(
+    (
+        "authentication",
+        "checksum",
+        "component",
+        "device_class",
+        "device_error",
+        "header",
+        "length",
+        "malformed",
+        "no_table",
+        "not_a_device_frame",
+        "not_learned",
+        "out_of_parameter",
+        "password_required",
+        "personal",
+        "port",
+        "simulated",
+        "template",
+        "too_large",
+        "too_many",
+        "topic",
+        "unavailable",
+        "undefined_command",
+        "unexpected",
+        "unit",
+        "value",
+        "version",
+        "warming_up",
+    )
+)
+"""Why a frame may be refused. It is a closed set, since a reason is counted and shown: another counts as a fault of
+the driver's."""
 
 
 class Frame(Struct, frozen=True, gc=False):
@@ -102,8 +135,7 @@ class Decoded(Struct, frozen=True, gc=False):
 class FrameRefused(DeviceFault):
     """A frame that the format must refuse; it yields no measurement.
 
-    `reason` is a short stable word such as `malformed`, `checksum`, `length`, `warming_up`, `device_error`; it
-    labels a counter, so it never holds a value from the frame.
+    `reason` is one of `REASONS`; it labels a counter, so it never holds a value from the frame.
     """
 
     code = "frame_refused"

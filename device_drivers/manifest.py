@@ -50,6 +50,10 @@ class Identity(Table):
     """The models whose bytes differ, one of which the configuration must name; empty where all are alike."""
     options: frozenset[str] = Field(default=frozenset(), strict=False)
     secrets: frozenset[str] = Field(default=frozenset(), strict=False)
+    channels: frozenset[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,15}$")]] = Field(
+        default=frozenset(), strict=False
+    )
+    """Words of channels that stand in no `[[field]]`; small numbers need none."""
 
 
 class Manifest(Table):
@@ -93,6 +97,11 @@ class Manifest(Table):
     def quantities(self) -> frozenset[str]:
         """Every quantity the driver may yield."""
         return frozenset(row.quantity for row in self.field)
+
+    @property
+    def channels(self) -> frozenset[str]:
+        """The words that channels are made of."""
+        return self.driver.channels | {row.channel for row in self.field if row.channel}
 
     def known_model(self, model: str) -> str | None:
         """`model` as the manifest spells it, in whatever case it was written; None when it is not listed."""

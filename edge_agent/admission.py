@@ -8,7 +8,6 @@ refused leaves a driver, a reason and a length; never a payload, never a topic.
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass, field
 from marshal import dumps
 from operator import index
@@ -18,9 +17,10 @@ from zlib import crc32
 
 from msgspec import Struct
 
-from device_drivers.contract import FrameRefused, Layout
+from device_drivers.channels import is_channel
+from device_drivers.contract import REASONS, FrameRefused, Layout
 from edge_agent.driver_guard import DriverBlocked, DriverGuard, Suspension
-from edge_agent.lanes import Lane, is_channel
+from edge_agent.lanes import Lane
 from edge_agent.transactions import QuarantineEntry
 from telemetry.spans import SHORTEST_S
 
@@ -50,7 +50,6 @@ MOST_LANES: Final = 64
 """Remembered of one device; one that sends more layouts has them worked out again."""
 _MARSHAL_VERSION: Final = 2
 """The last that writes the same bytes for the same values, whoever else refers to them."""
-_REASON: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 @dataclass(slots=True, eq=False)
@@ -64,6 +63,8 @@ class Binding:
     driver: Driver
     cadence: Cadence
     rules: Mapping[str, Rule]
+    channels: frozenset[str] = frozenset()
+    """The words of its driver's channels."""
     lanes: dict[Layout, Lane] = field(default_factory=dict, repr=False)
     """Of the layouts that its driver has given so far."""
     renew: Callable[[], Driver] | None = None
@@ -163,7 +164,7 @@ class Admission:
             self._suspend(binding, received_ms)
             return _refused(binding.device, binding.driver_id, DRIVER_FAULT, arrival)
         except FrameRefused as refusal:
-            reason = refusal.reason if _REASON.fullmatch(refusal.reason) else DRIVER_FAULT
+            reason = refusal.reason if refusal.reason in REASONS else DRIVER_FAULT
             return _refused(binding.device, binding.driver_id, reason, arrival)
         except Exception as error:  # noqa: BLE001 - the boundary that keeps a vendor's mistake from the others
             if binding.device not in self._failing:
@@ -238,7 +239,7 @@ def _sift(
     kept: list[tuple[tuple[str, str], float]] = []
     for (quantity, channel), value in zip(lane.layout.columns, values, strict=True):
         rule = binding.rules.get(quantity)
-        if rule is None or not is_channel(channel):
+        if rule is None or not is_channel(channel, binding.channels):
             reason = UNDECLARED
         elif not rule.quantity.minimum <= value <= rule.quantity.maximum:  # false for NaN too
             reason = OUT_OF_RANGE

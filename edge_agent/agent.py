@@ -32,6 +32,7 @@ from edge_agent.local.wiring import local_pages
 from edge_agent.privacy.release import people_counts
 from edge_agent.reporting import Surroundings
 from edge_agent.room import room_of
+from edge_agent.session_names import SessionNames
 from edge_agent.state import State
 from edge_agent.store import CommitTimes, Store, StoreThread
 from edge_agent.timing import Timing
@@ -91,8 +92,9 @@ class Agent:
         self._admission = prepared.admission
         self._listener_clients = prepared.clients
         self._listener_tls = prepared.tls
-        self._subscriber = _subscriber(tables.subscriber, prepared.broker_password, clock, self._deliver)
         self._store = seams.wrap_store(Store(state_folder(loaded), new_epoch=new_epoch))
+        self._names = SessionNames.of(state_folder(loaded), self._store.rename_sessions)
+        self._subscriber = self._subscriber_of(tables.subscriber, prepared.broker_password)
         recovered = self._store.load(clock.now() - tables.windows.lateness_s * 1000)
         self._arrived: list[Batch] = []
         """What came in since the loop was last here."""
@@ -205,6 +207,15 @@ class Agent:
         finally:
             await self._end()
 
+    def _subscriber_of(self, table: SubscriberTable | None, password: str) -> SubscriberIntake | None:
+        if table is None:
+            return None
+        login = Login(client_id=table.client_id, topics=table.topics, username=table.username, password=password)
+        session = self._names(f"broker/{table.client_id}")
+        return SubscriberIntake(
+            table.host, table.port, login, session=session, clock=self._clock, deliver=self._deliver
+        )
+
     async def _start_listener(self) -> None:
         table = self._tables.listener
         if table is None:
@@ -217,6 +228,7 @@ class Agent:
             tls=self._listener_tls,
             remembered=self._remembered,
             presence=self._listener_intake.tell,
+            name_session=self._names,
         )
         await self._listener.start()
 
@@ -366,15 +378,6 @@ def _timing(loaded: LoadedConfiguration) -> Timing:
         retry_s=tables.uplink.retry_s,
         ledger_ms=tables.store.ledger_days * 86_400_000,
     )
-
-
-def _subscriber(
-    table: SubscriberTable | None, password: str, clock: Clock, deliver: Callable[[Batch], None]
-) -> SubscriberIntake | None:
-    if table is None:
-        return None
-    login = Login(client_id=table.client_id, topics=table.topics, username=table.username, password=password)
-    return SubscriberIntake(table.host, table.port, login, clock, deliver)
 
 
 def _device_intakes(

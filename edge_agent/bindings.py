@@ -116,6 +116,7 @@ def _binding(device: DeviceTable, room: RoomTable, entry: DriverEntry, loaded: L
         driver=driver,
         cadence=Cadence(device.cadence_s * 1000, stale_after_s * 1000),
         rules=_rules(_measured(device, entry), room.placement, device.role, loaded.policy),
+        channels=entry.manifest.channels,
         renew=lambda: entry.create(settings),
     )
 

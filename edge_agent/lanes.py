@@ -10,7 +10,7 @@ import zlib
 from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from telemetry.places import CHANNEL
+from device_drivers.channels import is_channel
 
 if TYPE_CHECKING:
     from device_drivers.contract import Layout
@@ -68,7 +68,9 @@ class Lane:
         """Tells this lane's rows from those of others."""
         rules = [binding.rules.get(quantity) for quantity, _ in layout.columns]
         self._bounds = tuple(
-            (rule.quantity.minimum, rule.quantity.maximum) if rule is not None and is_channel(channel) else _NOTHING
+            (rule.quantity.minimum, rule.quantity.maximum)
+            if rule is not None and is_channel(channel, binding.channels)
+            else _NOTHING
             for rule, (_, channel) in zip(rules, layout.columns, strict=True)
         )
         self.summarised: list[Column] = []
@@ -125,8 +127,3 @@ class Lane:
             start_ms = max(start_ms, slot_ms)
             end_ms = min(end_ms, slot_ms + cadence.every_ms, window_ms + length_s * 1000)
         return Cell(start_ms, end_ms, tuple(found[rule.span] for _, _, rule in self.summarised))
-
-
-def is_channel(channel: str) -> bool:
-    """Whether a channel, where there is one, may stand in a series' name."""
-    return not channel or CHANNEL.fullmatch(channel) is not None

@@ -31,9 +31,7 @@ _SHARED: Final = ("~", "state_topic", "availability", "availability_topic", "ava
 """Options of a device message that stand for all its components."""
 _COMPONENTS: Final = ("sensor", "binary_sensor", "switch")
 _LONGEST_TOPIC: Final = 256
-_LONGEST_CHANNEL: Final = 16
-_NUMBERED: Final = re.compile(r".*?_?(\d{1,2})")
-_NO_CHANNEL: Final = re.compile(r"[^a-z0-9_-]")
+_NUMBERED: Final = re.compile(r"(?:.*\D)?(\d{1,2})")
 
 
 class EntityUnread(ValueError):
@@ -53,7 +51,7 @@ class Entity:
     words: tuple[tuple[str, float], ...] = ()
     """What a flag's words stand for; empty for a number."""
     hint: str = ""
-    """What to call it apart from another entity that measures the same."""
+    """Its own name, to tell it from another entity that measures the same."""
 
     def on(self, channel: str) -> Entity:
         """The same, told on another channel."""
@@ -94,7 +92,7 @@ def _entity(name: str, component: str, settings: Mapping[str, Any], columns: Map
     if column is None:
         raise EntityUnread("device_class" if component in _COMPONENTS else "component")
     path = _template(settings)
-    topic, hint = _topic(settings, "state_topic"), _hint(name)
+    topic, hint = _topic(settings, "state_topic"), name
     number = _NUMBERED.fullmatch(name)
     channel = column.channel or (number[1] if number else "")
     if component != "sensor":
@@ -161,7 +159,3 @@ def _word(component: str, settings: Mapping[str, Any], state: str) -> str:
 def text(value: object) -> str:
     """A value as a template prints it."""
     return value if isinstance(value, str) else str(value)
-
-
-def _hint(name: str) -> str:
-    return _NO_CHANNEL.sub("", name.lower())[-_LONGEST_CHANNEL:]

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from device_drivers.channels import words_in
 from device_drivers.contract import Decoded, FrameRefused, Measurement
 from device_drivers.home_assistant.discovery import Entity, entities, text
 from device_drivers.home_assistant.templates import follow
@@ -41,7 +42,7 @@ _REASONS: Final = {
 
 def create(settings: Settings) -> HomeAssistant:  # noqa: ARG001 - the contract's signature; every model is read alike
     """The driver for one device."""
-    return HomeAssistant(_columns())
+    return HomeAssistant(_columns(), load(Path(__file__).parent).channels)
 
 
 @cache
@@ -53,8 +54,10 @@ def _columns() -> Mapping[str, Column]:
 class HomeAssistant:
     """Learns what one device publishes, and reads it."""
 
-    def __init__(self, columns: Mapping[str, Column]) -> None:
+    def __init__(self, columns: Mapping[str, Column], words: frozenset[str]) -> None:
+        """`words` are those of its channels."""
         self._columns = columns
+        self._words = words
         self._learned: dict[str, list[Entity]] = {}
         """By the topic of the discovery message."""
         self._by_topic: dict[str, list[Entity]] = {}
@@ -96,7 +99,7 @@ class HomeAssistant:
             place = (entity.topic, entity.path)
             channel = entity.channel
             if taken.setdefault((entity.quantity, channel), place) != place:
-                channel = entity.hint
+                channel = words_in(entity.hint, self._words)
                 if taken.setdefault((entity.quantity, channel), place) != place:
                     continue
             self._by_topic.setdefault(entity.topic, []).append(entity.on(channel))

@@ -181,10 +181,11 @@ def test_what_is_no_number_is_dropped(payload: str) -> None:
 
 def test_sensors_that_measure_the_same_have_channels_that_outlast_a_second_announcement() -> None:
     documents = [TEMPERATURE | {"state_topic": f"esp-1/{name}"} for name in ("a", "b")]
-    driver = taught(*documents)
+    driver = taught(documents[0])
+    teach(driver, documents[1], "wang_wei_outdoor_13800000000")
     for _ in range(2):
         assert [read(driver, "20", f"esp-1/{name}") for name in ("a", "b")] == [
-            {"temperature": 20}, {"temperature[entity_b]": 20},
+            {"temperature": 20}, {"temperature[outdoor]": 20},
         ]  # fmt: skip
         teach(driver, documents[0], "entity_a")
     teach(driver, TEMPERATURE | {"state_topic": "esp-1/c"}, "temperature_3")

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from device_drivers.channels import is_channel
 from device_drivers.contract import Decoded, FrameRefused, Measurement
 from device_drivers.json_table import Column, parse_object, tellable
 from device_drivers.manifest import load
@@ -30,7 +31,6 @@ _PERSONAL: Final = ("PN532", "RC522", "RDM6300", "Wiegand", "FPrint", "IBEACON",
 _WORD: Final = re.compile(rb"[A-Za-z]{1,16}")
 _NUMBERED: Final = re.compile(r"(\D[^/]*?)(\d{1,2})")
 _NO_CHANNEL: Final = re.compile(r"[^a-z0-9_-]")
-_LONGEST_CHANNEL: Final = 16
 _ONE_WIRE: Final = ("DS18B20", "DS18S20", "DS18X20", "DS1822")
 _NO_PROBE: Final = (85.0, -127.0)
 """What a one-wire probe gives before its first conversion, and what a lost one is replaced with."""
@@ -38,7 +38,7 @@ _NO_PROBE: Final = (85.0, -127.0)
 
 def create(settings: Settings) -> Tasmota:
     """The driver for one device."""
-    return Tasmota(_columns(), read_offset(settings.options))
+    return Tasmota(_columns(), load(Path(__file__).parent).channels, read_offset(settings.options))
 
 
 @cache
@@ -50,9 +50,11 @@ def _columns() -> Mapping[str, Column]:
 class Tasmota:
     """Decodes what one device publishes."""
 
-    def __init__(self, columns: Mapping[str, Column], offset_ms: int | None) -> None:
-        """`offset_ms` is how far the device's local time is ahead of UTC; None where nobody stated it."""
+    def __init__(self, columns: Mapping[str, Column], words: frozenset[str], offset_ms: int | None) -> None:
+        """`words` are those of its channels; `offset_ms` is how far the device's local time is ahead of UTC; None where
+        nobody stated it."""
         self._columns = columns
+        self._words = words
         self._offset_ms = offset_ms
 
     def decode(self, frame: Frame) -> Decoded:
@@ -69,7 +71,7 @@ class Tasmota:
                 raise FrameRefused("malformed", f"{wrapper} is not a JSON object")
         if any(name.startswith(_PERSONAL) for name in document):
             raise FrameRefused("personal", "the message holds what identifies a person")
-        return _Reader(self._columns, document, event_ms(document, self._offset_ms)).read()
+        return _Reader(self._columns, self._words, document, event_ms(document, self._offset_ms)).read()
 
     def _bare(self, leaf: str, payload: bytes) -> Decoded:
         word = payload.strip()
@@ -93,8 +95,11 @@ def _lookup(columns: Mapping[str, Column], key: str, section: str = "") -> tuple
 class _Reader:
     """Reads one message."""
 
-    def __init__(self, columns: Mapping[str, Column], document: Mapping[str, Any], event: int | None) -> None:
+    def __init__(
+        self, columns: Mapping[str, Column], words: frozenset[str], document: Mapping[str, Any], event: int | None
+    ) -> None:
         self._columns = columns
+        self._words = words
         self._document = document
         self._event_ms = event
         self._found: dict[tuple[str, str], Measurement] = {}
@@ -146,7 +151,7 @@ class _Reader:
             return
         if (column.quantity, channel) in self._found:  # another sensor measures the same
             channel = _joined(_channel(section), channel)
-        if (column.quantity, channel) in self._found or len(channel) > _LONGEST_CHANNEL:
+        if (column.quantity, channel) in self._found or not is_channel(channel, self._words):
             self._dropped.append(tellable(name))
             return
         self._found[column.quantity, channel] = Measurement(column.quantity, number, channel, self._event_ms)
@@ -165,7 +170,7 @@ def _values(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _channel(text: str) -> str:
-    return _NO_CHANNEL.sub("", text.lower())[:_LONGEST_CHANNEL]
+    return _NO_CHANNEL.sub("", text.lower())
 
 
 def _joined(*parts: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Final
 
-from device_drivers.contract import PollDriver
+from device_drivers.contract import REASONS, FrameRefused, PollDriver
 from edge_agent.driver_guard import DriverBlocked, DriverStopped
 from edge_agent.events import Arrival, Batch
 from edge_agent.intake.availability import Availability
@@ -95,8 +96,13 @@ class Polled:
             raise
         except DriverBlocked:
             return self.availability.down("its driver blocks")
-        except (DeviceFault, TimeoutError) as error:
-            return self.availability.down(str(error) or "no answer in time")
+        except (DeviceSilent, DriverStopped) as error:
+            return self.availability.down(str(error))
+        except TimeoutError:
+            return self.availability.down("no answer in time")
+        except DeviceFault as error:  # the driver's own words may hold what the device said
+            word = error.reason if isinstance(error, FrameRefused) and error.reason in REASONS else "device_error"
+            return self.availability.down(f"its driver gives up: {word}")
         except Exception as error:  # noqa: BLE001 - the boundary that keeps a vendor's mistake from the line's others
             return self.availability.down(f"its driver fails with {type(error).__name__}")
         self.availability.up()
@@ -119,5 +125,6 @@ class Polled:
 
 
 def reason(error: Exception) -> str:
-    """An error of the system in few words, without what was on the line."""
-    return getattr(error, "strerror", None) or type(error).__name__
+    """An error of the system in few words, without what was on the line, and without the line's name."""
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number else type(error).__name__

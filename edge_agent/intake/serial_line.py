@@ -9,6 +9,7 @@ from device_drivers.contract import StreamDriver
 from edge_agent.driver_guard import DriverBlocked, DriverStopped
 from edge_agent.events import Arrival, Batch
 from edge_agent.intake.availability import Availability
+from edge_agent.intake.polling import reason
 from edge_agent.intake.serial_port import SerialPort
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class SerialIntake:
             try:
                 port = SerialPort(self._line.port, self._line.baud)
             except (OSError, ValueError) as error:  # SerialException is an OSError
-                await asyncio.sleep(self.availability.down(_short(error)))
+                await asyncio.sleep(self.availability.down(reason(error)))
                 continue
             if not self._driver_failed:
                 self.availability.up()
@@ -112,8 +113,3 @@ class SerialIntake:
         if len(self._buffer) > LARGEST_BUFFER or len(frames) > MOST_FRAMES:
             raise DriverStopped("its driver keeps more bytes, or finds more frames in them, than a line brings")
         return frames
-
-
-def _short(error: Exception) -> str:
-    strerror = getattr(error, "strerror", None)
-    return strerror or str(error).partition(":")[0]

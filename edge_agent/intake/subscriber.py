@@ -37,10 +37,12 @@ class SubscriberToken:
 class SubscriberIntake:
     """Keeps one subscription, through restarts of the broker and of the agent."""
 
-    def __init__(self, host: str, port: int, login: Login, clock: Clock, deliver: Deliver) -> None:
+    def __init__(self, host: str, port: int, login: Login, *, session: str, clock: Clock, deliver: Deliver) -> None:
+        """`session` is what the session is called on disk."""
         self._host = host
         self._port = port
         self._login = login
+        self._session = session
         self._clock = clock
         self._deliver = deliver
         self._availability = Availability("broker")
@@ -114,8 +116,8 @@ class SubscriberIntake:
             Arrival(Frame(item.payload, item.topic), item.packet_id, item.duplicate, item.retained)
             for item in heard.publications
         ]
-        session, token = f"broker/{self._login.client_id}", SubscriberToken(self._generation)
-        self._deliver(Batch(arrivals, self._clock.now(), session=session, token=token))
+        token = SubscriberToken(self._generation)
+        self._deliver(Batch(arrivals, self._clock.now(), session=self._session, token=token))
 
 
 class _Line(asyncio.Protocol):

@@ -10,7 +10,7 @@ import apsw
 
 from edge_agent.counts import CountKey
 from edge_agent.merging import MergeOrder
-from edge_agent.store import engine, log_file, outbox, spending, summaries
+from edge_agent.store import engine, log_file, outbox, sessions, spending, summaries
 from edge_agent.store.balance import balance_of
 from edge_agent.store.ballast import Ballast
 from edge_agent.store.journal import JournalWriter
@@ -77,6 +77,15 @@ class Store:
             with engine.transaction(self._connection):
                 spending.begin_again(self._connection)
             return replace(recovered, spending=spending.read(self._connection))
+        except apsw.Error as error:
+            raise engine.unusable(self._folder, error) from None
+
+    def rename_sessions(self, name_of: Callable[[str], str]) -> None:
+        """Before the load: call sessions by other names than their client ids. Raises `EnvironmentFault`."""
+        try:
+            with engine.transaction(self._connection):
+                sessions.rename(self._connection, name_of)
+            self._journal = JournalWriter(self._connection)
         except apsw.Error as error:
             raise engine.unusable(self._folder, error) from None
 

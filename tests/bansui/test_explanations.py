@@ -12,6 +12,7 @@ import pytest
 
 from bansui import failures
 from bansui.explanations import Explanation, explanations
+from device_drivers import contract as drivers
 from edge_agent import admission
 from edge_agent.store.balance import STAGES
 from tests.documents import ROOT
@@ -43,7 +44,7 @@ def test_every_reason_of_a_rejection_is_explained_and_no_other() -> None:
     found = {reason for path in _sources() for reason in _reasons_in(path)}
     found |= {word for name, word in vars(admission).items() if name.isupper() and isinstance(word, str)}
     assert len(found) > 20
-    assert found | WITHHELD == REASONS
+    assert found | WITHHELD | drivers.REASONS == REASONS
     assert all(f'"{reason}"' in (ROOT / "edge_agent/closing.py").read_text() for reason in WITHHELD)
 
 

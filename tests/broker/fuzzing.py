@@ -65,7 +65,7 @@ class Heard:
 
 def admission(may_publish: Callable[[str], bool] = lambda _: True) -> Admission:
     """Lets a client in, with a session of its own."""
-    return Admission("c/d", 1, may_publish, may_publish, SessionState(), session_present=False)
+    return Admission("c", "c/d", 1, may_publish, may_publish, SessionState(), session_present=False)
 
 
 def drive(chunks: Iterable[bytes]) -> Heard:

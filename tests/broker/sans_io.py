@@ -45,6 +45,7 @@ class Peer:
         )
         assert self.session.receive(opening, 0.0).login is not None
         admission = Admission(
+            client="c",
             session="c/dev-1",
             generation=1,
             may_publish=ACL.publisher("c"),

@@ -102,6 +102,7 @@ def bind(device: str, quantities: Iterable[str], **settings: Any) -> Binding:
         room=settings.get("room", "a-301"),
         driver_id="list",
         driver=settings.get("driver", ListDriver()),
+        channels=frozenset({"poison"}),
         cadence=settings.get("cadence", Cadence(MINUTE, 3 * MINUTE)),
         rules={
             name: Rule(quantity(name), classify(quantity(name), placement, role), policy, placement)
