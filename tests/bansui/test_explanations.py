@@ -45,6 +45,10 @@ def test_every_reason_of_a_rejection_is_explained_and_no_other() -> None:
     found |= {word for name, word in vars(admission).items() if name.isupper() and isinstance(word, str)}
     assert len(found) > 20
     assert found | WITHHELD | drivers.REASONS == REASONS
+    refusals = {
+        reason for path in _sources() if path.is_relative_to(ROOT / "device_drivers") for reason in _reasons_in(path)
+    }
+    assert refusals <= drivers.REASONS
     assert all(f'"{reason}"' in (ROOT / "edge_agent/closing.py").read_text() for reason in WITHHELD)
 
 
