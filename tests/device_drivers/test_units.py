@@ -1,0 +1,45 @@
+"""The units that devices state: every conversion of our table is pint's."""
+
+from __future__ import annotations
+
+import pint
+import pytest
+
+from device_drivers.units import CONVERSIONS, conversion
+from telemetry import quantities
+
+NAMES = {
+    "%": "percent", "1": "dimensionless", "[ppm]": "ppm", "[ppb]": "ppb", "Cel": "degC", "°C": "degC", "°F": "degF",
+    "K": "kelvin", "ug/m3": "µg/m**3", "µg/m³": "µg/m**3", "mg/m³": "mg/m**3", "/cm3": "1/cm**3", "1/cm³": "1/cm**3",
+    "1/dL": "1/dL", "1/L": "1/L", "1/m³": "1/m**3", "V.A": "V*A", "VA": "V*A", "kVA": "kV*A", "V.A{reactive}": "V*A",
+    "var": "V*A", "kvar": "kV*A", "kW.h": "kW*h", "kWh": "kW*h", "Wh": "W*h", "MWh": "MW*h", "klx": "kilolux",
+    "lx": "lux", "d": "day", "mbar": "mbar",
+}  # fmt: skip
+"""What pint calls the units that it calls otherwise."""
+PAIRS = [(unit, to) for to, known in CONVERSIONS.items() for unit in known]
+
+
+@pytest.fixture(scope="module")
+def registry() -> pint.UnitRegistry[float]:
+    made: pint.UnitRegistry[float] = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+    made.define("ppb = 1e-9")
+    return made
+
+
+@pytest.mark.parametrize(("unit", "to"), PAIRS)
+def test_a_conversion_is_pints(unit: str, to: str, registry: pint.UnitRegistry[float]) -> None:
+    factor, shift = conversion(unit, to)
+    for value in (-10.0, 0.0, 72.5):
+        theirs = registry.Quantity(value, NAMES.get(unit, unit)).to(NAMES.get(to, to)).magnitude
+        assert value * factor + shift == pytest.approx(theirs, abs=1e-9)
+
+
+def test_every_unit_that_is_converted_to_is_the_vocabularys() -> None:
+    assert CONVERSIONS.keys() <= {entry.unit for entry in quantities()}
+
+
+def test_a_unit_that_is_none_of_the_quantitys_is_refused_with_what_there_is() -> None:
+    with pytest.raises(ValueError, match="'ppm' does not become 'ug/m3'; there is: µg/m³, mg/m³"):
+        conversion("ppm", "ug/m3")
+    with pytest.raises(ValueError, match="there is: none"):
+        conversion("dBm", "{dBm}")
