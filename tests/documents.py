@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from bansui import cli
 from bansui.explanations import Explanation, explanations
+from device_drivers.units import CONVERSIONS
 from telemetry import Quantity, quantities
 
 if TYPE_CHECKING:
@@ -94,6 +95,12 @@ def _balance() -> str:
     return "\n".join([*lines, ""])
 
 
+def _units() -> str:
+    lines = ["| the vocabulary's | a device's |", "|---|---|"]
+    lines += [f"| `{to}` | {', '.join(f'`{unit}`' for unit in known)} |" for to, known in CONVERSIONS.items()]
+    return "\n".join([*lines, ""])
+
+
 def _explained(entry: Explanation, column: str = "") -> str:
     english, chinese = (
         _cell(separator.join(part[language] for part in (entry.what, entry.why, entry.fix)))
@@ -107,6 +114,7 @@ _PARTS: Final[dict[str, Callable[[], str]]] = {
     "cli": _cli,
     "errors": _errors,
     "reasons": _reasons,
+    "units": _units,
     "vocabulary": _vocabulary,
 }
 
