@@ -7,6 +7,7 @@ that chance alone fails a test once in a million runs.
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 import math
 from collections import Counter
 from pathlib import Path
@@ -14,7 +15,6 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
-import opendp.prelude as dp
 import pytest
 
 from edge_agent.privacy.budget import NANO, Budget
@@ -41,13 +41,14 @@ MORE_DAYS: Final = 400
 """So many of the control, that it is caught but for one run in a million."""
 TOO_LITTLE: Final = 0.85
 
+dp: Any = importlib.import_module("opendp.prelude")  # its types say less than it takes
 dp.enable_features("contrib")
 
 
 def narrow(budget: Budget) -> Noise:
     """OpenDP's noise, 15 % too little of it."""
     space = dp.atom_domain(T="i64"), dp.absolute_distance(T="i64")
-    measurement: Any = dp.m.make_gaussian(*space, scale=budget.sigma_milli / 1000 * TOO_LITTLE)
+    measurement = dp.m.make_gaussian(*space, scale=budget.sigma_milli / 1000 * TOO_LITTLE)
     return lambda exact: int(measurement(exact))
 
 
@@ -177,14 +178,14 @@ def test_a_day_composes_to_no_more_than_the_budget_by_another_accountant(
     """OpenDP's composition of a day's slots, and its odometer, agree with the ledger, which is never below them."""
     budget = Budget.derive(rho_milli=rho_milli, slots=slots, weight=weight)
     sigma = budget.sigma_milli / 1000
-    space: Any = (dp.vector_domain(dp.atom_domain(T="i64"), size=weight), dp.l2_distance(T="f64"))
-    slot: Any = dp.m.make_gaussian(*space, scale=sigma)
+    space = (dp.vector_domain(dp.atom_domain(T="i64"), size=weight), dp.l2_distance(T="f64"))
+    slot = dp.m.make_gaussian(*space, scale=sigma)
     moved = math.sqrt(weight)
     by_opendp = dp.c.make_composition([slot] * slots).map(moved)
     ours = slots * budget.charge_nano
     assert by_opendp * NANO <= ours + 1e-3 <= budget.rho_nano + 1e-3
     assert ours - by_opendp * NANO < slots + 1, "rounded up, by no more than one nano-rho a slot"
-    odometer: Any = dp.c.make_fully_adaptive_composition(*space, output_measure=dp.zero_concentrated_divergence())
+    odometer = dp.c.make_fully_adaptive_composition(*space, output_measure=dp.zero_concentrated_divergence())
     queryable = odometer([30] * weight)
     for _ in range(slots):
         queryable(slot)
@@ -195,7 +196,7 @@ def test_the_figures_that_the_documents_state() -> None:
     """Epsilon at delta 1e-6 of a day of eight slots, and of a term of a hundred days."""
     space = dp.atom_domain(T="i64"), dp.absolute_distance(T="i64")
     for rho, epsilon in ((0.1, 2.14), (10, 32.2)):
-        measurement: Any = dp.m.make_gaussian(*space, scale=math.sqrt(1 / (2 * rho)))
+        measurement = dp.m.make_gaussian(*space, scale=math.sqrt(1 / (2 * rho)))
         assert dp.c.make_zCDP_to_approxDP(measurement).map(1).epsilon(1e-6) == pytest.approx(epsilon, abs=0.05)
 
 
