@@ -7,10 +7,6 @@ docs/reliability.md as soon as it is done, and leaves the others. Exit code 1 wh
 from __future__ import annotations
 
 import argparse
-import datetime as dt
-import os
-import platform
-import re
 import sys
 import time
 from pathlib import Path
@@ -18,19 +14,16 @@ from typing import TYPE_CHECKING, Final
 
 from tests.documents import ROOT
 from tests.faults.campaign import campaigns
+from tests.support.figures import Figures, measured
 from tests.support.memory import memory_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tests.faults.campaign import Campaign, Outcome
 
 DOCUMENT: Final = ROOT / "docs" / "reliability.md"
-_PART: Final = re.compile(r"(<!-- figures: written by `make soak` -->\n)(.*?)(<!-- end of figures -->)", re.DOTALL)
-_ROW: Final = re.compile(r"^\| .* (\S+)` \|\n", re.MULTILINE)
-_HEAD: Final = (
-    "| fault | tried | lost | doubled | other promises broken | seen | measured | command |\n"
-    "|---|---:|---:|---:|---|---|---|---|\n"
+FIGURES: Final = Figures(
+    "`make soak`",
+    ("fault", "tried:", "lost:", "doubled:", "other promises broken", "seen", "measured", "command"),
 )
 
 
@@ -60,37 +53,21 @@ def main(arguments: list[str]) -> int:
         holds = holds and outcome.holds
         if options.write:
             how = f"--count {options.count} " if options.count else "--long " if options.long else ""
-            row = _row(campaign, outcome, seconds, how)
-            DOCUMENT.write_text(with_row(DOCUMENT.read_text(), name, row, list(found)))
+            FIGURES.put(DOCUMENT, name, _cells(campaign, outcome, seconds, how), list(found))
     return 0 if holds else 1
 
 
-def with_row(document: str, name: str, row: str, order: Sequence[str]) -> str:
-    """The document with this row of this campaign, and the rows it had of the others in `order`."""
-
-    def table(match: re.Match[str]) -> str:
-        kept = {row[1]: row[0] for row in _ROW.finditer(match[2])} | {name: row}
-        lines = "".join(kept[name] for name in order if name in kept)
-        return f"{match[1]}\n{_HEAD}{lines}\n{match[3]}"
-
-    return _PART.sub(table, document)
-
-
-def _row(campaign: Campaign, outcome: Outcome, seconds: float, how: str) -> str:
-    command = f"`python -m tests.faults {how}{campaign.name}`"
-    machine = f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    cells = (
+def _cells(campaign: Campaign, outcome: Outcome, seconds: float, how: str) -> tuple[str, ...]:
+    return (
         campaign.fault,
         f"{outcome.tried:,}",
         f"{outcome.lost:,}",
         f"{outcome.doubled:,}",
         "; ".join(outcome.broken) or "none",
         outcome.seen,
-        f"{seconds:,.0f} s, {machine}",
-        command,
+        measured(seconds),
+        f"`python -m tests.faults {how}{campaign.name}`",
     )
-    text = "".join(each if each.isprintable() else "?" for each in " | ".join(cells))
-    return f"| {text} |\n"
 
 
 if __name__ == "__main__":

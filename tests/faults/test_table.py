@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.__main__ import with_row
+from tests.faults.__main__ import FIGURES
 
 
 def test_rows_are_replaced_one_by_one_and_stand_in_order() -> None:
@@ -16,7 +16,8 @@ def test_rows_are_replaced_one_by_one_and_stand_in_order() -> None:
         ("power-cut", "second"),
     ):
         known = order if name in order else [*order, name]
-        document = with_row(document, name, f"| {text} | `python -m tests.faults --long {name}` |\n", known)
+        cells = [text, f"`python -m tests.faults --long {name}`"]
+        document = FIGURES.with_row(document, name, cells, known)
     lines = document.splitlines()
     assert [line.split("|")[1].strip() for line in lines if "tests.faults" in line] == ["truncated", "second"]
     assert (lines[0], lines[-1]) == ("before", "after")
