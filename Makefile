@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs screenshots soak soak-memory bench fuzz clean
+.PHONY: help setup demo test check docs screenshots soak soak-memory privacy-proof bench fuzz clean
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
@@ -17,6 +17,7 @@ help:
 	@echo 'make docs    write the generated parts of docs/'
 	@echo 'make screenshots  take docs/screenshots again, of the pages as they are'
 	@echo 'make soak    fault campaigns at length, hours; writes docs/reliability.md; ARGS="power-cut"'
+	@echo 'make privacy-proof  attacks on privacy at length; writes docs/privacy.md; ARGS="presence"'
 	@echo 'make soak-memory  one agent at a steady rate for an hour; ARGS="--minutes 5"'
 	@echo 'make bench   measure beside a peer in the same run; writes bench/README.md; ARGS="listener", "peers"'
 	@echo 'make fuzz    Atheris over the listener'"'"'s codec and sessions; ARGS="--seconds 600 --corpus folder"'
@@ -58,6 +59,9 @@ screenshots: setup
 soak: setup
 	@$(BIN)/python -m tests.prerequisites
 	@$(BIN)/python -m tests.faults --long --write $(ARGS)
+
+privacy-proof: setup
+	@$(BIN)/python -m tests.privacy --long --write $(ARGS)
 
 soak-memory: setup
 	@$(BIN)/python -m bench.soak --write $(ARGS)
