@@ -19,7 +19,6 @@ from telemetry import parse_clock
 
 if TYPE_CHECKING:
     import zoneinfo
-    from collections.abc import Callable
 
 app = typer.Typer(help="What leaves the school: shown, proven, counted.", no_args_is_help=True)
 
@@ -48,8 +47,9 @@ def ledger(
     from bansui import access_log
     from bansui.egress_text import days, one_day
     from edge_agent.agent import state_folder
+    from edge_agent.bindings import bind
     from edge_agent.config_file import load
-    from edge_agent.privacy.egress import Totals, tally
+    from edge_agent.privacy.egress import Totals, class_of, tally
     from edge_agent.store import batches
 
     loaded = load(config)
@@ -58,7 +58,7 @@ def ledger(
     access_log.note(folder, f"privacy ledger{f' --day {asked}' if asked else ''}", now_ms, zone)
     from_ms, to_ms = (_midnight(asked, zone), _midnight(asked + dt.timedelta(1), zone)) if asked else (0, 1 << 62)
     entries = batches.read(folder, from_ms, to_ms, with_bodies=asked is not None)
-    totals = tally(entries, _classes(config), lambda ms: f"{_date(ms, zone)}")
+    totals = tally(entries, class_of(bind(loaded).bindings), lambda ms: f"{_date(ms, zone)}")
     if asked:
         totals.setdefault(str(asked), Totals())
     if as_json:
@@ -174,22 +174,6 @@ def label(
     else:
         write_whole(output, html)
         print(_LABELS_WRITTEN[failures.language()].format(n=len(sheets), path=output))
-
-
-def _classes(config: Path) -> Callable[[str, str], str]:
-    """The privacy class of a device's quantity, by the configuration in force."""
-    from edge_agent.bindings import bind
-    from edge_agent.config_file import load
-    from edge_agent.privacy.egress import UNKNOWN_CLASS
-
-    bindings = bind(load(config)).bindings
-
-    def class_of(device: str, quantity: str) -> str:
-        binding = bindings.get(device)
-        rule = None if binding is None else binding.rules.get(quantity)
-        return UNKNOWN_CLASS if rule is None else rule.privacy_class.value
-
-    return class_of
 
 
 def _day(text: str, *, today: bool, now_ms: int, zone: zoneinfo.ZoneInfo) -> dt.date | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cloud_sink.retention import told_class
 from telemetry import encode, quantity
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from cloud_sink.wording import Wording
     from telemetry import Summary
     from telemetry.policy import Policy
+
+CAMPUS: Final = "all"
+"""In place of a room, of what is told of the whole campus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def _meaning(summary: Summary, wording: Wording) -> str:
     begin = wording.clock(summary.start_ms)
     return text(
         "left.meaning",
-        room=summary.series.room.upper(),
+        room=text("campus") if summary.series.room == CAMPUS else summary.series.room.upper(),
         span=begin if is_event else f"{begin}\N{EN DASH}{wording.clock(summary.end_ms)}",
         fields=text("list.comma").join(told),
     )

@@ -81,7 +81,7 @@ def coarseness(rule: Rule, policy: Policy, words: Words) -> str:
     """How coarsely one series leaves, in a sentence without its stop."""
     if fate_of(rule, policy) is not Fate.WINDOWS:
         return _told_otherwise(rule, policy, words)
-    return words.joined([_by_windows(rule.span, [rule], words), *_steps([rule], words)])
+    return words.joined([_by_windows([rule], words), *_steps([rule], words)])
 
 
 def _group(rule: Rule, policy: Policy) -> str:
@@ -118,23 +118,24 @@ def _told_otherwise(rule: Rule, policy: Policy, words: Words) -> str:
 
 
 def _told_by_windows(rules: Sequence[Rule], words: Words) -> list[str]:
-    """A sentence for each length of window, the commonest first without naming its quantities; then the steps."""
-    by_span: dict[Span, list[Rule]] = {}
+    """A sentence for all with the same windows, the commonest first without naming its quantities; then the steps."""
+    alike: dict[tuple[Span, bool], list[Rule]] = {}
     for rule in rules:
-        by_span.setdefault(rule.span, []).append(rule)
-    spans = sorted(by_span, key=lambda span: -len(by_span[span]))
-    sentences = [_by_windows(spans[0], by_span[spans[0]], words)]
-    for span in spans[1:]:
-        names = _names((rule.quantity for rule in by_span[span]), words)
-        told = _by_windows(span, by_span[span], words)
-        sentences.append(words("label.coarse.of", quantities=names, rest=told))
+        alike.setdefault((rule.span, rule.in_hours_only), []).append(rule)
+    commonest, *others = sorted(alike.values(), key=len, reverse=True)
+    sentences = [_by_windows(commonest, words)]
+    for group in others:
+        names = _names((rule.quantity for rule in group), words)
+        sentences.append(words("label.coarse.of", quantities=names, rest=_by_windows(group, words)))
     return [*sentences, *_steps(rules, words)]
 
 
-def _by_windows(span: Span, rules: Sequence[Rule], words: Words) -> str:
+def _by_windows(rules: Sequence[Rule], words: Words) -> str:
+    """How rules with the same windows are told."""
     told = {name for rule in rules for name in rule.told_fields} - _COUNTED
+    span = f"span.{rules[0].span}.hours" if rules[0].in_hours_only else f"span.{rules[0].span}"
     fields = words.joined([words(f"field.{name}") for name in FIELDS if name in told])
-    return words("label.coarse.fields", span=words(f"span.{span}"), fields=fields)
+    return words("label.coarse.fields", span=words(span), fields=fields)
 
 
 def _steps(rules: Sequence[Rule], words: Words) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.privacy.people import CAMPUS_PLACE
 from telemetry import FIELDS, quantity
 from telemetry.summaries import MEASURED_FIELDS
 
@@ -32,7 +33,7 @@ def meaning(summary: Summary, words: Words, zone: zoneinfo.ZoneInfo) -> str:
     return words(
         "today.line.meaning",
         quantity=entry.label(words.language),
-        room=series.room.upper(),
+        room=words("today.campus") if series.room == CAMPUS_PLACE else series.room.upper(),
         span=begin if entry.summarise == "event" else f"{begin}\N{EN DASH}{end}",
         fields=words.joined(told),
     )

@@ -175,6 +175,7 @@ class LocalPages:
             lines=[(line.text, meaning(line.summary, words, zone)) for line in sample.lines] if sample else [],
             rooms=list(self._site.rooms),
             policy=loaded.policy.name,
+            version=loaded.policy.tables.version,
             digest=self._site.digest,
             ledger_days=loaded.tables.store.ledger_days,
             grouped=grouped,

@@ -45,7 +45,7 @@ def load_or_make(folder: Path) -> bytes:
 
 def _make(path: Path) -> None:
     """Write it whole or not at all, for the folder's owner alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     partial = path.with_suffix(".new")
     partial.unlink(missing_ok=True)
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -53,10 +53,22 @@ def _make(path: Path) -> None:
         file.write(secrets.token_bytes(_BYTES))
         file.flush()
         os.fsync(descriptor)
-        if os.geteuid() == 0:
-            owner = path.parent.stat()
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        _give(descriptor, path.parent)
     partial.replace(path)
+
+
+def _make_folder(folder: Path) -> None:
+    """The agent's state folder, where the agent was not started yet."""
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        _give(folder, folder.parent)
+
+
+def _give(what: int | Path, like: Path) -> None:
+    """What root makes belongs to whom its surroundings belong, or the agent could not use it."""
+    if os.geteuid() == 0:
+        owner = like.stat()
+        os.chown(what, owner.st_uid, owner.st_gid)
 
 
 def token(secret: bytes, school: str, room: str) -> str:

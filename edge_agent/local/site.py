@@ -102,6 +102,7 @@ class Site:
             sheets=sheets,
             school=f"{tables.agent.district}/{tables.agent.school}",
             policy=self.loaded.policy.name,
+            version=self.loaded.policy.tables.version,
             digest=self.digest,
             ledger_days=tables.store.ledger_days,
             date=dt.datetime.fromtimestamp(now_ms / 1000, tables.zone).date().isoformat(),

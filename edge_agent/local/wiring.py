@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edge_agent.local.light import Lights
 from edge_agent.local.secret import load_or_make
 from edge_agent.local.today import TodayReader
-from edge_agent.privacy.egress import UNKNOWN_CLASS
+from edge_agent.privacy.egress import class_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,16 +27,10 @@ def local_pages(loaded: LoadedConfiguration, core: Core, folder: Path, clock: Cl
     from edge_agent.local.site import Site  # noqa: PLC0415
 
     site = Site(loaded, bindings)
-
-    def class_of(device: str, quantity: str) -> str:
-        binding = bindings.get(device)
-        rule = None if binding is None else binding.rules.get(quantity)
-        return UNKNOWN_CLASS if rule is None else rule.privacy_class.value
-
     return LocalPages(
         site,
         table,
-        reader=TodayReader(folder, loaded.tables.zone, class_of),
+        reader=TodayReader(folder, loaded.tables.zone, class_of(bindings)),
         lights=Lights(bindings.values(), site.lit, lambda: core.state.windows),
         tokens=site.tokens(load_or_make(folder)),
         timetable=lambda: core.state.timetable.timetable,

@@ -10,11 +10,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from telemetry import ContractViolation, Decoder
+from telemetry import ContractViolation, Decoder, PrivacyClass
+from telemetry import quantity as entry_of
 from telemetry.uplink_contract import unseal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
+
+    from edge_agent.admission import Binding
 
 UNKNOWN_CLASS: Final = "unknown"
 """Of a series whose device the configuration does not have any more."""
@@ -87,6 +90,19 @@ class Totals:
             "by_quantity": dict(sorted(self.quantities.items())),
             "by_class": dict(sorted(self.classes.items())),
         }
+
+
+def class_of(bindings: Mapping[str, Binding]) -> Callable[[str, str], str]:
+    """Asked with device and quantity: the privacy class by the configuration in force."""
+
+    def ask(device: str, quantity: str) -> str:
+        if entry_of(quantity).least_class is PrivacyClass.P2:  # of a room or the campus, and of no device
+            return PrivacyClass.P2.value
+        binding = bindings.get(device)
+        rule = None if binding is None else binding.rules.get(quantity)
+        return UNKNOWN_CLASS if rule is None else rule.privacy_class.value
+
+    return ask
 
 
 def _figures(of: Sum) -> dict[str, int]:

@@ -266,8 +266,11 @@ def test_a_line_outside_the_contract_is_unprocessable(refusing: Running, wrong: 
         (summary("sound_pressure", window_s=60), "windows of 900 s or more, not of 60"),
         (summary("motion", NOON_MS, {"on_permille": 500}, window_s=300), "windows of 900 s or more, not of 300"),
         (summary("battery", window_s=60), "windows of 900 s or more, not of 60"),
-        (summary("people_count", NOON_MS, {"value": 41, "error95": 13}), "windows of 3600 s, not of 900"),
-        (summary("people_count", MIDNIGHT_MS, {"value": 41}, window_s=86_400), "windows of 3600 s, not of 86400"),
+        (summary("people_count", NOON_MS, {"value": 41, "error95": 13, "band": 1}), "windows of 3600 s, not of 900"),
+        (
+            summary("people_count", MIDNIGHT_MS, {"value": 41, "error95": 13, "band": 1}, window_s=86_400),
+            "windows of 3600 s, not of 86400",
+        ),
         (summary("smoke", NOON_MS, {"last": 1}), "windows of 1 s, not of 900"),
     ],
 )
@@ -284,7 +287,7 @@ def test_the_coarsest_window_that_a_class_may_have_is_taken(tmp_path: Path) -> N
         summary("sound_pressure", window_s=900),
         summary("sound_pressure", window_s=3600, device="other"),
         summary("battery", MIDNIGHT_MS, window_s=86_400),
-        summary("people_count", NOON_MS, {"value": 41, "error95": 13}, window_s=3600),
+        summary("people_count", NOON_MS, {"value": 41, "error95": 13, "band": 1}, window_s=3600),
     ]
     with running_centre(tmp_path) as centre:
         assert centre.post(sealed(*taken)).status_code == 204

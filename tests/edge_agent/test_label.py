@@ -97,8 +97,8 @@ def test_how_coarse_it_leaves_is_said(tmp_path: Path) -> None:
     made = site(tmp_path)
     found = groups(label(made))
     assert found["P1"].coarse == [
-        "one summary in 15 minutes in timetable hours, in 60 outside them (mean)",
-        "power: one summary in 60 minutes (mean)",
+        "one summary in 15 minutes, in timetable hours alone, or of an hour that lies in them in part (mean)",
+        "power: one summary in 60 minutes, in timetable hours alone (mean)",
         "CO2 to 50 ppm",
         "sound level to 1 dB",
     ]
@@ -114,7 +114,7 @@ def test_how_coarse_it_leaves_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ('window = "timetable"', 'window = "hour"', "one summary in 60 minutes (mean)"),
+        ('window = "timetable"', 'window = "hour"', "one summary in 60 minutes, in timetable hours alone (mean)"),
         ("carbon_dioxide = 50", "carbon_dioxide = 200", "CO2 to 200 ppm"),
         ('recipients = ["school", "district"]', 'recipients = ["school"]', "to the school; kept"),
         ("retention_days = 730", "retention_days = 31", "kept 31 days"),
