@@ -143,6 +143,11 @@ class Located:
     row: BinaryRow
     place: Place
 
+    @property
+    def end(self) -> int:
+        """The first byte behind all that it needs."""
+        return max(self.place.end, self.row.when.end if self.row.when is not None else 0)
+
 
 class Slots:
     """The slots of one table: each place is unpacked once, whatever reads it."""

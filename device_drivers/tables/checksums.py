@@ -86,6 +86,12 @@ class Checksum(Table):
         """Bytes that it takes."""
         return SUMS[self.kind][0]
 
+    def renewed(self, frame: bytes) -> bytes:
+        """The frame with the sum that its bytes have."""
+        end = self.at + self.size or None
+        total = SUMS[self.kind][1](frame[self.first : self.to]).to_bytes(self.size, self.byte_order)
+        return frame[: self.at] + total + (frame[end:] if end is not None else b"")
+
     def checker(self) -> Callable[[bytes], bool]:
         """What says whether a whole frame's sum is right."""
         first, to, at, order = self.first, self.to, self.at, self.byte_order

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, TypeAlias
+
+from pydantic import Field
 
 from device_drivers.field_rows import Table, Transport
 from telemetry import ConfigurationError
@@ -71,3 +73,16 @@ def address_option(settings: Settings, lowest: int, highest: int) -> int | None:
         fix = f"write the device's address, {lowest} to {highest}"
         raise ConfigurationError(f"address is {address!r}", fix=fix)
     return address
+
+
+class AddressOption(Table):
+    """The addresses that a configuration may state."""
+
+    usual: Annotated[int, Field(ge=0, le=255)]
+    """What is asked where it states none; then a reply may be of any."""
+    lowest: Annotated[int, Field(ge=0, le=255)] = 0
+    highest: Annotated[int, Field(ge=0, le=255)] = 99
+
+    def stated(self, settings: Settings) -> int | None:
+        """The address that the configuration states, if it does. Raises `ConfigurationError`."""
+        return address_option(settings, self.lowest, self.highest)

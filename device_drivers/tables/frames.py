@@ -10,7 +10,7 @@ from device_drivers.contract import Frame, FrameRefused
 from device_drivers.field_rows import Table, Transport
 from device_drivers.tables.binary import BinaryRow, BinaryTable, ByteOrder, Condition, Place, Slot, Slots, number_at
 from device_drivers.tables.checksums import Checksum
-from device_drivers.tables.format import REASONS, Format, Mistake, Reason
+from device_drivers.tables.format import REASONS, AddressOption, Format, Mistake, Reason
 from device_drivers.tables.hexadecimal import HexBytes
 from device_drivers.tables.lorawan import PORT_OPTION, Lorawan, LorawanTable
 
@@ -84,6 +84,20 @@ class Question(Table):
     send: HexBytes
 
 
+class FrameAddress(AddressOption):
+    """The byte that is the device's address, in questions and in answers."""
+
+    ask_at: Annotated[int, Field(ge=0, lt=LONGEST)]
+    answer_at: Annotated[int, Field(ge=0, lt=LONGEST)]
+    checksum: Checksum | None = None
+    """The sum of a question, which another address changes."""
+
+    def put_into(self, question: bytes, address: int) -> bytes:
+        """The question to that address."""
+        asked = question[: self.ask_at] + bytes([address]) + question[self.ask_at + 1 :]
+        return self.checksum.renewed(asked) if self.checksum is not None else asked
+
+
 class Variant(Table):
     """What is otherwise in the frames of some models."""
 
@@ -106,13 +120,15 @@ class FrameFormat(Format):
     checksum: Checksum | None = None
     refuse: tuple[Refusal, ...] = Field(default=(), strict=False)
     poll: tuple[Question, ...] = Field(default=(), strict=False)
+    address: FrameAddress | None = None
     variant: tuple[Variant, ...] = Field(default=(), strict=False)
     lorawan: LorawanTable | None = None
 
     @property
     def options(self) -> frozenset[str]:
         """What a configuration may say in `options`."""
-        return frozenset({PORT_OPTION} if self.lorawan is not None else ())
+        has_port = {PORT_OPTION} if self.lorawan is not None else set[str]()
+        return frozenset(has_port | ({"address"} if self.address is not None else set()))
 
     def check(self, rows: Sequence[FieldRow], transport: Transport, models: tuple[str, ...]) -> None:
         """What no single row can know. Raises ValueError."""
@@ -121,6 +137,8 @@ class FrameFormat(Format):
             raise Mistake("it says what is asked, of a device that has to be asked and of no other", "format", "poll")
         if self.lorawan is not None and transport is not Transport.MQTT:
             raise Mistake("it is for the transport mqtt", "format", "lorawan")
+        if self.address is not None and any(len(each.send) <= self.address.ask_at for each in self.poll):
+            raise Mistake("it stands in no question", "format", "address", "ask_at")
         for model in models or ("",):
             self._check_model(rows, transport, model)
 
@@ -152,7 +170,16 @@ class FrameFormat(Format):
             return Lorawan(frames.decode_bytes if is_read else None, port, told)
         if transport is Transport.SERIAL_STREAM:
             return StreamedFrames(frames)
-        return PolledFrames(frames, [each.send for each in self.poll]) if self.poll else frames
+        return self._polled(frames, settings) if self.poll else frames
+
+    def _polled(self, frames: Frames, settings: Settings) -> PolledFrames:
+        questions = [each.send for each in self.poll]
+        if self.address is None:
+            return PolledFrames(frames, questions)
+        stated = self.address.stated(settings)
+        address = self.address.usual if stated is None else stated
+        asked = [self.address.put_into(question, address) for question in questions]
+        return PolledFrames(frames, asked, None if stated is None else (self.address.answer_at, stated))
 
     def _of(self, model: str) -> tuple[bytes, int | LengthAt | None]:
         """How the frames of that model begin, and how long they are."""
@@ -181,7 +208,12 @@ class Frames:
             for each in table.refuse
             if not each.models or model in each.models
         ]
-        self._table = BinaryTable([row.placed(row.at) for row in rows if row.at is not None], table.byte_order)
+        self._rows = [row.placed(row.at) for row in rows if row.at is not None]
+        self._order = table.byte_order
+        self._trailer = len(table.end) + (table.checksum.size if table.checksum is not None else 0)
+        self._table = BinaryTable(self._rows, table.byte_order)
+        self._by_length: dict[int, BinaryTable] = {}
+        """Of frames that say how long they are: what reads those of each length."""
 
     def length_of(self, begun: bytes | bytearray) -> int:
         """Bytes of the frame that begins so; there have to be `before_length` of them."""
@@ -200,7 +232,10 @@ class Frames:
                 raise FrameRefused("length", "the frame is too short to be one")
             raise FrameRefused("header", "the frame does not begin as this model's frames do")
         size = len(payload)
-        if size < self.before_length or size != self.length_of(payload) or size < self._table.size:
+        if size < self.before_length or size != self.length_of(payload):
+            raise FrameRefused("length", f"a frame of {size} bytes is too short or too long to be one")
+        table = self._table if self._variable is None else self._table_of(size)
+        if size < table.size:
             raise FrameRefused("length", f"a frame of {size} bytes is too short or too long to be one")
         if self.end and not payload.endswith(self.end):
             raise FrameRefused("malformed", "the frame does not end as this format's frames do")
@@ -209,7 +244,15 @@ class Frames:
         for holds, reason in self._refusals:
             if holds(payload):
                 raise FrameRefused(*REASONS[reason])
-        return self._table.decode(payload)
+        return table.decode(payload)
+
+    def _table_of(self, size: int) -> BinaryTable:
+        """The rows that a frame of that length has."""
+        table = self._by_length.get(size)
+        if table is None:
+            fitting = [row for row in self._rows if row.end <= size - self._trailer]
+            table = self._by_length[size] = BinaryTable(fitting, self._order)
+        return table
 
 
 def _whole(checksum: Checksum | None) -> Callable[[bytes], bool]:
@@ -266,10 +309,18 @@ class StreamedFrames:
 class PolledFrames:
     """Frames that a device sends when it is asked."""
 
-    def __init__(self, frames: Frames, questions: Sequence[bytes]) -> None:
+    def __init__(self, frames: Frames, questions: Sequence[bytes], whose: tuple[int, int] | None = None) -> None:
+        """`whose` is the byte of an answer that is the device's address, and what stands there; None where any may."""
         self._frames = frames
         self._questions = tuple(questions)
-        self.decode = frames.decode
+        self._whose = whose
+
+    def decode(self, frame: Frame) -> Decoded:
+        """Understand one frame. Raises `FrameRefused`."""
+        decoded = self._frames.decode(frame)
+        if self._whose is not None and frame.payload[self._whose[0] :][:1] != bytes([self._whose[1]]):
+            raise FrameRefused("unexpected", "an answer of another device")
+        return decoded
 
     async def poll(self, connection: Connection) -> AsyncIterator[Frame]:
         """Ask once for everything; yield each answer. Raises `DeviceFault`."""

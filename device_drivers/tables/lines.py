@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from device_drivers.contract import Decoded, Frame, FrameRefused, Layout, Row
 from device_drivers.field_rows import Table, TableRow, Transport, own_words
 from device_drivers.tables.checksums import Checksum
-from device_drivers.tables.format import REASONS, Format, Mistake, Reason, address_option
+from device_drivers.tables.format import REASONS, AddressOption, Format, Mistake, Reason
 from device_drivers.tables.templates import Template, compile_template
 
 if TYPE_CHECKING:
@@ -49,15 +49,6 @@ class Refused(Table):
     reason: Reason
     is_quiet: bool = Field(default=False, alias="quiet")
     """Whether healthy devices answer so to what does not fit them, or not now: then a round leaves it out."""
-
-
-class AddressOption(Table):
-    """The addresses that a configuration may state."""
-
-    usual: Annotated[int, Field(ge=0, le=255)]
-    """What is asked where it states none; then a reply may be of any."""
-    lowest: Annotated[int, Field(ge=0, le=255)] = 0
-    highest: Annotated[int, Field(ge=0, le=255)] = 99
 
 
 class LinesFormat(Format):
@@ -130,9 +121,7 @@ class LinesFormat(Format):
 
     def driver(self, rows: Sequence[FieldRow], transport: Transport, settings: Settings) -> Driver:  # noqa: ARG002 - alike
         """The driver for one device. Raises `ConfigurationError`."""
-        stated = None
-        if self.address is not None:
-            stated = address_option(settings, self.address.lowest, self.address.highest)
+        stated = self.address.stated(settings) if self.address is not None else None
         own = [row for row in rows if isinstance(row, ReplyRow) and row.is_of(settings.model)]
         return Lines(self, own, stated)
 
@@ -263,6 +252,8 @@ class Lines:
         if not request:
             return self._exchanges
         text = request.decode("latin-1").strip(_LINE_ENDS)
+        if not any(each.request and each.asked.match(text) is not None for each in self._exchanges):
+            return self._exchanges  # somebody else's question
         return [each for each in self._exchanges if not each.request or each.asked.match(text) is not None]
 
     def _check_address(self, exchange: Exchange, parts: dict[str, str]) -> None:

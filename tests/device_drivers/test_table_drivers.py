@@ -53,6 +53,8 @@ WHOLE = {
     "honeywell_hpma": ("HPMA115C0", "400d0400040007000900170000000084"),
     "mcu680": ("", "5a5a3f0f09790ac5018b8500190000a4830005a9"),
     "pzem": ("", "01041408d1006c000000f400000026000001f4006400005134"),
+    "samsung_mdc": ("", "aaff000341110155"),
+    "cvte_board": ("", "aabbcc80000080ddeeff"),
     "nec_display": ("", "01303041423132023032303044363030303030343030303103740d"),
 }
 
@@ -91,6 +93,10 @@ ASKED = {
     "mhz19": {"ff0186000000000079"},
     "honeywell_hpma": {"68010493"},
     "pzem": {"01040000000a700d"},
+    "cvte_board": {"aabbcc01020003ddeeff"},
+    "samsung_mdc": {"aa11000011"},
+    "epson_escvp21": {b"PWR?\r".hex()},
+    "smart_board": {b"get powerstate\r".hex()},
     "benq": {b"\r*pow=?#\r".hex()},
     "lg_display": {b"ka 01 ff\r".hex()},
     "nec_display": {"01304130413036023031443603740d"},
@@ -114,7 +120,14 @@ def exchanges(entry: DriverEntry) -> list[str]:
 
 def test_no_table_of_text_sends_a_command_that_sets_something() -> None:
     """Each kind of device has its own way to ask: whatever is sent has its mark."""
-    marks = {"benq": "=?#", "lg_display": " ff\r", "optoma": " 1\r", "nec_display": "\u00010A0"}
+    marks = {
+        "benq": "=?#",
+        "epson_escvp21": "?\r",
+        "smart_board": "get ",
+        "lg_display": " ff\r",
+        "optoma": " 1\r",
+        "nec_display": "\u00010A0",
+    }
     for driver_id, mark in marks.items():
         sent = [send for send in exchanges(ENTRIES[driver_id]) if send]
         assert sent

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from device_drivers.conformance import outcome
 from device_drivers.contract import Decoded, Driver, Frame, FrameRefused, StreamDriver
+from telemetry import ConfigurationError
 from tests.device_drivers.table_driver import Line, ask, driver, read, refused
 
 # numbers among bytes
@@ -221,6 +222,47 @@ async def test_a_device_is_asked_each_question_and_heard_to_the_end_of_its_frame
     (frame,) = await ask(made, line)
     assert line.asked == [bytes.fromhex("68010493")]
     assert read(made, frame.payload) == {"pm25": 48}
+
+
+ADDRESSED = """
+[format]
+kind = "frame"
+start = "AA FF"
+length = { at = 3, plus = 5 }
+checksum = { kind = "sum8", from = 1, to = -1, at = -1 }
+poll = [{ send = "AA 11 00 00 11" }]
+[format.address]
+usual = 0
+highest = 9
+ask_at = 2
+answer_at = 2
+checksum = { kind = "sum8", from = 1, to = -1, at = -1 }
+[[field]]
+key = "power"
+at = 6
+quantity = "display_power"
+when = { at = 5, is = [0x11] }
+[[field]]
+key = "heat"
+at = 7
+quantity = "device_temperature"
+"""
+
+
+async def test_a_question_bears_the_devices_address_and_its_sum() -> None:
+    line, stated = Line(bytes.fromhex("aaff05034111015a")), driver(ADDRESSED, "tcp-poll", options={"address": 5})
+    (frame,) = await ask(stated, line)
+    assert line.asked == [bytes.fromhex("aa11050016")]
+    assert read(stated, frame.payload) == read(driver(ADDRESSED, "tcp-poll"), frame.payload) == {"display_power": 1}
+    assert refused(stated, bytes.fromhex("aaff000341110155")) == "unexpected"
+    with pytest.raises(ConfigurationError, match="address"):
+        driver(ADDRESSED, "tcp-poll", options={"address": 10})
+
+
+def test_a_frame_that_says_how_long_it_is_has_the_fields_that_fit_into_it() -> None:
+    made = driver(ADDRESSED, "tcp-poll")
+    assert read(made, bytes.fromhex("aaff000441110128 7e")) == {"display_power": 1, "device_temperature": 40}
+    assert read(made, bytes.fromhex("aaff0002417fc1")) == {}
 
 
 def test_models_differ_in_their_beginning_their_length_and_their_fields() -> None:
