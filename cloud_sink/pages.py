@@ -119,6 +119,7 @@ class Pages:
             ),
             school=row.code,
             school_name=viewer.name(row),
+            is_quiet=self._is_quiet(reader, row.code),
             rooms=rooms,
             buildings=buildings(viewer, rooms, co2),
             limit_level=LIMIT_LEVEL,
@@ -160,6 +161,7 @@ class Pages:
             headline=viewer.room_line(view),
             school=row.code,
             school_name=viewer.name(row),
+            is_quiet=self._is_quiet(reader, row.code),
             room=view,
             cells=viewer.cells(view),
             others=viewer.others(now.windows),
@@ -214,6 +216,13 @@ class Pages:
             return []
         days = (reader.day - timedelta(days=back) for back in range(reader.days))
         return sorted(span for day in days for span in timetable.lessons(day, self._centre.timezone))
+
+    def _is_quiet(self, reader: Reader, school: str) -> bool:
+        """Whether what the page shows of now is the last of an earlier hour, and rightly so."""
+        timetable = self._centre.timetables.get(school)
+        if timetable is None or not reader.is_today:
+            return False
+        return timetable.is_quiet(reader.wording.now_ms, self._centre.timezone)
 
     def _lesson_words(self, reader: Reader, school: str, frame: Frame) -> str:
         text, wording = reader.text, reader.wording

@@ -193,6 +193,19 @@ def test_a_centre_without_rooms_says_what_to_do(tmp_path: Path) -> None:
         assert "bansui buffer show" in page(empty, "/school/cn-002").text
 
 
+def test_at_night_old_numbers_are_said_to_be_the_last_there_are(tmp_path: Path) -> None:
+    """Where the timetable is known: agents tell nothing of rooms then. By day an old number is a fault."""
+    timetable = '[school.timetable]\nhours = [["08:00", "11:45"]]\nmake_up_days = ["2025-10-12"]\n'
+    config = CONFIG.replace('[[school]]\ncode = "cn-014"', f'{timetable}[[school]]\ncode = "cn-014"')
+    clock = ManualClock(NOON_MS)
+    with running_centre(tmp_path, clock, config) as centre:
+        centre.write(summary(start_ms=NOON_MS - QUARTER_MS))
+        paths = ("/school/cn-002", "/school/cn-002/room/a-301")
+        assert not any("Outside timetable hours" in page(centre, path).text for path in paths)
+        clock.advance(10 * 3_600_000)
+        assert all("Outside timetable hours nothing of rooms leaves" in page(centre, path).text for path in paths)
+
+
 def test_an_agents_report_is_told_and_ages(tmp_path: Path) -> None:
     clock = ManualClock(NOON_MS)
     with running_centre(tmp_path, clock) as centre:
