@@ -53,12 +53,14 @@ class Vendor:
 
     def add(
         self, driver_id: str, *, code: str = DRIVER, contract: object = 1, transport: str = "mqtt",
-        quantity: str = "carbon_dioxide", point: str = "",
+        quantity: str = "carbon_dioxide", point: str = "", table: str = "",
     ) -> None:  # fmt: skip
         folder = self.site / "acme_bansui" / driver_id
         folder.mkdir(parents=True)
-        (folder / "driver.py").write_text(code)
+        if not table:
+            (folder / "driver.py").write_text(code)
         text = MANIFEST.format(id=driver_id, contract=contract, transport=transport, quantity=quantity)
+        text = text.replace("[[field]]", f"{table.strip()}\n[[field]]")
         (folder / "driver.toml").write_text(text, encoding="utf-8")
         self.name(point or driver_id, f"acme_bansui.{driver_id}")
 
@@ -87,6 +89,27 @@ def test_a_vendors_driver_is_found_by_its_entry_point_and_works(vendor: Vendor) 
     assert entry.source == "acme-drivers"
     decoded = entry.create(Settings()).decode(Frame(b"420"))
     assert [(m.quantity, m.value) for m in decoded.measurements] == [("carbon_dioxide", 420.0)]
+
+
+def test_a_vendors_table_needs_no_code(vendor: Vendor) -> None:
+    vendor.add("acme_table", table='[format]\nkind = "json"\n')
+    entry = registry.discover()["acme_table"]
+    assert (entry.source, entry.error, entry.module) == ("acme-drivers", None, "")
+    decoded = entry.create(Settings()).decode(Frame(b'{"co2": 420, "noise": 1}'))
+    assert [(m.quantity, m.value) for m in decoded.measurements] == [("carbon_dioxide", 420.0)]
+    assert decoded.dropped == ("noise",)
+
+
+def test_a_folder_with_neither_code_nor_a_table_is_an_error_entry_and_says_so(vendor: Vendor) -> None:
+    vendor.add("acme_empty", table=" ")
+    error = registry.discover()["acme_empty"].error
+    assert error is not None
+    assert "neither driver.py nor a table [format]" in error.what
+
+
+def test_a_table_with_a_mistake_stands_in_the_registry_with_its_line(vendor: Vendor) -> None:
+    vendor.add("acme_table", table='[format]\nkind = "jason"\n')
+    assert "driver.toml:13: format.kind" in str(registry.discover()["acme_table"].error)
 
 
 def test_a_quantity_that_the_manifest_does_not_declare_is_dropped_by_name(vendor: Vendor) -> None:
