@@ -15,6 +15,8 @@ import apsw
 import bansui
 import broker
 import telemetry
+from edge_agent.privacy.noise import NoiseMissing, discrete_gaussian
+from edge_agent.privacy.plan import plan_counts
 from edge_agent.room import room_of
 from edge_agent.store.engine import LOCK_NAME, StoreBusy, lock
 from edge_agent.uplink import probe
@@ -62,6 +64,7 @@ def examine(loaded: LoadedConfiguration, prepared: Prepared) -> Iterator[Finding
     """Everything there is to check of an agent whose configuration is valid, one finding after another."""
     yield Finding("configuration", Verdict.GOOD, f"{len(loaded.tables.device)} devices, every driver and secret there")
     yield _policy(loaded.policy.name)
+    yield from _noise(loaded, prepared)
     yield _packages()
     yield _sqlite()
     folder = loaded.folder / loaded.tables.agent.state
@@ -79,6 +82,21 @@ def _policy(name: str) -> Finding:
         what = "the policy is `demo`, which is for simulated devices: it tells more of rooms than a school should"
         return Finding("privacy", Verdict.DOUBTFUL, what, 'set `policy = "strict"` in [privacy]')
     return Finding("privacy", Verdict.GOOD, f"the policy is `{name}`; `bansui privacy explain` says what leaves")
+
+
+def _noise(loaded: LoadedConfiguration, prepared: Prepared) -> Iterator[Finding]:
+    """Whether people counts, where the policy tells any, can be told."""
+    timetable = loaded.tables.timetable.compile(loaded.tables.zone)
+    plan = plan_counts(loaded.policy.tables.P2, prepared.admission.bindings.values(), timetable)
+    if plan is None:
+        return
+    try:
+        discrete_gaussian(plan.budget)
+    except NoiseMissing as error:
+        yield Finding("noise", Verdict.BAD, f"people counts are not told: {error.what}", error.fix)
+        return
+    sigma = plan.budget.sigma_milli / 1000
+    yield Finding("noise", Verdict.GOOD, f"people counts have noise of sigma {sigma:.2f}, drawn by OpenDP")
 
 
 def _packages() -> Finding:

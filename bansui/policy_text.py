@@ -130,7 +130,7 @@ def heading(policy: Policy, language: str) -> str:
 
 def rest(language: str) -> str:
     """What holds of everything that is not listed."""
-    return "\n".join(_wrapped(_WORDS[language]["rest"], ""))
+    return "\n".join(wrapped(_WORDS[language]["rest"], ""))
 
 
 def _explained(
@@ -141,14 +141,14 @@ def _explained(
     for treatment, names in found.items():
         code = treatment.privacy_class
         yield "  " + words["class"].format(code=code, what=_CLASSES[language][code], why=_WHY[language][treatment.why])
-        yield from _wrapped(words["list"].join(_named(name, language) for name in names), "    ")
-        yield from _wrapped(_told(treatment, names, language), "    → ")
+        yield from wrapped(words["list"].join(_named(name, language) for name in names), "    ")
+        yield from wrapped(_told(treatment, names, language), "    → ")
         table = policy.table(code)
         if table is not None and treatment.fate not in (Fate.WITHHELD, Fate.NEVER):
             recipients = words["list"].join(words[each] for each in table.recipients) or words["nobody"]
             purpose = table.purpose.text(language)
             line = words["purpose"].format(purpose=purpose, recipients=recipients, days=table.retention_days)
-            yield from _wrapped(line, "      ")
+            yield from wrapped(line, "      ")
 
 
 def _told(treatment: Treatment, names: Sequence[str], language: str) -> str:
@@ -170,7 +170,7 @@ def _named(name: str, language: str) -> str:
     )
 
 
-def _wrapped(text: str, start: str) -> list[str]:
+def wrapped(text: str, start: str) -> list[str]:
     """Lines of at most `_WIDTH` cells, broken between words, and between any two Chinese characters."""
     lines, line = [], start
     for token in _TOKEN.findall(text):

@@ -97,9 +97,11 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """What becomes of each field of each device under the policy in force, and why."""
+    from bansui.counts_text import counts_told
     from bansui.policy_text import explained, heading, rest
     from edge_agent.bindings import bind
     from edge_agent.config_file import load
+    from edge_agent.privacy.plan import plan_counts
     from edge_agent.privacy.treatment import treatments
 
     loaded = load(config)
@@ -108,6 +110,7 @@ def explain(
     if not devices:
         known = ", ".join(each.id for each in loaded.tables.device) or "none"
         raise UsageError(f"no device is called {device!r}", where="--device", fix=f"take one of: {known}")
+    plan = plan_counts(policy.tables.P2, bindings.values(), loaded.tables.timetable.compile(loaded.tables.zone))
     placements = {room.code: room.placement for room in loaded.tables.room}
     found = {each.id: treatments(bindings[each.id].rules, each.role, policy) for each in devices}
     if as_json:
@@ -117,7 +120,12 @@ def explain(
         }
         print(
             json.dumps(
-                {"policy": policy.name, "version": policy.tables.version, "devices": listed},
+                {
+                    "policy": policy.name,
+                    "version": policy.tables.version,
+                    "people_counts": None if plan is None else dataclasses.asdict(plan),
+                    "devices": listed,
+                },
                 ensure_ascii=False,
                 indent=2,
             )
@@ -133,6 +141,7 @@ def explain(
             "driver": each.driver,
         }
         paragraphs.append(explained(words, found[each.id], policy, language))
+    paragraphs += [] if plan is None else [counts_told(plan, language)]
     print("\n\n".join([*paragraphs, rest(language)]))
 
 

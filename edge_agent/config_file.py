@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from device_drivers.registry import discover
 from edge_agent.config import Configuration, SerialTable
+from edge_agent.privacy.people import CAMPUS_DEVICE, CAMPUS_PLACE
 from telemetry import ConfigurationError
 from telemetry.policy import policy_named_in
 from telemetry.table_file import ConfigurationMistakes, Mistake, dotted, read_tables, suggest
@@ -83,7 +84,27 @@ def load(path: Path) -> LoadedConfiguration:
     file = read_tables(path, Configuration, CHECK, _cross_checks)
     policy = policy_named_in(file, file.tables.privacy.policy, path, CHECK)
     digest = hashlib.sha256(file.data + policy.digest).digest()
-    return LoadedConfiguration(file.tables, path, digest, file.line_of, policy)
+    loaded = LoadedConfiguration(file.tables, path, digest, file.line_of, policy)
+    _keep_names_free(loaded)
+    return loaded
+
+
+def _keep_names_free(loaded: LoadedConfiguration) -> None:
+    """Refuse names under which people counts are told. Raises `ConfigurationMistakes`."""
+    export, tables, findings = loaded.policy.tables.P2.export, loaded.tables, Findings(loaded)
+    rooms = {room.code for room in tables.room}
+    taken = {"none": frozenset[str](), "campus": frozenset({CAMPUS_DEVICE}), "room": frozenset(rooms)}[export]
+    for index, device in enumerate(tables.device):
+        if device.id in taken:
+            with findings.at("device", index, "id"):
+                what = f"people counts are told under the name {device.id!r}: no device may have it"
+                raise ConfigurationError(what, fix="give the device another id")
+    for index, room in enumerate(tables.room):
+        if export == "campus" and room.code == CAMPUS_PLACE:
+            with findings.at("room", index, "code"):
+                what = f"the count of the whole campus is told under the name {CAMPUS_PLACE!r}: no room may have it"
+                raise ConfigurationError(what, fix="give the room another code")
+    findings.conclude()
 
 
 def _cross_checks(document: dict[str, Any]) -> Iterator[tuple[Location, str, str]]:

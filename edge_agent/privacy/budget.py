@@ -9,7 +9,7 @@ costs add up.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import isqrt
+from math import exp, isqrt, log, log1p
 from typing import Final, NamedTuple
 
 NANO: Final = 10**9
@@ -49,6 +49,14 @@ class Budget:
     def error95(self) -> int:
         """How far a told value may be off, at most, in 95 of 100 cases."""
         return -(-196 * self.sigma_milli // 100_000)
+
+
+def epsilon(rho: float, delta: float = 1e-6) -> float:
+    """What rho comes to in (epsilon, delta) terms (Canonne, Kamath and Steinke 2020, corollary 13); for showing."""
+    orders = (1 + exp(step / 50) for step in range(-300, 600))
+    return min(
+        order * rho + (log(1 / delta) - log(order - 1) + order * log1p(-1 / order)) / (order - 1) for order in orders
+    )
 
 
 def _charge(weight: int, sigma_milli: int) -> int:

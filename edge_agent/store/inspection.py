@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
-from edge_agent.store import engine, journal, outbox, summaries
+from edge_agent.store import engine, journal, outbox, spending, summaries
 from edge_agent.store.audit import broken_links
 from edge_agent.store.schema import SERIES_BITS
 from telemetry import decode_all, quantity
@@ -111,6 +111,8 @@ def _faults(connection: apsw.Connection) -> Iterator[str]:
         journal.read_windows(connection)
     except (ValueError, LookupError) as error:
         yield f"the journal: {error}"
+    if not spending.read(connection).is_whole:
+        yield "the privacy ledger is not what was written: people counts stay closed for a day"
     damaged = sum(not waiting.line for waiting in summaries.read_all(connection))
     if damaged:
         yield f"{damaged} summaries that wait are not what was written"

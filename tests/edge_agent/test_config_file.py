@@ -95,6 +95,28 @@ def test_many_mistakes_at_once(tmp_path: Path) -> None:
     assert "no driver has this id (found 'zigbee2mqt'); did you mean 'zigbee2mqtt'?" in found[6]
 
 
+@pytest.mark.parametrize(
+    ("policy", "code", "device", "names"),
+    [
+        ("standard", "all", "campus", ["room[1].code", "device[1].id"]),
+        ("demo", "all", "all", ["device[1].id"]),
+        ("strict", "all", "campus", []),
+    ],
+)
+def test_names_under_which_people_counts_are_told_are_not_given_away(
+    path: Path, policy: str, code: str, device: str, names: list[str]
+) -> None:
+    """The campus as a device and as a room; where each room is told, its code as a device."""
+    text = path.read_text().replace('"a-301"', f'"{code}"')
+    path.write_text(re.sub(r'id = "co2[^"]*"', f'id = "{device}"', text) + f'[privacy]\npolicy = "{policy}"\n')
+    if not names:
+        load(path)
+        return
+    found = mistakes_of(path)
+    assert [line.split(": ")[1] for line in found] == names
+    assert all("told under the name" in line for line in found)
+
+
 def test_the_command_names_them_all(tmp_path: Path) -> None:
     """`bansui agent validate`: exit code 2, file and line in front of each, no traceback; and the same as JSON."""
     path = tmp_path / "agent.toml"
