@@ -13,9 +13,10 @@ from edge_agent.local import words
 from edge_agent.local.pages import BURST
 from edge_agent.local.server import MOST_OF_ONE_PEER
 from edge_agent.local.words import CATALOGUE, LANGUAGES, negotiate
+from edge_agent.privacy.egress import UNKNOWN_CLASS, class_of
 from telemetry import ConfigurationError, quantities
 from tests.edge_agent.harness import HOUR, MINUTE, lines_of
-from tests.edge_agent.looking import DEVICES, PAGES, TEN, Looking
+from tests.edge_agent.looking import DEVICES, PAGES, TEN, Looking, get
 from tests.edge_agent.running import LISTENER, SENSOR, configure, running
 from tests.edge_agent.test_agent import Bridge
 
@@ -101,6 +102,12 @@ async def test_the_lines_are_those_that_left(looking: Looking) -> None:
     assert re.search(
         r"CO2, A-301, 09:\d\d–(09:\d\d|10:00): mean 650\N{THIN SPACE}ppm, slots with a reading: \d+ of 15", body
     )
+
+
+def test_a_count_of_people_has_its_class_though_no_device_told_it() -> None:
+    ask = class_of({device.device: device for device in DEVICES})
+    assert (ask("campus", "people_count"), ask("qx-7f3a", "carbon_dioxide")) == ("P2", "P1")
+    assert ask("gone", "temperature") == UNKNOWN_CLASS
 
 
 async def test_nobody_off_the_box_sees_less_than_an_hour(looking: Looking) -> None:
@@ -217,6 +224,25 @@ async def test_a_flood_of_readers_does_not_keep_the_agent_from_its_work(tmp_path
         assert len(answers) > BURST
         assert {answer[9:12] for answer in answers} <= {"200", "429", ""}
         assert pages.times_made <= 2
+
+
+async def test_a_running_agent_shows_its_rooms_light(tmp_path: Path) -> None:
+    """From the devices' messages to the page, on a fast clock: bad air for five minutes, and the light says so."""
+    path = configure(tmp_path, PAGES, LISTENER, SENSOR)
+    async with running(path, speed=60.0) as agent:
+        pages = agent.agent.pages
+        assert pages is not None
+        [address] = [f"/light/{token}" for token in pages._tokens]
+        bridge = await asyncio.to_thread(Bridge, agent.agent)
+        shown = {""}
+        async with asyncio.timeout(60):
+            while "Open a window." not in shown:
+                bridge.publish('{"co2": 1500}')
+                await asyncio.sleep(0.5)  # half a minute of the school's
+                _, _, body = await get(pages.port, address)
+                shown = {said for said in ("Open a window.", "The CO2 sensor has told nothing lately") if said in body}
+                assert shown, "nothing was measured yet, or the air is bad: never anything else"
+        await asyncio.to_thread(bridge.stop)
 
 
 @pytest.mark.parametrize(
