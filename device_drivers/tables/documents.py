@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from device_drivers.contract import Decoded, FrameRefused
+from device_drivers.contract import Decoded, FrameRefused, Layout, Row
 from device_drivers.field_rows import Table, TableRow, Transport
 from device_drivers.json_table import Column, JsonTable, parse_object, tellable
 from device_drivers.tables.format import Format, Mistake
@@ -23,6 +23,7 @@ EVERY: Final = "*"
 MOST_ELEMENTS: Final = 32
 """Of one array that are read; those behind are dropped."""
 
+_MOST_CHANNELS: Final = 1000
 _LATEST_MS: Final = 10**14
 _TO_MS: Final = {"ms": 1, "s": 1000}
 _Tree: TypeAlias = "dict[str | int, _Tree | str]"
@@ -71,6 +72,8 @@ class DocumentFormat(Format):
     """What stands in every message that the table is for; another is refused as of another version."""
     ignore: tuple[str, ...] = Field(default=(), strict=False)
     """Keys that say when and in which order, and are no fields."""
+    channel: str = ""
+    """A key whose number is the channel of all fields that have none of their own; 0, the first, is no channel."""
     personal: tuple[str, ...] = Field(default=(), strict=False)
     """Keys, wherever they stand, that tell of a person: the message is refused."""
 
@@ -93,7 +96,7 @@ class Documents:
     """Reads the messages of one model."""
 
     def __init__(self, table: DocumentFormat, rows: Sequence[DocumentRow]) -> None:
-        envelope = {*table.ignore, *table.require}
+        envelope = {*table.ignore, *table.require} | ({table.channel} if table.channel else set())
         if table.time is not None:
             envelope.add(str(table.time.path[0]))
         self._table = JsonTable(dict(_columns(rows)), envelope)
@@ -101,6 +104,8 @@ class Documents:
         self._require = tuple(table.require.items())
         self._personal = frozenset(key.casefold() for key in table.personal)
         self._event_ms = _event_reader(table.time)
+        self._channel = table.channel
+        self._layouts: dict[tuple[Layout, int], Layout] = {}
 
     def decode(self, frame: Frame) -> Decoded:
         """Understand one message. Raises `FrameRefused`."""
@@ -111,7 +116,23 @@ class Documents:
             if document.get(key) != value or isinstance(document[key], bool) != isinstance(value, bool):
                 raise FrameRefused("version", "the message is of another version of the format")
         event_ms = self._event_ms(document)
-        return self._table.read(self._flatten(document), event_ms)
+        decoded = self._table.read(self._flatten(document), event_ms)
+        return self._on_channel(decoded, document.get(self._channel)) if self._channel else decoded
+
+    def _on_channel(self, decoded: Decoded, number: object) -> Decoded:
+        """What was read, on the channel that the message names, if it does."""
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < _MOST_CHANNELS:
+            return decoded
+        rows = [Row(self._layout(row.layout, number), row.values, row.event_ms) for row in decoded.rows]
+        return Decoded(tuple(rows), decoded.dropped)
+
+    def _layout(self, layout: Layout, number: int) -> Layout:
+        found = self._layouts.get((layout, number))
+        if found is None:
+            found = Layout.of(tuple((name, channel or str(number)) for name, channel in layout.columns))
+            if len(self._layouts) < _MOST_CHANNELS:
+                self._layouts[layout, number] = found
+        return found
 
 
 def _columns(rows: Sequence[DocumentRow]) -> Iterator[tuple[str, Column]]:

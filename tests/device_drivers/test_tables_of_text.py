@@ -77,6 +77,14 @@ def test_a_value_that_says_that_there_is_none_is_not_dropped(temp: object) -> No
     assert (decoded.rows, decoded.dropped) == ((), ())
 
 
+def test_a_key_may_name_the_channel() -> None:
+    made = driver('[format]\nkind = "json"\nchannel = "id"\n[[field]]\nkey = "w"\nquantity = "power"\n')
+    for number, channel in ((0, ""), (3, "3"), ("x", ""), (True, ""), (-1, ""), (10**9, ""), (None, "")):
+        (measurement,) = made.decode(Frame(json.dumps({"id": number, "w": 5}).encode())).measurements
+        assert (measurement.channel, measurement.value) == (channel, 5)
+    assert made.decode(Frame(b'{"id": 1, "y": 2}')).dropped == ("y",)
+
+
 def test_another_version_or_a_person_refuses_the_message() -> None:
     made = driver(DOCUMENT)
     assert refused(made, b'{"v": 2}') == refused(made, b'{"v": true}') == refused(made, b"{}") == "version"
