@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from device_drivers.contract import Decoded, Layout, Row
 from device_drivers.field_rows import Table, TableRow
@@ -59,14 +59,22 @@ class Condition(Place):
     is_one_of: tuple[int, ...] = Field(alias="is", min_length=1, strict=False)
 
 
+def _listed(conditions: object) -> object:
+    return [conditions] if isinstance(conditions, dict) else conditions
+
+
+Conditions = Annotated[tuple[Condition, ...], BeforeValidator(_listed), Field(strict=False)]
+"""One condition, or a list of some."""
+
+
 class BinaryRow(TableRow):
     """A field that is a number among bytes. Subclasses say where it stands."""
 
     type: NumberType = "u8"
     byte_order: ByteOrder | None = None
     bits: Bits | None = None
-    when: Condition | None = None
-    """The field is there only if this number is one of those named."""
+    when: Conditions = ()
+    """The field is there only if each of these numbers is one of those named."""
     otherwise: float | str | None = None
     """What every number stands for that `values` do not have."""
 
@@ -146,7 +154,7 @@ class Located:
     @property
     def end(self) -> int:
         """The first byte behind all that it needs."""
-        return max(self.place.end, self.row.when.end if self.row.when is not None else 0)
+        return max(self.place.end, *(condition.end for condition in self.row.when), 0)
 
 
 class Slots:
@@ -185,7 +193,7 @@ class BinaryTable:
 
     def __init__(self, rows: Sequence[Located], order: ByteOrder) -> None:
         places = [Slot.of(each.place, order) for each in rows]
-        conditions = [Slot.of(each.row.when, order) for each in rows if each.row.when is not None]
+        conditions = [Slot.of(condition, order) for each in rows for condition in each.row.when]
         self._slots = Slots([*places, *conditions])
         self.size = self._slots.size
         """Bytes that it reads."""
@@ -256,8 +264,8 @@ def _reader(each: Located, index: dict[Slot, int], order: ByteOrder) -> Callable
     if row.absent:
         whole = number_at(each.place.model_copy(update={"bits": None}), order, index)
         read = _unless(read, whole, frozenset(row.absent))
-    if row.when is not None:
-        read = _only_if(read, number_at(row.when, order, index), frozenset(row.when.is_one_of))
+    for condition in row.when:
+        read = _only_if(read, number_at(condition, order, index), frozenset(condition.is_one_of))
     return read
 
 

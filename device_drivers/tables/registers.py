@@ -121,7 +121,7 @@ def _check_row(row: RegisterRow, index: int, blocks: Sequence[Block]) -> None:
     if len(holding) != 1:
         how = "lies in no block" if not holding else "lies in two blocks: state its function"
         raise Mistake(f"register {row.register_number} {how}", "field", index, "register")
-    if row.when is not None:
+    if row.when:
         raise Mistake("it is not for registers", "field", index, "when")
 
 

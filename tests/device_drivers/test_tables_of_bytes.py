@@ -99,7 +99,7 @@ def test_bits_scale_offset_unit_words_conditions_and_what_is_absent() -> None:
         key = "extra"
         at = 5
         quantity = "carbon_dioxide"
-        when = { at = 4, is = [4] }
+        when = [{ at = 4, is = [4] }, { at = 5, bits = [0, 3], is = [7] }]
         """
     )
     assert read(made, bytes.fromhex("8bb80118 01 07")) == pytest.approx(
@@ -108,6 +108,7 @@ def test_bits_scale_offset_unit_words_conditions_and_what_is_absent() -> None:
     assert read(made, bytes.fromhex("0bb87fff 04 07")) == {
         "battery_voltage": 3.0, "opening": 0, "display_power": 0, "carbon_dioxide": 7,
     }  # fmt: skip
+    assert "carbon_dioxide" not in read(made, bytes.fromhex("0bb87fff 04 08"))
     assert made.decode(Frame(bytes.fromhex("0bb87fff 09 07"))).dropped == ("power",)
 
 
