@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from telemetry.spans import Span
 
 WITHHELD: Final = "withheld"
-_MOST_LETTERS: Final = 900
+_LETTERS_A_GROUP: Final = 120
+"""What a group's heading and ends of lines take up."""
+_DENSITIES: Final = ((1200, "airy"), (1700, "dense"), (2100, "denser"), (1 << 62, "densest"))
 _COUNTED: Final = frozenset({"n", "expected"})
 _PLACE: Final = {entry.id: number for number, entry in enumerate(quantities())}
 
@@ -54,10 +56,11 @@ class Label:
     groups: Sequence[Group]
 
     @property
-    def is_dense(self) -> bool:
-        """Whether it takes smaller type to get it onto one sheet of A5; a Chinese character is worth two letters."""
+    def density(self) -> str:
+        """How small its type has to be to get it onto one sheet of A5; a Chinese character is worth two letters."""
         text = "".join(part for each in self.groups for part in (each.title, each.sensed, *each.coarse, each.given))
-        return sum(1 if letter.isascii() else 2 for letter in text) > _MOST_LETTERS
+        letters = sum(1 if letter.isascii() else 2 for letter in text) + _LETTERS_A_GROUP * len(self.groups)
+        return next(density for most, density in _DENSITIES if letters <= most)
 
 
 def label_of(bindings: Iterable[Binding], building: str, room: str, policy: Policy, words: Words) -> Label:

@@ -28,6 +28,26 @@ A5_PX = (148 / 25.4 * 96, 210 / 25.4 * 96)
 """At the 96 dots to an inch of CSS."""
 
 
+FULL_ROOM = """
+[[room]]
+code = "b-101"
+building = "b"
+[[device]]
+id = "qx-full"
+room = "b-101"
+role = "room_sensor"
+driver = "zigbee2mqtt"
+mqtt = { topic = "zigbee2mqtt/qx-full" }
+[[device]]
+id = "qx-screen"
+room = "b-101"
+role = "display"
+driver = "pjlink"
+tcp = { host = "127.0.0.1", port = 4353 }
+"""
+"""A room in which all is sensed that these two drivers can read."""
+
+
 class Visited:
     """The pages at ten o'clock, with an hour of data, where a browser finds them."""
 
@@ -80,7 +100,7 @@ def test_one_click_to_a_rooms_label_and_to_the_other_language(browser: Browser, 
 def test_a_printed_label_fits_a_sheet_of_a5_and_its_codes_can_be_read(browser: Browser, tmp_path: Path) -> None:
     """One sheet for each room and language, as paper has it; a phone finds both addresses in it."""
     looking = Looking(tmp_path)
-    looking.config.write_text(looking.config.read_text() + DEVICES)
+    looking.config.write_text(looking.config.read_text() + DEVICES + FULL_ROOM)
     target = tmp_path / "labels.html"
     code, _ = run(looking.config, "--output", str(target))
     assert code == 0
