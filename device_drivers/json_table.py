@@ -32,6 +32,8 @@ MOST_PLANS: Final = 1024
 _Shape: TypeAlias = tuple[tuple[str, ...], tuple[type, ...]]
 """An object's keys, and the kinds of its values."""
 _NUMBERS: Final = (int, float)
+_UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises of bytes that are no JSON; the second of a key that is not UTF-8."""
 _decode: Final = msgspec.json.Decoder().decode
 _TELLABLE: Final = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _LARGEST: Final = sys.float_info.max
@@ -43,7 +45,7 @@ def parse(payload: bytes) -> Any:
         raise FrameRefused("too_large", f"a payload of more than {LARGEST_PAYLOAD} bytes")
     try:
         return _decode(payload)
-    except (msgspec.DecodeError, RecursionError):
+    except _UNDECODABLE:
         pass
     try:  # what only Python's own reader takes: NaN and the infinities, which cost a field and not the frame
         return json.loads(payload.decode("utf-8"))
@@ -55,7 +57,7 @@ def parse_object(payload: bytes) -> dict[str, Any]:
     """The JSON object in `payload`. Raises `FrameRefused`."""
     try:
         document = _decode(payload) if len(payload) <= LARGEST_PAYLOAD else parse(payload)
-    except (msgspec.DecodeError, RecursionError):
+    except _UNDECODABLE:
         document = parse(payload)  # which takes a little more, and says what it does not
     if not isinstance(document, dict):
         raise FrameRefused("malformed", "the payload is not a JSON object")

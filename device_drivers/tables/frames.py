@@ -55,6 +55,8 @@ class Refusal(Table):
     """A number that is one of those named."""
     all_bytes: tuple[int, int, int] | None = Field(default=None, strict=False)
     """From, to (not included; below zero, from the end), and what every byte between them is."""
+    is_quiet: bool = Field(default=False, alias="quiet")
+    """Whether healthy devices answer so to what does not fit them, or not now: then a round leaves it out."""
 
     @model_validator(mode="after")
     def _says_how(self) -> Self:
@@ -204,7 +206,7 @@ class Frames:
         """Bytes after which a frame's length is known."""
         self.is_whole = _whole(table.checksum)
         self._refusals = [
-            (each.check(table.byte_order), each.reason)
+            (each.check(table.byte_order), each.reason, each.is_quiet)
             for each in table.refuse
             if not each.models or model in each.models
         ]
@@ -241,10 +243,14 @@ class Frames:
             raise FrameRefused("malformed", "the frame does not end as this format's frames do")
         if not self.is_whole(payload):
             raise FrameRefused("checksum", "the frame's check sum is not that of its bytes")
-        for holds, reason in self._refusals:
+        for holds, reason, _ in self._refusals:
             if holds(payload):
                 raise FrameRefused(*REASONS[reason])
         return table.decode(payload)
+
+    def is_quiet(self, payload: bytes) -> bool:
+        """Whether a round leaves the answer out."""
+        return any(is_quiet and holds(payload) for holds, _, is_quiet in self._refusals)
 
     def _table_of(self, size: int) -> BinaryTable:
         """The rows that a frame of that length has."""
@@ -328,4 +334,7 @@ class PolledFrames:
             await connection.write(question)
             answer = await connection.read_exactly(self._frames.before_length)
             rest = self._frames.length_of(answer) - len(answer)
-            yield Frame(answer + (await connection.read_exactly(rest) if rest > 0 else b""), request=question)
+            if rest > 0:
+                answer += await connection.read_exactly(rest)
+            if not self._frames.is_quiet(answer):
+                yield Frame(answer, request=question)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,35 @@ def test_any_bytes_are_decoded_or_refused(entry: DriverEntry, payload: bytes, da
     outcome(made, Frame(payload))
     if isinstance(made, StreamDriver):
         assert all(isinstance(frame, Frame) for frame in made.split(bytearray(payload)))
+
+
+def recorded() -> list[tuple[str, str, bytes]]:
+    """Driver, model and bytes of every recorded frame that a device sent."""
+    found = []
+    for driver_id, entry in ENTRIES.items():
+        for case in fixture_cases(ROOT / driver_id):
+            payload = case.get("payload", {})
+            model = entry.manifest.known_model(case.get("model", "")) or models(entry)[0]
+            if "bytes_hex" in case:
+                found.append((driver_id, model, bytes.fromhex(case["bytes_hex"])))
+            elif "response" in payload:
+                found.append((driver_id, model, payload["response"].encode()))
+            else:
+                found.append((driver_id, model, json.dumps(payload).encode()))
+    return found
+
+
+@given(st.sampled_from(recorded()), st.data())
+def test_any_damage_to_a_recorded_frame_is_decoded_or_refused(
+    recording: tuple[str, str, bytes], data: st.DataObject
+) -> None:
+    driver_id, model, frame = recording
+    damaged = bytearray(frame)
+    for _ in range(data.draw(st.integers(1, 3))):
+        if damaged:
+            at = data.draw(st.integers(0, len(damaged) - 1))
+            damaged[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=3))
+    outcome(ENTRIES[driver_id].create(Settings(model=model)), Frame(bytes(damaged)))
 
 
 WHOLE = {

@@ -260,6 +260,15 @@ async def test_a_question_bears_the_devices_address_and_its_sum() -> None:
         driver(ADDRESSED, "tcp-poll", options={"address": 10})
 
 
+async def test_what_healthy_devices_say_to_what_does_not_fit_them_is_left_out_of_a_round() -> None:
+    quiet = ADDRESSED.replace(
+        "poll =", 'refuse = [{ reason = "unavailable", quiet = true, when = { at = 4, is = [78] } }]\npoll ='
+    )
+    made, no = driver(quiet, "tcp-poll"), bytes.fromhex("aaff00034e110162")
+    assert await ask(made, Line(no)) == []
+    assert refused(made, no) == "unavailable"
+
+
 def test_a_frame_that_says_how_long_it_is_has_the_fields_that_fit_into_it() -> None:
     made = driver(ADDRESSED, "tcp-poll")
     assert read(made, bytes.fromhex("aaff000441110128 7e")) == {"display_power": 1, "device_temperature": 40}

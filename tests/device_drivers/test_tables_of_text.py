@@ -89,7 +89,7 @@ def test_another_version_or_a_person_refuses_the_message() -> None:
     made = driver(DOCUMENT)
     assert refused(made, b'{"v": 2}') == refused(made, b'{"v": true}') == refused(made, b"{}") == "version"
     assert refused(made, document(list=[{"deep": {"username": "x"}}])) == "personal"
-    assert refused(made, b"[1]") == "malformed"
+    assert refused(made, b"[1]") == refused(made, b'{"\x80": 1}') == refused(made, b'{"v": "\x80"}') == "malformed"
 
 
 def test_a_message_without_its_time_counts_on_arrival_or_is_refused() -> None:
