@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,14 +13,18 @@ from edge_agent.merging import merges
 from edge_agent.store import summaries
 from edge_agent.store.engine import row
 from edge_agent.transactions import BatchKind, SealedBatch, Written
-from telemetry import decode_all
-from telemetry.uplink_contract import GENESIS, BatchId, chain, seal, unseal
+from telemetry import ContractViolation, decode_all, encode_all
+from telemetry.uplink_contract import GENESIS, AgentReport, BatchId, chain, seal, unseal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     import apsw
 
     from edge_agent.merging import MergeOrder
-    from edge_agent.transactions import SealOrder, Span
+    from edge_agent.transactions import SealOrder, Span, Waiting
+
+_log = logging.getLogger(__name__)
 
 STATES: Final = frozenset({"sealed", "acknowledged", "refused", "forked"})
 """What the centre has said of a batch: nothing yet, that it has it, that it will not have it, or that it knows another
@@ -30,26 +36,52 @@ def seal_batch(connection: apsw.Connection, order: SealOrder) -> Written:
     """Seal a report, or the summaries that wait, the newest first; nothing when none wait.
 
     Those of batches that the centre refused go by themselves, in ever smaller batches, until the one at fault is
-    alone. One that a disk has changed is dropped, and counted. What is sealed is in the batch's bytes from here on, in
-    the order of the text: neighbours look alike, which packs them into a third less, and who spoke first does not show.
+    alone. One that a disk has changed is dropped, and counted; so is one that is not of the contract to the letter,
+    whatever brought it here: nothing else is ever sealed. What is sealed is in the batch's bytes from here on, in the
+    order of the text: neighbours look alike, which packs them into a third less, and who spoke first does not show.
     """
     if order.closes:
         connection.execute("UPDATE meta SET value = ? WHERE name = 'ending'", (str(order.id.sequence),))
     if order.report:
+        AgentReport.from_dict(json.loads(order.report))
         return Written(batch=_insert(connection, order, kind=BatchKind.REPORT, text=order.report, starts=[]))
     found = summaries.read_refused(connection) if order.split else summaries.read_newest(connection, order.most_lines)
     summaries.drop(connection, [each.number for each in found])
-    whole = sorted((each for each in found if each.line), key=lambda each: each.line)
+    intact = sorted((each for each in found if each.line), key=lambda each: each.line)
+    whole = _of_contract(intact)
+    lost = {"damaged": len(found) - len(intact), "refused": len(intact) - len(whole)}
     written = Written()
-    if len(whole) < len(found):
-        counts = {CountKey("damaged"): len(found) - len(whole)}
+    if any(lost.values()):
+        counts = {CountKey(stage): number for stage, number in lost.items() if number}
         count, oldest_ms = summaries.count(connection)
         written = Written(counts=counts, waiting=(count + len(whole), oldest_ms))
     if not whole:
         return written
-    text = "".join(f"{each.line}\n" for each in whole).encode("ascii")
+    text = _text(whole)
     starts = [each.start_ms for each in whole]
     return replace(written, batch=_insert(connection, order, kind=BatchKind.SUMMARIES, text=text, starts=starts))
+
+
+def _text(found: Iterable[Waiting]) -> bytes:
+    return "".join(f"{each.line}\n" for each in found).encode()
+
+
+def _of_contract(found: list[Waiting]) -> list[Waiting]:
+    """Those whose lines are what the codec itself would write of them."""
+    if _are_of_contract(found):
+        return found
+    kept = [each for each in found if _are_of_contract([each])]
+    _log.error("%d summaries are not of the contract: they are never sealed", len(found) - len(kept))
+    return kept
+
+
+def _are_of_contract(found: Sequence[Waiting]) -> bool:
+    text = _text(found)
+    try:
+        told = decode_all(text)
+        return len(told) == len(found) and encode_all(told) == text
+    except ContractViolation:
+        return False
 
 
 def mark_acknowledged(connection: apsw.Connection, batch: BatchId) -> None:
