@@ -6,6 +6,7 @@ in the school ask for no login and note nobody.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import re
@@ -45,6 +46,8 @@ def note(folder: Path, command: str, now_ms: int, zone: zoneinfo.ZoneInfo) -> No
     try:
         descriptor = os.open(folder / FILE_NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
         with os.fdopen(descriptor, "wb") as file:
+            with contextlib.suppress(PermissionError):  # root may look first, and the agent's user has to be able to
+                os.fchown(descriptor, folder.stat().st_uid, folder.stat().st_gid)
             file.write(line.encode())
             file.flush()
             os.fsync(descriptor)

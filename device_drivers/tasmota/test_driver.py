@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_drivers.conformance import check_case, fixture_cases, outcome
-from device_drivers.contract import Decoded, Frame, Settings
+from device_drivers.contract import Decoded, Frame, FrameRefused, Settings
 from device_drivers.registry import named
 from telemetry import ConfigurationError
 
@@ -91,6 +91,18 @@ def test_a_probe_that_is_lost_is_known_as_one_in_fahrenheit_too() -> None:
 def test_no_name_of_a_network_or_address_is_told() -> None:
     found = decode({"Wifi": {"SSId": "staff-room", "BSSId": "02:00:00:00:00:01"}, "Zhang San": 1, "é": {"ü": 2}})
     assert found == Decoded((), ("Wifi.SSId", "Wifi.BSSId", "?", "?"))
+
+
+def test_a_name_that_somebody_gave_a_sensor_becomes_no_channel() -> None:
+    """Of two sensors that measure the same the second needs one: a name that Tasmota gives, and not somebody's."""
+    found = decode({"AM2301": {"Temperature": 20}, "BME280": {"Temperature": 21}, "zhangwei": {"Temperature": 22}})
+    assert [(each.channel, each.value) for each in found.measurements] == [("", 20), ("bme280", 21)]
+    assert found.dropped == ("zhangwei.Temperature",)
+
+
+def test_a_name_that_is_no_utf8_is_refused() -> None:
+    """And does not count as the driver's fault."""
+    assert isinstance(outcome(DRIVER, Frame(b'{"SCD40":{"Carbon\xa9":81', topic="tele/x/SENSOR")), FrameRefused)
 
 
 def test_no_quantity_comes_twice_on_one_channel() -> None:

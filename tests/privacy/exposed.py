@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import json
 import logging
 import os
 import re
@@ -15,10 +16,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import apsw
 import httpx
 
+from edge_agent.local.secret import load_or_make, token
 from edge_agent.store.engine import FILE_NAME, LOG_NAME
 from telemetry import ScaledClock
 from tests.documents import ROOT
@@ -62,6 +65,11 @@ port = 9
 client_id = "{name}"
 username = "{name}"
 topics = ["{name}/#"]
+"""
+_PAGES: Final = """
+[pages]
+host = "127.0.0.1"
+port = 0
 """
 _DEVICE: Final = """
 [[device]]
@@ -129,7 +137,7 @@ async def _stage(folder: Path, name: str, values: Sequence[str]) -> AsyncIterato
     wire, answers = _Wire(), deque[str]()
     async with serving(wire.answer) as centre, talking(answers) as asked, talking(deque(values)) as first:
         with serial_line(folder / f"line of {name}") as line, serial_line(folder / "failing line") as failing:
-            tables = [_LISTENER.format(login=LOGIN, name=name)]
+            tables = [_LISTENER.format(login=LOGIN, name=name), _PAGES]
             for device, (driver, topic, more) in _BY_MQTT.items():
                 where = f'{more}\nmqtt = {{{{ topic = "{topic}" }}}}'.format(name=name)
                 tables.append(_DEVICE.format(id=device, driver=driver, more=where))
@@ -144,7 +152,7 @@ async def _stage(folder: Path, name: str, values: Sequence[str]) -> AsyncIterato
             tables.append(_DEVICE.format(id="gone", driver="plantower", more=more))
             config = configure(folder, *tables, centre=f"http://127.0.0.1:{centre}")
             (folder / f"password of {name}").write_text(name)
-            yield _Stage(folder, config, Endpoints(0, 0, line, failing, answers), wire)
+            yield _Stage(folder, config, Endpoints(0, 0, 0, line, failing, answers), wire)
 
 
 async def expose_process(
@@ -154,13 +162,13 @@ async def expose_process(
     environment = _environment(folder / "agent")
     async with _stage(folder / "agent", name, values) as stage:
         clock = ScaledClock(MONDAY_9, time.time_ns() // 1_000_000, SPEED)
-        command = (*BANSUI, "agent", "run", "--config", str(stage.config), "--clock")
+        command = (*BANSUI, "agent", "run", "--json", "--config", str(stage.config), "--clock")
         time_option = f"{clock.origin_ms},{clock.started_ms},{clock.speed}"
         agent = processes.start(*command, time_option, env=environment)
-        await asyncio.to_thread(agent.wait_for_output, "agent ready", 60)
-        told = re.search(r"port (\d+);.*127\.0\.0\.1:(\d+)/", agent.stdout)
-        assert told is not None
-        stage.endpoints.mqtt, stage.endpoints.health = int(told[1]), int(told[2])
+        await asyncio.to_thread(agent.wait_for_output, "ready", 60)
+        told = json.loads(agent.stdout)
+        stage.endpoints.mqtt, stage.endpoints.pages = told["listener_port"], told["pages_port"]
+        stage.endpoints.health = urlsplit(told["health"]).port or 0
         exposed = await _expose(values, stage, clock, minutes)
         exposed.surfaces |= _open_files(agent)
         await asyncio.to_thread(agent.terminate, 60)
@@ -211,6 +219,7 @@ async def expose_here(values: Sequence[str], name: str, folder: Path, *, minutes
         async with _stage(folder / "agent", name, values) as stage, running(stage.config, speed=SPEED) as agent:
             stage.endpoints.mqtt = agent.agent.listener_port or 0
             stage.endpoints.health = agent.agent.health.port
+            stage.endpoints.pages = agent.agent.pages.port if agent.agent.pages is not None else 0
             exposed = await _expose(values, stage, agent.clock, minutes)
             await agent.stop()
             exposed.surfaces |= _left_on_disk(stage, "after the end")
@@ -223,13 +232,17 @@ async def _expose(values: Sequence[str], stage: _Stage, clock: Clock, minutes: i
     await send_all(values, stage.endpoints)
     enough_ms = clock.now() + minutes * MINUTE_MS
     await until(lambda: clock.now() > enough_ms, timeout=60)
-    health = f"http://127.0.0.1:{stage.endpoints.health}"
-    exposed = Exposed()
+    health, exposed = f"http://127.0.0.1:{stage.endpoints.health}", Exposed()
     async with httpx.AsyncClient(trust_env=False) as client:
         await until(lambda: stage.wire.summaries, timeout=60, what="summaries at the centre")
-        for page in ("healthz", "metrics"):
-            answer = await client.get(f"{health}/{page}")
-            exposed.surfaces[page] = str(answer.headers).encode() + answer.content
+        pages = f"http://127.0.0.1:{stage.endpoints.pages}"
+        secret = load_or_make(stage.folder / "state")
+        light = f"{pages}/light/{token(secret, 'cn-002', 'a-301')}"
+        shown = [f"{health}/healthz", f"{health}/metrics", f"{pages}/", f"{pages}/rooms/a-301/label", light]
+        for page in shown:
+            answer = await client.get(page)
+            assert answer.is_success, page
+            exposed.surfaces[urlsplit(page).path] = str(answer.headers).encode() + answer.content
     exposed.surfaces |= _left_on_disk(stage, "while it ran")
     exposed.surfaces["wire"] = bytes(stage.wire.heard)
     exposed.summaries = stage.wire.summaries

@@ -113,6 +113,7 @@ class Endpoints:
 
     mqtt: int
     health: int
+    pages: int
     line: int
     """The device's end of its serial line."""
     failing_line: int
@@ -127,7 +128,8 @@ async def send_all(values: Sequence[str], to: Endpoints) -> None:
     await _connect(values, to.mqtt)
     await _name_users(values[:: max(1, len(values) // _USERS)], to.mqtt)
     await _speak(values, to)
-    await _ask_health(values[:: max(1, len(values) // _USERS)], to.health)
+    for port in (to.health, to.pages):
+        await _ask_pages(values[:: max(1, len(values) // _USERS)], port)
 
 
 async def _publish(values: Sequence[str], port: int) -> None:
@@ -213,8 +215,8 @@ def _write(line: int, data: bytes) -> bool:
         return False
 
 
-async def _ask_health(values: Sequence[str], port: int) -> None:
-    """By path and header of the agent's own page."""
+async def _ask_pages(values: Sequence[str], port: int) -> None:
+    """By path and header of the agent's own pages."""
     for value in values:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /%b?q=%b HTTP/1.1\r\nX-Name: %b\r\n\r\n" % ((value.encode().replace(b" ", b""),) * 3))
