@@ -80,7 +80,8 @@ class People:
         waits_at_first: bool,
     ) -> None:
         """`waits_at_first` closes a new store for 24 hours: nobody knows what one before it has spent."""
-        self._plan = plan
+        self.plan = plan
+        """How counts are told; None where none are."""
         self._noise = noise
         self._state = state
         self._school = school
@@ -101,7 +102,7 @@ class People:
     @property
     def obstacle(self) -> Obstacle | None:
         """Why nothing is told at present; None where slots are told as they end."""
-        if self._plan is None:
+        if self.plan is None:
             return Obstacle.POLICY
         if self._noise is None:
             return Obstacle.NOISE
@@ -110,7 +111,7 @@ class People:
         now_ms = self._time.now()
         if now_ms < self._state.spending.closed_until_ms:
             return Obstacle.CLOSED
-        if self._state.spending.spent(now_ms) + self._plan.budget.charge_nano > self._plan.budget.rho_nano:
+        if self._state.spending.spent(now_ms) + self.plan.budget.charge_nano > self.plan.budget.rho_nano:
             return Obstacle.BUDGET
         return None
 
@@ -146,7 +147,7 @@ class People:
         """What to write of the next slot that ends at or before the horizon; the clock can be believed."""
         if self._since_ms is None:
             self._begin()
-        if self._plan is None:
+        if self.plan is None:
             return None
         while self._next_ms + SLOT_MS <= horizon_ms:
             start_ms = self._next_ms
@@ -157,7 +158,7 @@ class People:
             if obstacle in _MAY_PASS and horizon_ms < start_ms + SLOT_MS + PATIENCE_MS:
                 return None
             if obstacle is None:
-                self._drawn = self._drawn or self._draw(start_ms, self._plan)
+                self._drawn = self._drawn or self._draw(start_ms, self.plan)
                 return self._drawn
             counts = {CountKey("slots", reason=obstacle): 1}
             return Transaction(kind=Kind.RELEASE, slot_ms=start_ms, counts=counts)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_agent.clock_trust import EARLIEST_MS
 from edge_agent.events import Undelivered
-from tests.edge_agent.harness import DAY, DEVICES, HOUR, MINUTE, SECOND
+from tests.edge_agent.harness import DAY, HOUR, MINUTE, SECOND
 from tests.faults.vfs import cut
 
 if TYPE_CHECKING:
@@ -184,11 +184,21 @@ def disk_full(life: Life) -> None:
 
 def reload(life: Life) -> None:
     """The configuration is edited: a device comes or goes, a rule becomes stricter; the agent starts again."""
-    devices = list(life.more_devices if life.random.random() < 0.5 or life.devices[-1].sent else DEVICES)
+    devices = list(life.more_devices if life.random.random() < 0.5 or life.devices[-1].sent else life.devices_bound)
     if life.random.random() < 0.3:
         devices[2] = life.stricter
     life.bench.devices = devices
     life._restart()
+
+
+def quiet(life: Life) -> None:
+    """Nothing, for hours: what takes an hour without a fault, such as a count of people, comes to its end."""
+    for _ in range(life.random.randint(20, 40)):
+        life._arrive()
+        life.bench.pass_time(5 * MINUTE)
+        life._settle()
+        life._answer()
+        life._hear()
 
 
 FAULTS: Final[dict[str, Callable[[Life], None]]] = {
@@ -210,6 +220,7 @@ FAULTS: Final[dict[str, Callable[[Life], None]]] = {
     "clock_unknown": clock_unknown,
     "disk_full": disk_full,
     "reload": reload,
+    "quiet": quiet,
 }
 IMPOSSIBLE: Final = {("clock_unknown", "untrusted")}
 """What cannot be: a clock that nobody knows is not lost again."""

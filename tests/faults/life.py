@@ -6,14 +6,15 @@ import hashlib
 import random
 import shutil
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edge_agent.events import Arrived, Undelivered
+from edge_agent.privacy.classes import Role
 from edge_agent.room import Room
 from edge_agent.store import Store
 from edge_agent.timing import Timing
 from telemetry import Placement
-from tests.edge_agent.harness import DEVICES, HOUR, MINUTE, SECOND, Bench, bind
+from tests.edge_agent.harness import DAY, DEVICES, HOUR, MINUTE, SECOND, STANDARD, Bench, bind
 from tests.faults.befalling import FAULTS
 from tests.faults.devices import Device
 from tests.faults.model_centre import ModelCentre
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from edge_agent.events import Arrival
+    from edge_agent.events import Arrival, Event
     from telemetry import Summary
 
 TIMING: Final = Timing(
@@ -31,7 +32,9 @@ TIMING: Final = Timing(
 )
 STATES: Final = ("quiet", "committing", "sending", "backlog", "untrusted", "holding")
 """In which state of the agent a fault may strike; the later of several that hold counts."""
-_MORE_DEVICES: Final = (*DEVICES, bind("spare", ("temperature",)))
+_COUNTER: Final = bind("door", ("people_count", "people_in"), role=Role.PEOPLE_COUNTER, policy=STANDARD)
+_DEVICES: Final = tuple(_COUNTER if each.device == "door" else each for each in DEVICES)
+_MORE_DEVICES: Final = (*_DEVICES, bind("spare", ("temperature",)))
 _STRICTER: Final = bind("mast", ("temperature", "wind_speed"), placement=Placement.INDOOR)
 
 
@@ -56,12 +59,27 @@ class Trust:
         """Nobody tells."""
 
 
+class _Bench(Bench):
+    """An agent whose draws of noise are noted, with the world's own time."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        self.drawn: dict[int, float] = {}
+        """When the noise of each slot was drawn first, by the slot's start."""
+        super().__init__(*arguments, **settings)
+
+    def play(self, event: Event) -> None:
+        super().play(event)
+        for transaction in self.commits:
+            if transaction.spend is not None:
+                self.drawn.setdefault(transaction.spend.start_ms, self.clock.monotonic())
+
+
 class Life:
     """An agent with its devices and its centre, and everything that befalls them."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder = folder
-        self.more_devices, self.stricter = _MORE_DEVICES, _STRICTER
+        self.devices_bound, self.more_devices, self.stricter = _DEVICES, _MORE_DEVICES, _STRICTER
         self.random = random.Random(seed)
         self.step = 0
         self.log: list[str] = []
@@ -75,8 +93,10 @@ class Life:
         self._seed = seed
         self.centre = ModelCentre(_is_poisoned)
         self._backups: list[object] = [self.centre.copy()]
-        self.bench = Bench(
+        self.bench = _Bench(
             folder / "state-0",
+            devices=_DEVICES,
+            policy=STANDARD,
             timing=TIMING,
             seed=seed,
             room=Room(None, lambda: self._free),
@@ -260,8 +280,21 @@ class Life:
         if faults:
             raise BrokenPromise("; ".join(faults))
 
+    def _check_people(self) -> None:
+        """Of all copies of the store together: in no 24 hours of the world's time more than the budget has left."""
+        plan = self.bench.core.people.plan
+        assert plan is not None
+        told = [int(start) for name, start in self.centre.stored if name.startswith("people_count,")]
+        moments = sorted(self.bench.drawn[start] for start in told)
+        self.totals["counts"] += len(told)
+        for moment in moments:
+            within = sum(moment - DAY / SECOND < each <= moment for each in moments)
+            if within * plan.budget.charge_nano > plan.budget.rho_nano:
+                raise BrokenPromise(f"{within} slots told within a day")
+
     def _check_end(self) -> None:
         self._check_now()
+        self._check_people()
         balance = self.bench.audit().balance
         once = balance["received"] - balance["duplicate"] + self._forgiven
         sent = sum(device.readings for device in self.devices)

@@ -55,10 +55,12 @@ def run(count: int, folder: Path) -> Outcome:
     totals = sum((life.totals for life in lives), Counter[str]())
     broken = [life.broken for life in lives if life.broken]
     broken += [f"never met: {cell}" for cell in _never_met(covered, count)]
+    if count >= 100 and not totals["counts"]:
+        broken.append("never met: a count of people that was told")
     lost, doubled = totals["lost"], totals["doubled"]
     seen = (
-        f"{totals['readings']:,} readings, {totals['summaries']:,} summaries, {sum(covered.values()):,} faults, "
-        f"{totals['days']:,} days of agents' lives"
+        f"{totals['readings']:,} readings, {totals['summaries']:,} summaries, {totals['counts']:,} people counts, "
+        f"{sum(covered.values()):,} faults, {totals['days']:,} days of agents' lives"
     )
     return Outcome(count, lost, doubled, seen, tuple(broken))
 

@@ -20,7 +20,8 @@ from edge_agent.privacy.noise import discrete_gaussian
 from edge_agent.timetable import Timetable
 from edge_agent.windows import Held
 from telemetry import decode_all
-from tests.edge_agent.harness import HOUR, MONDAY_9, STANDARD, Bench, bind
+from tests.edge_agent.counting import MONDAY_8, School
+from tests.edge_agent.harness import HOUR, MINUTE, MONDAY_9, SECOND, STANDARD, Bench, bind
 from tests.privacy.proof import Proof, Result
 from tests.support.bounds import at_least, at_most, largest_chi_square, least_chi_square
 from tests.support.memory import memory_folder
@@ -35,6 +36,7 @@ ALWAYS: Final = Timetable(ZoneInfo("UTC"), frozenset(range(7)), ((dt.time(0), dt
 PEOPLE: Final = 400
 GROUP: Final = 30
 """By how many people two schools differ: k people pay k^2 times what one pays, and show in fewer slots."""
+_SCHOOLS: Final = 20
 TOO_LITTLE: Final = 0.85
 CONTROL_SLOTS: Final = 9600
 """So many, that the control is caught but for one run in a million."""
@@ -59,7 +61,7 @@ def released(make_noise: Callable[[Budget], Noise], people: Sequence[int], folde
     door = bind("door", ("people_count",), policy=STANDARD)
     bench = Bench(folder, devices=[door], policy=STANDARD, timetable=ALWAYS, make_noise=make_noise)
     counts, values = bench.core.people, []
-    assert counts._plan is not None
+    assert counts.plan is not None
     counts._is_confirmed = True
     counts._begin()
     bench.clock.advance(HOUR)
@@ -76,7 +78,7 @@ def released(make_noise: Callable[[Budget], Noise], people: Sequence[int], folde
         [summary] = decode_all("".join(f"{each.line}\n" for each in transaction.summaries).encode())
         values.append(summary.fields["value"])
     bench.stop()
-    return counts._plan.budget, values
+    return counts.plan.budget, values
 
 
 class Released:
@@ -197,6 +199,35 @@ def compose(count: int, _folder: Path) -> Result:
     return Result(min(count, len(POLICIES)), seen, tuple(broken))
 
 
+def restart(count: int, folder: Path) -> Result:
+    """So many restarts, spread over the hour before a slot is told, the moment of it, and the time behind it."""
+    lines, charges, broken = set[str](), set[int](), list[str]()
+    for number in range(_SCHOOLS):
+        school = School(folder / f"{number}", make_noise=discrete_gaussian)
+        school.work(HOUR, step=20 * MINUTE)
+        for _ in range(number * 13 % 61):
+            school.pass_time(5 * SECOND)
+            if school.commits and number % 2:
+                school.commit()
+        if school.commits and number % 3:
+            school.store.commit(school.commits[0])
+        for _ in range(count // _SCHOOLS):
+            school.restart()
+            school.pass_time(MINUTE)
+            school.settle()
+        told = {str(each) for each in school.counts() if each.start_ms == MONDAY_8}
+        charged = school.core.state.spending.charges.keys() & {MONDAY_8}
+        if len(told) != len(charged):
+            broken.append(f"school {number}: {len(told)} values, {len(charged)} charges")
+        lines |= told
+        charges |= {number} if charged else set()
+        school.stop()
+    if not 0 < len(charges) < _SCHOOLS:
+        broken.append("no restart came before the slot was told, or none behind it")
+    seen = f"{len(charges)} of {_SCHOOLS} schools had told the slot: one value and one charge each; the others none"
+    return Result(count // _SCHOOLS * _SCHOOLS, seen, tuple(broken))
+
+
 PROOFS: Final = [
     Proof(
         name="counts-audit",
@@ -221,5 +252,13 @@ PROOFS: Final = [
         short=len(POLICIES),
         long=len(POLICIES),
         run=compose,
+    ),
+    Proof(
+        name="counts-restarts",
+        claim_en="However often an agent is killed, a slot of people counts has one value and one charge, or none.",
+        claim_zh="无论网关被杀多少次，一个时段的人数只有一个值、一笔账，或者都没有。",
+        short=200,
+        long=1000,
+        run=restart,
     ),
 ]
