@@ -40,6 +40,7 @@ def locate(text: str) -> Callable[[Path], int]:
             for length in range(len(table) + 1, len(key)):
                 lines.setdefault(key[:length], number)
             lines[key] = number
+            lines.update({(*key, index): line for index, line in _tables_of_array(statement, number)})
             continue
         for length in range(1, len(table)):
             lines.setdefault(table[:length], number)
@@ -75,6 +76,20 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
                 yield begun, statement
             start, depth, begun = match.end(), 0, number + 1
         number += mark.count("\n")
+
+
+def _tables_of_array(statement: str, number: int) -> Iterator[tuple[int, int]]:
+    """The index and the line of each inline table in a key's array; nothing where the value is something else."""
+    depth, index = 0, 0
+    for match in _TOKEN.finditer(statement):
+        mark = match.group()
+        if mark == "{" and depth == 1:
+            yield index, number + statement.count("\n", 0, match.start())
+            index += 1
+        if mark in ("[", "{"):
+            depth += 1
+        elif mark in ("]", "}"):
+            depth -= 1
 
 
 def _keys(text: str) -> tuple[str, ...]:

@@ -41,6 +41,15 @@ tcp.port = 4352
 id = "c1"
 [[agent.client]]
 id = "c2"
+
+[poll]
+asked = [
+  { send = "[{", to = { a = [1, { b = 2 }] } }, # { not this one
+  # nor { this
+  { send = "x" }, { send = "y" },
+  { send = "z" },
+]
+none = []
 '''
 
 
@@ -61,6 +70,14 @@ id = "c2"
         (("agent", 1, "quoted key"), 25),
         (("agent", 1, "tcp", "port"), 26),
         (("agent", 1, "client", 1, "id"), 31),
+        (("poll", "asked"), 34),
+        (("poll", "asked", 0, "send"), 35),
+        (("poll", "asked", 0, "to", "a"), 35),
+        (("poll", "asked", 1, "send"), 37),
+        (("poll", "asked", 2), 37),
+        (("poll", "asked", 3, "send"), 38),
+        (("poll", "asked", 4), 34),
+        (("poll", "none", 0), 40),
         (("nowhere",), 1),
     ],
 )
