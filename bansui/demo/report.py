@@ -51,7 +51,7 @@ def _rows(balance: Balance, words: Words) -> list[tuple[str, str, str, set[str]]
         (words("row.once"), words("once", **readings), words("invented", **readings), {"invented"}),
         (
             words("row.windows"),
-            words("windows", compared=windows.compared, not_over=windows.not_over),
+            words("windows", compared=windows.compared, untold=windows.untold, not_over=windows.not_over),
             words("windows.verdict", missing=windows.missing, mismatched=windows.mismatched),
             {"missing", "mismatched"},
         ),

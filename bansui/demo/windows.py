@@ -52,9 +52,11 @@ class WindowsBalance:
     missing: int = 0
     """Spans of which nothing is stored."""
     mismatched: int = 0
-    """Another mean or count than the truth's, or a window of a time in which nothing was measured."""
+    """Another mean or count than the truth's, or a window of a time of which there is nothing to tell."""
     not_over: int = 0
     """Truth windows inside windows which were not over at the end of the day."""
+    untold: int = 0
+    """Truth windows of rooms outside timetable hours: the policy keeps them, so nothing may be stored of them."""
     examples: list[str] = field(default_factory=list)
 
     def note(self, span: Span, what: str) -> None:
@@ -72,12 +74,16 @@ class TruthWindows:
         self._rule_of = rule_of
         self._measured: dict[tuple[str, str, str], set[tuple[int, int]]] = defaultdict(set)
         self.due: dict[Span, Sums] = {}
-        self.not_over = 0
+        self.not_over = self.untold = 0
         for window in windows:
             device, quantity, channel = window["device"], window["quantity"], window["channel"]
             start_ms, end_of_window_ms = window["start_ms"], window["start_ms"] + window["window_s"] * 1000
+            rule = rule_of(device, quantity)
+            if rule.in_hours_only and not timetable.touches(start_ms):
+                self.untold += 1
+                continue
             self._measured[device, quantity, channel].add((start_ms, end_of_window_ms))
-            told_ms, window_s = rule_of(device, quantity).window_at(start_ms, timetable)
+            told_ms, window_s = rule.window_at(start_ms, timetable)
             span_end_ms = max(told_ms + window_s * 1000, end_of_window_ms)
             if span_end_ms > end_ms:
                 self.not_over += 1
@@ -93,7 +99,7 @@ class TruthWindows:
 
     def compare(self, stored: Sequence[Summary]) -> WindowsBalance:
         """Hold every span that is due against what is stored, and what is stored against what was measured."""
-        balance = WindowsBalance(not_over=self.not_over)
+        balance = WindowsBalance(not_over=self.not_over, untold=self.untold)
         series = _by_series(stored)
         for span, sums in self.due.items():
             told = _told(span, series)
@@ -127,7 +133,7 @@ class TruthWindows:
             span = Span(
                 series.device, series.quantity, series.channel, summary.start_ms, summary.end_ms, series.window_s
             )
-            balance.note(span, "tells of a time in which nothing was measured")
+            balance.note(span, "tells of a time in which nothing was measured, or may be told")
 
 
 def _by_series(stored: Sequence[Summary]) -> Stored:

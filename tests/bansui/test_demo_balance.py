@@ -29,12 +29,13 @@ _QUARTER: Final = 900_000
 _END: Final = _EIGHT + 13 * _QUARTER
 _PLACEMENTS: Final = {"co2-1": Placement.INDOOR, "th-yard": Placement.OUTDOOR, "pc-1": Placement.INDOOR}
 _ROLES: Final = {"pc-1": Role.COMPUTER}
-_TIMETABLE: Final = Timetable(_ZONE, frozenset(range(5)), ((dt.time(8), dt.time(11)),))
+_TIMETABLE: Final = Timetable(_ZONE, frozenset(range(5)), ((dt.time(7, 30), dt.time(11)),))
 
 
 def _rule(device: str, name: str) -> Rule:
     entry = quantity(name)
-    return Rule(entry, classify(entry, _PLACEMENTS[device], _ROLES.get(device, Role.ROOM_SENSOR)), STRICT)
+    placement = _PLACEMENTS[device]
+    return Rule(entry, classify(entry, placement, _ROLES.get(device, Role.ROOM_SENSOR)), STRICT, placement)
 
 
 def _truth_window(device: str, name: str, start_ms: int, ticks: int, n: int = 15) -> dict[str, Any]:
@@ -92,7 +93,7 @@ class Day:
             ]
 
     def _add_merged_hour(self) -> None:
-        """Before lessons a window is an hour: of three quarters in the truth, rounded as a whole."""
+        """Where lessons begin within an hour, its window is the hour: of three quarters, rounded as one."""
         starts = [_EIGHT - i * _QUARTER for i in (1, 2, 3)]
         self.truth["windows"] += [_truth_window("co2-1", "temperature", start, 15 * 2100 + 8) for start in starts]
         fields = {"mean": 2101, "n": 45, "expected": 60}
@@ -111,6 +112,16 @@ def test_a_day_window_is_not_compared() -> None:
     day = Day()
     day.truth["windows"].append(_truth_window("pc-1", "power", _EIGHT, 15_000))
     assert (day.balance().failures, day.balance().windows.not_over) == ([], 1)
+
+
+def test_of_a_room_nothing_may_be_stored_outside_timetable_hours() -> None:
+    """What the policy keeps is not missed; stored all the same, it is a fault."""
+    day, early_ms = Day(), _EIGHT - 8 * _QUARTER
+    day.truth["windows"].append(_truth_window("co2-1", "temperature", early_ms, 15 * 2100))
+    balance = day.balance()
+    assert (balance.failures, balance.windows.untold) == ([], 1)
+    day.exported.append(_summary("co2-1", "temperature", early_ms, 3600, {"mean": 2100, "n": 15, "expected": 60}))
+    assert day.balance().windows.mismatched == 1
 
 
 def _change(index: int, **fields: int) -> Callable[[Day], None]:
