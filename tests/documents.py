@@ -97,7 +97,7 @@ def _balance() -> str:
 
 def _units() -> str:
     lines = ["| the vocabulary's | a device's |", "|---|---|"]
-    lines += [f"| `{to}` | {', '.join(f'`{unit}`' for unit in known)} |" for to, known in CONVERSIONS.items()]
+    lines += [f"| `{to}` | {', '.join(f'`{unit}`' for unit in known if unit)} |" for to, known in CONVERSIONS.items()]
     return "\n".join([*lines, ""])
 
 

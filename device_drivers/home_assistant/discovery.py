@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from device_drivers.home_assistant.templates import TemplateUnread, parse
-from device_drivers.home_assistant.units import conversion
+from device_drivers.units import known_conversion
+from telemetry import quantity as entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -102,7 +103,7 @@ def _entity(name: str, component: str, settings: Mapping[str, Any], columns: Map
     quantity = column.quantity
     if quantity == "temperature" and settings.get("entity_category") == "diagnostic":
         quantity = "device_temperature"
-    converted = conversion(quantity, str(settings.get("unit_of_measurement") or ""))
+    converted = known_conversion(str(settings.get("unit_of_measurement") or ""), entry_of(quantity).unit)
     if converted is None:
         raise EntityUnread("unit")
     return Entity(topic, path, quantity, channel, *converted, hint=hint)

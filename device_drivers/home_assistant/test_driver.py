@@ -15,9 +15,8 @@ from device_drivers.contract import Decoded, Driver, Frame, FrameRefused, Settin
 from device_drivers.home_assistant.discovery import _ABBREVIATIONS
 from device_drivers.home_assistant.driver import MOST_ENTITIES
 from device_drivers.home_assistant.templates import TemplateUnread, follow, parse
-from device_drivers.home_assistant.units import conversion
 from device_drivers.registry import named
-from telemetry import quantity
+from device_drivers.units import known_conversion
 
 if TYPE_CHECKING:
     from device_drivers.field_rows import FieldRow
@@ -79,7 +78,7 @@ def test_every_row_of_the_table_is_learned_and_yields_its_quantity(row: FieldRow
         "Hz",
         "dBm",
     )
-    unit = next((unit for unit in units if conversion(row.quantity, unit) == (1, 0)), "")
+    unit = next((unit for unit in units if known_conversion(unit, row.entry.unit) == (1, 0)), "")
     document = {"state_topic": STATE, "device_class": device_class, "unit_of_measurement": unit}
     if row.key.endswith("(diagnostic)"):
         document["entity_category"] = "diagnostic"
@@ -132,7 +131,7 @@ def test_every_conversion_leads_to_a_unit_of_the_vocabulary() -> None:
     assert {row.quantity for row in ENTRY.manifest.field if row.key.startswith("sensor.")} == {
         row.quantity
         for row in ENTRY.manifest.field
-        if row.key.startswith("sensor.") and conversion(row.quantity, quantity(row.quantity).symbol) is not None
+        if row.key.startswith("sensor.") and known_conversion(row.entry.symbol, row.entry.unit) is not None
     }
 
 

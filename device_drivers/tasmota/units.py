@@ -7,22 +7,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from device_drivers.units import known_conversion
+from telemetry import quantity
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TEMPERATURES: Final = frozenset({"temperature", "dew_point", "device_temperature"})
-_HECTOPASCAL: Final = {"hPa": 1.0, "mmHg": 1.33322387415, "inHg": 33.8638866667}
+_STATED: Final = frozenset({"°C", "°F", "hPa", "mmHg", "inHg"})
+"""What a device can be set to; another word is not what the documents have."""
 
 
-def in_vocabulary_unit(quantity: str, value: float, document: Mapping[str, Any]) -> float | None:
+def in_vocabulary_unit(quantity_id: str, value: float, document: Mapping[str, Any]) -> float | None:
     """`value` converted from the unit that the message states; None when that unit is unknown."""
-    if quantity in _TEMPERATURES:
-        unit = document.get("TempUnit", "C")
-        if unit == "F":
-            return (value - 32) * 5 / 9
-        return value if unit == "C" else None
-    if quantity == "atmospheric_pressure":
-        unit = document.get("PressureUnit", "hPa")
-        factor = _HECTOPASCAL.get(unit) if isinstance(unit, str) else None
-        return value * factor if factor is not None else None
-    return value
+    if quantity_id in _TEMPERATURES:
+        unit = f"°{document.get('TempUnit', 'C')}"
+    elif quantity_id == "atmospheric_pressure":
+        unit = str(document.get("PressureUnit", "hPa"))
+    else:
+        return value
+    terms = known_conversion(unit, quantity(quantity_id).unit) if unit in _STATED else None
+    return None if terms is None else value * terms[0] + terms[1]

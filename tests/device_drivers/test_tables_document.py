@@ -83,7 +83,7 @@ def test_every_key_of_a_table_is_documented(model: type[BaseModel]) -> None:
 def test_every_reason_sum_and_unit_is_documented() -> None:
     part = TEXT.partition("## 5. A table")[2]
     assert all(f"`{word}`" in part for word in (*REASONS, *SUMS))
-    assert all(f"`{unit}`" in part for known in CONVERSIONS.values() for unit in known)
+    assert all(f"`{unit}`" in part for known in CONVERSIONS.values() for unit in known if unit)
 
 
 def test_the_registers_of_the_example_have_their_sum() -> None:
