@@ -13,7 +13,7 @@ from device_drivers.json_table import Column, JsonTable, parse_object, tellable
 from device_drivers.tables.format import Format, Mistake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from device_drivers.contract import Driver, Frame, Settings
     from device_drivers.field_rows import FieldRow
@@ -97,10 +97,12 @@ class Documents:
 
     def __init__(self, table: DocumentFormat, rows: Sequence[DocumentRow]) -> None:
         envelope = {*table.ignore, *table.require} | ({table.channel} if table.channel else set())
+        columns, tree = dict(_columns(rows)), _tree(rows)
         if table.time is not None:
-            envelope.add(str(table.time.path[0]))
-        self._table = JsonTable(dict(_columns(rows)), envelope)
-        self._flatten = _flattener(_tree(rows), envelope)
+            path = table.time.path if table.time.path[0] in tree else table.time.path[:1]
+            envelope.add(".".join(map(str, path)))
+        self._table = JsonTable(columns, envelope)
+        self._flatten = _Flattener(tree, columns, envelope).flat
         self._require = tuple(table.require.items())
         self._personal = frozenset(key.casefold() for key in table.personal)
         self._event_ms = _event_reader(table.time)
@@ -172,49 +174,41 @@ def _planted(tree: _Tree, row: DocumentRow) -> bool:
     return True
 
 
-def _flattener(tree: _Tree, envelope: set[str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """What brings every field of an object to its top, under its own key."""
-    if all(key == below for key, below in tree.items()):
-        return lambda document: document
-    keys = frozenset(envelope)
+class _Flattener:
+    """Brings every field of an object to its top, under its own key; what is no field gets a key that no field has."""
 
-    def flatten(document: dict[str, Any]) -> dict[str, Any]:
+    def __init__(self, tree: _Tree, fields: Iterable[str], envelope: Iterable[str]) -> None:
+        self._tree = tree
+        self._fields = frozenset(fields)
+        self._envelope = frozenset(envelope)
+        self._is_flat = all(key == below for key, below in tree.items())
+
+    def flat(self, document: dict[str, Any]) -> dict[str, Any]:
+        """The fields of a message, and what else is in it, by name."""
+        if self._is_flat:
+            return document
         flat: dict[str, Any] = {}
         for key, value in document.items():
-            below = tree.get(key)
-            if below is None:
-                flat[key if key in keys else f"?{tellable(key)}" if key in flat else key] = value
-            elif isinstance(below, str):
-                flat[below] = value
+            if key in self._envelope:
+                flat[key] = value
             else:
-                _gather(below, value, key, 0, flat)
+                self._put(self._tree.get(key), value, key, 0, flat)
         return flat
 
-    return flatten
-
-
-def _gather(tree: _Tree, value: Any, name: str, number: int, flat: dict[str, Any]) -> None:
-    """Put what a value holds under its fields' keys; `number` is that of the element that holds it, if one does."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _put(tree.get(key), item, f"{name}.{tellable(key)}", number, flat)
-    elif isinstance(value, list):
-        for index, item in enumerate(value[:MOST_ELEMENTS]):
-            if index in tree:
-                _put(tree[index], item, f"{name}.{index}", number, flat)
-            else:
-                _put(tree.get(EVERY), item, f"{name}.{index}", index + 1, flat)
-    elif value is not None:
-        flat[name] = value
-
-
-def _put(below: _Tree | str | None, item: Any, name: str, number: int, flat: dict[str, Any]) -> None:
-    if below is None:
-        flat[name] = item
-    elif isinstance(below, str):
-        flat[_numbered(below, number) if number else below] = item
-    else:
-        _gather(below, item, name, number, flat)
+    def _put(self, below: _Tree | str | None, value: Any, name: str, number: int, flat: dict[str, Any]) -> None:
+        """Put a value where its field is; `number` is that of the element that holds it, if one does."""
+        if isinstance(below, str):
+            flat[_numbered(below, number) if number else below] = value
+        elif below is not None and isinstance(value, dict):
+            for key, item in value.items():
+                self._put(below.get(key), item, f"{name}.{tellable(key)}", number, flat)
+        elif below is not None and isinstance(value, list):
+            for index, item in enumerate(value[:MOST_ELEMENTS]):
+                is_named = index in below
+                inner = below[index] if is_named else below.get(EVERY)
+                self._put(inner, item, f"{name}.{index}", number if is_named else index + 1, flat)
+        else:
+            flat[f"{name}?" if name in self._fields else name] = value
 
 
 def _has_key(document: dict[str, Any], keys: frozenset[str]) -> bool:

@@ -77,6 +77,12 @@ def test_a_value_that_says_that_there_is_none_is_not_dropped(temp: object) -> No
     assert (decoded.rows, decoded.dropped) == ((), ())
 
 
+def test_a_key_that_is_called_as_a_field_that_stands_elsewhere_is_none() -> None:
+    decoded = driver(DOCUMENT).decode(Frame(document(co2=5, plug=6, first=7, air=8, **{"plug.1": 9})))
+    assert decoded.rows == ()
+    assert decoded.dropped == ("?", "plug", "?", "air", "?")
+
+
 def test_a_key_may_name_the_channel() -> None:
     made = driver('[format]\nkind = "json"\nchannel = "id"\n[[field]]\nkey = "w"\nquantity = "power"\n')
     for number, channel in ((0, ""), (3, "3"), ("x", ""), (True, ""), (-1, ""), (10**9, ""), (None, "")):
@@ -90,6 +96,15 @@ def test_another_version_or_a_person_refuses_the_message() -> None:
     assert refused(made, b'{"v": 2}') == refused(made, b'{"v": true}') == refused(made, b"{}") == "version"
     assert refused(made, document(list=[{"deep": {"username": "x"}}])) == "personal"
     assert refused(made, b"[1]") == refused(made, b'{"\x80": 1}') == refused(made, b'{"v": "\x80"}') == "malformed"
+
+
+@pytest.mark.parametrize(("beside", "found"), [({"co2": 5}, 1), ({}, 0)])
+def test_a_time_within_an_object_hides_no_field_beside_it(beside: dict[str, int], found: int) -> None:
+    table = '[format]\nkind = "json"\ntime = { path = ["air", "t"], unit = "ms" }\n'
+    field = '[[field]]\nkey = "x"\nquantity = "carbon_dioxide"\npath = ["air", "co2"]\n' if beside else ""
+    other = '[[field]]\nkey = "y"\nquantity = "temperature"\n'
+    decoded = driver(table + field + other).decode(Frame(json.dumps({"air": {"t": 5000, **beside}}).encode()))
+    assert (len(decoded.measurements), decoded.dropped) == (found, ())
 
 
 def test_a_message_without_its_time_counts_on_arrival_or_is_refused() -> None:
