@@ -185,6 +185,80 @@ def label(
         print(_LABELS_WRITTEN[failures.language()].format(n=len(sheets), path=output))
 
 
+class Form(enum.StrEnum):
+    """How the yearly account is written."""
+
+    CSV = "csv"
+    HTML = "html"
+
+
+@app.command()
+def export(
+    config: Config,
+    *,
+    year: Annotated[int, typer.Option("--year", min=2000, max=9998, help="Of which year.")],
+    form: Annotated[
+        Form, typer.Option("--format", help="csv for a spreadsheet, html for a page to print.")
+    ] = Form.HTML,
+    language: Annotated[Language, typer.Option("--lang", help="The language of the account.")] = Language.BOTH,
+    output: Annotated[Path | None, typer.Option("--output", help="The file to write; else it is printed.")] = None,
+    clock: ClockOption = "",
+    as_json: AsJson = False,
+) -> None:
+    """The yearly account for the audit of minors' personal information: totals, purposes, budget, who looked."""
+    from importlib.metadata import version
+
+    from bansui import access_log
+    from bansui.files import write_whole
+    from bansui.yearly.account import Account, Subject
+    from bansui.yearly.forms import as_csv, as_html
+    from bansui.yearly.words import Words
+    from edge_agent.agent import state_folder
+    from edge_agent.bindings import bind
+    from edge_agent.config_file import load
+    from edge_agent.privacy.egress import class_of, tally
+    from edge_agent.store import batches, schema
+
+    loaded = load(config)
+    agent, zone, folder, now_ms = (
+        loaded.tables.agent,
+        loaded.tables.zone,
+        state_folder(loaded),
+        parse_clock(clock).now(),
+    )
+    access_log.note(folder, f"privacy export --year {year}", now_ms, zone)
+    span = _midnight(dt.date(year, 1, 1), zone), _midnight(dt.date(year + 1, 1, 1), zone)
+    account = Account(
+        subject=Subject(
+            year=year,
+            district=agent.district,
+            school=agent.school,
+            agent=agent.id,
+            made=dt.datetime.fromtimestamp(now_ms / 1000, zone).isoformat(timespec="seconds"),
+            software=version("bansui"),
+            store_schema=schema.VERSION,
+            policy=loaded.policy,
+            configuration=loaded.digest,
+        ),
+        months=tally(
+            batches.read(folder, *span), class_of(bind(loaded).bindings), lambda ms: f"{_date(ms, zone):%Y-%m}"
+        ),
+        spent=batches.spent(folder, *span),
+        verified=batches.verify(folder),
+        accesses=access_log.read(folder, year),
+    )
+    words = Words(language.value)
+    text = as_csv(account, words) if form is Form.CSV else as_html(account, words)
+    if output is not None:
+        write_whole(output, text)
+    if as_json:
+        print(json.dumps(account.as_dict(), ensure_ascii=False))
+    elif output is None:
+        print(text, end="")
+    else:
+        print(output)
+
+
 def _day(text: str, *, today: bool, now_ms: int, zone: zoneinfo.ZoneInfo) -> dt.date | None:
     if today:
         return _date(now_ms, zone)

@@ -10,12 +10,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from edge_agent.privacy.budget import DAY_MS
 from telemetry import ContractViolation, Decoder, PrivacyClass
 from telemetry import quantity as entry_of
 from telemetry.uplink_contract import unseal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from edge_agent.admission import Binding
 
@@ -107,6 +108,34 @@ def class_of(bindings: Mapping[str, Binding]) -> Callable[[str, str], str]:
 
 def _figures(of: Sum) -> dict[str, int]:
     return {"batches": of.batches, "summaries": of.summaries, "bytes": of.bytes}
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What people counts cost one person's privacy over some time."""
+
+    slots: int
+    rho_nano: int
+    """All of it, in thousand-millionths of rho."""
+    most_in_a_day_nano: int
+    """Of any 24 hours of privacy time."""
+    least_sigma_milli: int
+    """In thousandths of a person."""
+
+    @classmethod
+    def of(cls, charges: Sequence[tuple[int, int, int]]) -> Spent | None:
+        """Of charges in their order: privacy time, nano-rho, and sigma in thousandths; None where there are none."""
+        if not charges:
+            return None
+        most = within = first = 0
+        for privacy_ms, rho_nano, _ in charges:
+            within += rho_nano
+            while charges[first][0] <= privacy_ms - DAY_MS:
+                within -= charges[first][1]
+                first += 1
+            most = max(most, within)
+        total = sum(rho_nano for _, rho_nano, _ in charges)
+        return cls(len(charges), total, most, min(sigma_milli for *_, sigma_milli in charges))
 
 
 def tally(

@@ -1,4 +1,4 @@
-"""The batches of a store as the egress ledger, read beside a running agent or without one."""
+"""The egress ledger of a store, and what the privacy ledger spent: read beside a running agent or without one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import apsw
 
-from edge_agent.privacy.egress import Entry
+from edge_agent.privacy.egress import Entry, Spent
 from edge_agent.store import engine
 from edge_agent.store.audit import broken_links
 
@@ -20,6 +20,7 @@ _READ: Final = f"""
 SELECT kind, {_STATE}, summaries, sealed_ms, length(body), {{body}} FROM batch
 WHERE sealed_ms >= ? AND sealed_ms < ? ORDER BY id
 """  # noqa: S608 - our own words
+_CHARGES: Final = "SELECT privacy_ms, rho_nano, sigma_milli FROM spend WHERE start_ms >= ? AND start_ms < ? ORDER BY id"
 _HEADS: Final = """
 SELECT epoch, max(sequence), head, count(*), sum(body IS NULL) FROM batch GROUP BY epoch ORDER BY min(id)
 """
@@ -50,6 +51,12 @@ def fullest(folder: Path, from_ms: int, to_ms: int) -> tuple[int, bytes] | None:
     with engine.reading(folder) as connection:
         found = connection.execute(_FULLEST, (from_ms, to_ms)).fetchone()
     return None if found is None else (int(found[0]), bytes(found[1]))
+
+
+def spent(folder: Path, from_ms: int, to_ms: int) -> Spent | None:
+    """What the slots that began in [from, to) cost; None where none was told. Raises `StoreUnusable`."""
+    with engine.reading(folder) as connection:
+        return Spent.of(list(connection.execute(_CHARGES, (from_ms, to_ms))))
 
 
 @dataclass(frozen=True, slots=True)

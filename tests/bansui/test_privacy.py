@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -203,3 +206,107 @@ def test_who_looked_is_written_down(school: School) -> None:
     (school.state / ACCESS_LOG).mkdir()
     code, told = run("ledger", school)
     assert (code, told["errors"][0]["code"]) == (3, "access_not_logged")
+
+
+def exported(school: School, *args: str) -> str:
+    config = ("--config", str(school.config), "--clock", CLOCK)
+    done = run_bansui("privacy", "export", "--year", "2025", *config, *args)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def tables(text: str) -> dict[str, list[list[str]]]:
+    """The account's tables, by their English titles."""
+    assert text.startswith("\ufeff")
+    found: dict[str, list[list[str]]] = {}
+    for block in text[1:].split("\n\n"):
+        title, *rows = csv.reader(io.StringIO(block))
+        found[title[0].rpartition(" / ")[2]] = rows
+    return found
+
+
+def test_the_account_of_a_year(lived: School) -> None:
+    """Its months are the sums of its days; it has versions, purposes, recipients and times of keeping."""
+    _, ledger = run("ledger", lived)
+    _, told = run("export", lived, "--year", "2025")
+    assert list(told["months"]) == [f"2025-{month:02}" for month in range(1, 13)]
+    assert told["whole"] == told["months"]["2025-10"]
+    for figure in ("batches", "summaries", "bytes"):
+        assert told["whole"][figure] == sum(day[figure] for day in ledger["days"]) > 0
+    assert told["months"]["2025-09"]["batches"] == 0
+    assert sum(told["whole"]["by_class"].values()) == told["whole"]["summaries"]
+    assert told["classes"]["X"] is None
+    assert told["classes"]["P1"]["recipients"] == ["school", "district"]
+    assert (told["ledger"]["whole"], told["budget"]) == (True, None)
+    assert told["policy"]["name"] == "strict"
+    assert [each["command"] for each in told["accesses"]][-1] == "privacy export --year 2025"
+    assert run("export", lived, "--year", "2024")[1]["whole"]["batches"] == 0
+
+
+def test_the_account_as_a_spreadsheet(lived: School, tmp_path: Path) -> None:
+    """Every table with its figures; written whole into a file, or printed."""
+    _, told = run("export", lived, "--year", "2025")
+    assert exported(lived, "--format", "csv", "--output", str(tmp_path / "2025.csv")).strip() == str(
+        tmp_path / "2025.csv"
+    )
+    found = tables((tmp_path / "2025.csv").read_text())
+    months = {row[0]: row[1:4] for row in found["By month"]}
+    whole = told["whole"]
+    assert months["2025-10"] == [str(whole[name]) for name in ("batches", "summaries", "bytes")]
+    assert months["2025-10"] == months["全年 / the year"]
+    quantities = {row[0]: int(row[2]) for row in found["By quantity"][1:]}
+    assert quantities == told["whole"]["by_quantity"]
+    assert ["无：全年没有发布人数。 / None: no count of people was told in the year."] in found["Privacy budget"]
+    assert found["Access log"][-1][2] == "privacy export --year 2025"
+    classes = {row[0]: row[1:] for row in found["By privacy class: purpose, recipients, retention"]}
+    assert classes["P1"][0] == str(told["whole"]["by_class"]["P1"])
+    assert classes["P1"][3] == str(told["classes"]["P1"]["retention_days"])
+    assert "never leaves" in classes["X"][1]
+
+
+@pytest.mark.parametrize(("language", "tag"), [("zh", "zh-CN"), ("en", "en"), ("both", "zh-CN")])
+def test_the_account_as_a_page(lived: School, language: str, tag: str) -> None:
+    """Whole in itself: no script, no address of anything elsewhere; in the language that was asked for."""
+    text = exported(lived, "--lang", language)
+    assert text.startswith(f'<!doctype html>\n<html lang="{tag}">')
+    assert not re.search(r"<script|https?://|<img|<link|url\(", text)
+    assert ("逐月" in text) == (language != "en")
+    assert ("By month" in text) == (language != "zh")
+    assert f"{run('export', lived, '--year', '2025')[1]['whole']['bytes']:,}" in text
+
+
+def test_what_somebody_writes_into_the_log_stays_text(school: School) -> None:
+    """A line of the access log that is no access is shown as it stands, and runs nowhere."""
+    (school.state / ACCESS_LOG).write_text("=cmd|'/c calc'!A1 <script>alert(1)</script>\n")
+    assert "<script>" not in exported(school)
+    rows = tables(exported(school, "--format", "csv"))["Access log"]
+    assert [row[2] for row in rows if row[0] == "?"] == ["'=cmd|'/c calc'!A1 <script>alert(1)</script>"]
+
+
+def test_the_account_says_what_people_counts_cost(school: School) -> None:
+    """The year's charges, the most of any 24 hours, and the least noise."""
+    hour = 3_600_000
+    charges = [(MONDAY_9, 30), (MONDAY_9 + 23 * hour, 40), (MONDAY_9 + 24 * hour, 50), (MONDAY_9 + 400 * DAY, 60)]
+    connection = apsw.Connection(str(school.state / FILE_NAME))
+    for number, (start_ms, milli) in enumerate(charges, start=1):
+        values = number, start_ms, start_ms, milli * 10**6, 6325 + number, b"", b""
+        connection.execute("INSERT INTO spend VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    connection.close()
+    budget = run("export", school, "--year", "2025")[1]["budget"]
+    assert budget == {
+        "slots": 3,
+        "rho_nano": 120 * 10**6,
+        "most_in_a_day_nano": 90 * 10**6,
+        "least_sigma_milli": 6326,
+    }
+    assert ["任意 24 小时最多已用 rho / most rho spent in any 24 hours", "0.090000"] in tables(
+        exported(school, "--format", "csv")
+    )["Privacy budget"]
+
+
+def test_a_damaged_ledger_is_told_in_the_account(school: School) -> None:
+    """The account is made all the same, and says what is wrong with it."""
+    school.change("UPDATE batch SET body = CAST(substr(body, 1, 4090) || x'0102030405' AS BLOB) WHERE sequence = 3")
+    told = run("export", school, "--year", "2025")[1]
+    assert told["ledger"]["whole"] is False
+    assert "The ledger is not what was sealed:" in exported(school, "--lang", "en")
