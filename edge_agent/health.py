@@ -101,9 +101,12 @@ class AgentCollector(Collector):
         )
         dropped = departed = 0
         reasons: dict[str, int] = {}
-        for key, number in self._health.counts().items():
+        slots = CounterMetricFamily("bansui_agent_p2_slots", "Slots of people counts, by what came of them", labels=["reason"])
+        for key, number in sorted(self._health.counts().items()):
             if key.stage == "rejected":
                 reasons[key.reason] = reasons.get(key.reason, 0) + number
+            elif key.stage == "slots":
+                slots.add_metric([key.reason], number)
             elif key.stage == "dropped":
                 dropped += number
             elif key.stage == "departed":
@@ -111,6 +114,7 @@ class AgentCollector(Collector):
         for reason, number in sorted(reasons.items()):
             rejected.add_metric([reason], number)
         yield rejected
+        yield slots
         yield CounterMetricFamily("bansui_agent_dropped_fields", "Fields no driver declares", value=dropped)
         yield CounterMetricFamily("bansui_agent_departures", "Devices that went without a goodbye", value=departed)
         summaries = CounterMetricFamily("bansui_agent_summaries", "Summaries by stage", labels=["stage"])

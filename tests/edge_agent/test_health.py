@@ -16,6 +16,7 @@ from broker.credentials import Credentials
 from broker.listener import Addresses, Listener
 from broker.refusals import Refusal
 from edge_agent.config_file import load
+from edge_agent.counts import CountKey
 from edge_agent.health import Health, HealthServer
 from edge_agent.local.server import LONGEST_REQUEST
 from edge_agent.store import CommitTimes
@@ -86,6 +87,7 @@ async def page(tmp_path: Path) -> AsyncIterator[Page]:
     bench.read("door", ["people_count", 31])
     bench.arrive("board", frame("refuse"))
     bench.until_closed(5 * MINUTE)
+    bench.core.state.counts[CountKey("slots", reason="released")] = 2
     made = Page(bench)
     await made.server.start()
     yield made
@@ -99,6 +101,7 @@ async def test_health(page: Page) -> None:
     assert status == "HTTP/1.1 200 OK"
     document = json.loads(body)
     assert (document["status"], document["uplink"], document["received"]) == ("ok", "up", 6)
+    assert document["people_counts"] == "policy"
     page.is_up = False
     assert json.loads((await page.get("/healthz"))[1])["status"] == "degraded"
     page.is_up, page.is_broker_up = True, False
@@ -123,6 +126,7 @@ async def test_metrics_are_true(page: Page) -> None:
         assert values["bansui_agent_readings_total", stage] == balance[stage]
     assert values["bansui_agent_rejected_readings_total", "out_of_range"] == 1
     assert values["bansui_agent_rejected_readings_total", "malformed"] == 1
+    assert (values["bansui_agent_p2_slots_total", "released"], values["bansui_agent_p2_open",]) == (2, 0)
     assert values["bansui_agent_open_readings",] == balance["open"]
     assert values["bansui_agent_waiting_summaries",] == balance["waiting"] == 1
     assert (values["bansui_agent_uplink_up",], values["bansui_agent_broker_up",]) == (1, 1)
