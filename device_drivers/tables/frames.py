@@ -84,6 +84,29 @@ class Question(Table):
     """What a device is asked, as bytes."""
 
     send: HexBytes
+    is_read: bool = Field(default=True, alias="read")
+    """Whether fields stand in the answer; else it is heard and left out of the round."""
+
+
+class Escape(Table):
+    """How bytes that would look like the frame's end are written within it: a mark, then the byte, some bits turned."""
+
+    mark: Annotated[int, Field(ge=0, le=255)]
+    xor: Annotated[int, Field(ge=1, le=255)]
+
+    def undone(self, frame: bytes) -> bytes:
+        """The frame as it was before. Raises `FrameRefused`."""
+        inner = bytearray()
+        escaped = 0
+        for byte in frame[1:-1]:
+            if byte == self.mark and not escaped:
+                escaped = self.xor
+            else:
+                inner.append(byte ^ escaped)
+                escaped = 0
+        if escaped:
+            raise FrameRefused("malformed", "the frame ends within an escaped byte")
+        return frame[:1] + bytes(inner) + frame[1:][-1:]
 
 
 class FrameAddress(AddressOption):
@@ -119,6 +142,8 @@ class FrameFormat(Format):
     end: HexBytes = b""
     length: Annotated[int, Field(ge=1, le=LONGEST)] | LengthAt | None = None
     """Bytes of a whole frame; without it a message may be longer than what is read of it."""
+    escape: Escape | None = None
+    """Between the first and the last byte; all places are those of the frame without it."""
     checksum: Checksum | None = None
     refuse: tuple[Refusal, ...] = Field(default=(), strict=False)
     poll: tuple[Question, ...] = Field(default=(), strict=False)
@@ -137,6 +162,8 @@ class FrameFormat(Format):
         super().check(rows, transport, models)
         if bool(self.poll) != transport.is_polled:
             raise Mistake("it says what is asked, of a device that has to be asked and of no other", "format", "poll")
+        if self.escape is not None and not (transport.is_polled and len(self.end) == 1):
+            raise Mistake("it is of a device that is asked, and ends its frames with one byte", "format", "escape")
         if self.lorawan is not None and transport is not Transport.MQTT:
             raise Mistake("it is for the transport mqtt", "format", "lorawan")
         if self.address is not None and any(len(each.send) <= self.address.ask_at for each in self.poll):
@@ -175,12 +202,11 @@ class FrameFormat(Format):
         return self._polled(frames, settings) if self.poll else frames
 
     def _polled(self, frames: Frames, settings: Settings) -> PolledFrames:
-        questions = [each.send for each in self.poll]
         if self.address is None:
-            return PolledFrames(frames, questions)
+            return PolledFrames(frames, [(each.send, each.is_read) for each in self.poll])
         stated = self.address.stated(settings)
         address = self.address.usual if stated is None else stated
-        asked = [self.address.put_into(question, address) for question in questions]
+        asked = [(self.address.put_into(each.send, address), each.is_read) for each in self.poll]
         return PolledFrames(frames, asked, None if stated is None else (self.address.answer_at, stated))
 
     def _of(self, model: str) -> tuple[bytes, int | LengthAt | None]:
@@ -199,7 +225,7 @@ class Frames:
     def __init__(
         self, table: FrameFormat, rows: Sequence[FrameRow], model: str, start: bytes, length: int | LengthAt | None
     ) -> None:
-        self.start, self.end = start, table.end
+        self.start, self.end, self.escape = start, table.end, table.escape
         self._fixed = length if isinstance(length, int) else None
         self._variable = _length_reader(length, table.byte_order) if isinstance(length, LengthAt) else None
         self.before_length = self._fixed or (length.end if isinstance(length, LengthAt) else 0)
@@ -229,6 +255,8 @@ class Frames:
 
     def decode_bytes(self, payload: bytes) -> Decoded:
         """Understand the bytes of one frame. Raises `FrameRefused`."""
+        if self.escape is not None:
+            payload = self.escape.undone(payload)
         if not payload.startswith(self.start):
             if len(payload) < len(self.start):
                 raise FrameRefused("length", "the frame is too short to be one")
@@ -315,8 +343,13 @@ class StreamedFrames:
 class PolledFrames:
     """Frames that a device sends when it is asked."""
 
-    def __init__(self, frames: Frames, questions: Sequence[bytes], whose: tuple[int, int] | None = None) -> None:
-        """`whose` is the byte of an answer that is the device's address, and what stands there; None where any may."""
+    def __init__(
+        self, frames: Frames, questions: Sequence[tuple[bytes, bool]], whose: tuple[int, int] | None = None
+    ) -> None:
+        """Questions, and whether their answers are read.
+
+        `whose` is the byte of an answer that is the device's address, and what stands there; None where any may.
+        """
         self._frames = frames
         self._questions = tuple(questions)
         self._whose = whose
@@ -330,11 +363,20 @@ class PolledFrames:
 
     async def poll(self, connection: Connection) -> AsyncIterator[Frame]:
         """Ask once for everything; yield each answer. Raises `DeviceFault`."""
-        for question in self._questions:
+        for question, is_read in self._questions:
             await connection.write(question)
-            answer = await connection.read_exactly(self._frames.before_length)
-            rest = self._frames.length_of(answer) - len(answer)
-            if rest > 0:
-                answer += await connection.read_exactly(rest)
-            if not self._frames.is_quiet(answer):
+            answer = await self._answer(connection)
+            if is_read and not self._frames.is_quiet(answer):
                 yield Frame(answer, request=question)
+
+    async def _answer(self, connection: Connection) -> bytes:
+        """One frame as it comes. Raises `DeviceFault`."""
+        frames = self._frames
+        if frames.escape is not None:
+            answer = await connection.read_until(frames.end)
+            if len(answer) > 1:
+                return answer
+            return answer + await connection.read_until(frames.end)  # the byte that ends a frame begins it, too
+        answer = await connection.read_exactly(frames.before_length)
+        rest = frames.length_of(answer) - len(answer)
+        return answer + (await connection.read_exactly(rest) if rest > 0 else b"")

@@ -275,6 +275,34 @@ def test_a_frame_that_says_how_long_it_is_has_the_fields_that_fit_into_it() -> N
     assert read(made, bytes.fromhex("aaff0002417fc1")) == {}
 
 
+ESCAPED = """
+[format]
+kind = "frame"
+start = "7E 00 03"
+end = "7E"
+length = 8
+escape = { mark = 0x7D, xor = 0x20 }
+checksum = { kind = "inverted_sum8", from = 1, to = -2, at = -2 }
+poll = [{ send = "7E 00 00 7E", read = false }, { send = "7E 00 03 7E" }]
+[[field]]
+key = "pm"
+at = 4
+type = "u16"
+quantity = "pm25"
+"""
+
+
+async def test_escaped_bytes_are_undone_and_an_answer_that_is_not_read_is_left_out() -> None:
+    made = driver(ESCAPED, "serial-poll")
+    line = Line(bytes.fromhex("7e0000ff7e"), bytes.fromhex("7e0003007d5e7d5d017e"))
+    (frame,) = await ask(made, line)
+    assert line.asked == [bytes.fromhex("7e00007e"), bytes.fromhex("7e00037e")]
+    assert read(made, frame.payload) == {"pm25": 0x7E7D}
+    assert refused(made, bytes.fromhex("7e0003007d5e7d5d7d7e")) == "malformed"
+    assert refused(made, bytes.fromhex("7e0003007d5e7d5d027e")) == "checksum"
+    assert refused(made, b"") == refused(made, b"\x7e") == refused(made, b"\x7e\x7e") == "length"
+
+
 def test_models_differ_in_their_beginning_their_length_and_their_fields() -> None:
     body = """
     [format]
