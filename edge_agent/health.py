@@ -101,7 +101,9 @@ class AgentCollector(Collector):
         )
         dropped = departed = 0
         reasons: dict[str, int] = {}
-        slots = CounterMetricFamily("bansui_agent_p2_slots", "Slots of people counts, by what came of them", labels=["reason"])
+        slots = CounterMetricFamily(
+            "bansui_agent_p2_slots", "Slots of people counts, by what came of them", labels=["reason"]
+        )
         for key, number in sorted(self._health.counts().items()):
             if key.stage == "rejected":
                 reasons[key.reason] = reasons.get(key.reason, 0) + number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -41,6 +42,16 @@ KINDS = (
     entries.EntryRow, lines.LinesFormat, lines.ReplyRow, registers.RegistersFormat, registers.RegisterRow, TableRow,
     FieldRow,
 )  # fmt: skip
+
+
+def test_the_whole_manifest_is_one() -> None:
+    (text,) = re.findall(r"```toml\n(sample = .*?)```", TEXT, re.DOTALL)
+    manifest = parse(text, "docs/vendors.md")
+    (device,) = tomllib.loads(manifest.sample)["device"]
+    assert device["driver"] == manifest.driver.id
+    made = manifest.from_table(Settings(model=manifest.check_model(device["model"])))
+    decoded = made.decode(Frame(b'{"co2": 812, "temp": 21.5}'))
+    assert [measurement.value for measurement in decoded.measurements] == [812, 21.5]
 
 
 def test_there_is_an_example_of_every_kind() -> None:
