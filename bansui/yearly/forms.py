@@ -23,9 +23,9 @@ body { color: #1d2126; background: #fff; max-width: 270mm; margin: 0 auto; paddi
 h1 { font-size: 24px; line-height: 1.4; margin: 0 0 8px; } h2 { font-size: 18px; margin: 24px 0 4px; }
 p { max-width: 72em; margin: 4px 0; color: #5d656e; }
 table { border-collapse: collapse; margin: 8px 0; } tr { break-inside: avoid; } thead { display: table-header-group; }
-th, td { border-bottom: 1px solid #dedbd4; padding: 4px 16px 4px 0; text-align: left; vertical-align: top;
-  overflow-wrap: anywhere; }
-th { font-weight: 500; color: #5d656e; } th { min-width: 4em; } .number { text-align: right; white-space: nowrap; }
+th, td { border-bottom: 1px solid #dedbd4; padding: 4px 16px 4px 0; text-align: left; vertical-align: top; }
+th { font-weight: 500; color: #5d656e; } td { overflow-wrap: anywhere; } thead th { vertical-align: bottom; }
+tbody th, td.number { white-space: nowrap; } .number { text-align: right; }
 """
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would work out instead of showing."""
@@ -71,7 +71,7 @@ def _section(section: Section, words: Words) -> Iterator[str]:
     if section.rows:
         yield "<table>"
         if section.head:
-            head = "".join(f'<th scope="col">{escape(name)}</th>' for name in section.head)
+            head = "".join(map(_head, section.head, section.rows[0]))
             yield f"<thead><tr>{head}</tr></thead>"
         yield "<tbody>"
         yield from (_row(row) for row in section.rows)
@@ -79,6 +79,11 @@ def _section(section: Section, words: Words) -> Iterator[str]:
     elif section.head:
         yield f"<p>{escape(words('none'))}</p>"
     yield "</section>"
+
+
+def _head(name: str, below: str | int) -> str:
+    number = ' class="number"' if isinstance(below, int) else ""
+    return f'<th scope="col"{number}>{escape(name)}</th>'
 
 
 def _row(row: Sequence[str | int]) -> str:

@@ -51,7 +51,7 @@ def _subject(account: Account, words: Words) -> Section:
         (words("made"), subject.made),
         (words("software"), f"bansui {subject.software}"),
         (words("contract"), CONTRACT),
-        (words("store_schema"), subject.store_schema),
+        (words("store_schema"), f"{subject.store_schema}"),
         (words("policy"), f"{policy.name}, {version}, SHA-256 {policy.digest.hex()}"),
         (words("configuration"), subject.configuration.hex()),
     )
