@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge_agent.events import Uncommitted
@@ -175,7 +175,12 @@ READINGS = st.lists(
 )
 
 
+HALF: list[tuple[str, str, int, int, bool]] = [("door", "", 0, 0, True), ("door", "", 40 * MINUTE, 1, True)]
+"""Nobody for four cadence slots, one person for four: rounded to even, 0.5 is 0 and 1.5 is 2."""
+
+
 @given(READINGS, st.booleans())
+@example(readings=HALF, by_room=True)
 def test_one_person_more_changes_every_statistic_by_at_most_one(
     readings: list[tuple[str, str, int, int, bool]], by_room: bool
 ) -> None:

@@ -196,6 +196,7 @@ def test_a_mended_store_keeps_what_was_told_and_stays_closed_for_a_day(school: S
     school.restart()
     assert list(school.folder.glob("*.corrupt-*"))
     assert set(school.core.state.spending.charges) == told
+    assert school.core.state.spending.closed_until_ms > DAY, "not only once the centre has closed its epoch"
     school.work(2 * HOUR)
     assert school.core.people.obstacle == "closed"
     assert len(school.counts()) == 2
