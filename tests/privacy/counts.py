@@ -37,8 +37,6 @@ PEOPLE: Final = 400
 GROUP: Final = 30
 """By how many people two schools differ: k people pay k^2 times what one pays, and show in fewer slots."""
 _SCHOOLS: Final = 20
-_DAY: Final = 24
-_MOST_AREA: Final = 0.65
 TOO_LITTLE: Final = 0.85
 CONTROL_SLOTS: Final = 9600
 """So many, that the control is caught but for one run in a million."""
@@ -201,28 +199,6 @@ def compose(count: int, _folder: Path) -> Result:
     return Result(min(count, len(POLICIES)), seen, tuple(broken))
 
 
-def _area(make_noise: Callable[[Budget], Noise], days: int) -> float:
-    """How often a day with one person more has the larger sum, of all pairs of such days; ties count half."""
-    people = ([PEOPLE] * _DAY + [PEOPLE + 1] * _DAY) * days
-    with memory_folder("counts-") as folder:
-        values = released(make_noise, people, Path(folder))[1]
-    sums = [sum(values[start : start + _DAY]) for start in range(0, len(values), _DAY)]
-    pairs = [(more > less) + (more == less) / 2 for less in sums[::2] for more in sums[1::2]]
-    return sum(pairs) / len(pairs)
-
-
-def membership(count: int, _folder: Path) -> Result:
-    """Guess, of so many pairs of days, on which one person more was there all day, all else being known."""
-    found, control = _area(discrete_gaussian, count), _area(lambda _budget: lambda exact: exact, 10)
-    chance = 4.9 * math.sqrt((2 * count + 1) / 12) / count  # one in a million, by Mann and Whitney's variance
-    promises = {
-        f"AUC {found:.2f}, more than chance explains above {_MOST_AREA}": found - chance <= _MOST_AREA,
-        "without noise the guess is not better": control >= 0.95,
-    }
-    seen = f"AUC {found:.2f}, give or take {chance:.2f} by chance; without noise {control:.2f}"
-    return Result(count, seen, tuple(promise for promise, holds in promises.items() if not holds))
-
-
 def restart(count: int, folder: Path) -> Result:
     """So many restarts, spread over the hour before a slot is told, the moment of it, and the time behind it."""
     lines, charges, broken = set[str](), set[int](), list[str]()
@@ -284,14 +260,5 @@ PROOFS: Final = [
         short=200,
         long=1000,
         run=restart,
-    ),
-    Proof(
-        name="counts-membership",
-        claim_en="Who knows everybody else cannot tell from a day's people counts whether one person was there: AUC at "
-        "most 0.65.",
-        claim_zh="即使知道其他所有人，也无法从一天的人数看出某一个人在不在：AUC 不超过 0.65。",
-        short=40,
-        long=600,
-        run=membership,
     ),
 ]

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 MOST_AUC: Final = 0.65
 LEAST_AUC_WITHOUT_NOISE: Final = 0.95
-SURE: Final = 3.5
-"""By how many standard errors a few days may miss the bound: one such run in four thousand does."""
+SURE: Final = 4.8
+"""By how many standard errors a few days may miss the bound: chance alone does so once in a million runs."""
 _TIMING: Final = Timing(lateness_ms=2 * MINUTE, batch_every_s=60, report_every_s=3600)
 _CADENCE: Final = Cadence(10 * MINUTE, 30 * MINUTE)
 _HOURS: Final = 9
