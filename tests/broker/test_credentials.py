@@ -60,6 +60,7 @@ def test_the_hash_is_scrypt_as_rfc_7914_has_it() -> None:
         GOOD.replace("$4096$", "$-1$"),
         GOOD + "$more",
     ],
+    ids=["empty", "bare", "kind", "no hash", "cut off", "odd cost", "dear", "no blocks", "negative", "more"],
 )
 def test_what_hash_password_did_not_print_is_refused(bad: str) -> None:
     with pytest.raises(MalformedPasswordHash):
