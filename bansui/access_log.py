@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.store.engine import no_store
 from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Access:
 
 
 def note(folder: Path, command: str, now_ms: int, zone: zoneinfo.ZoneInfo) -> None:
-    """Write down a look before it is granted. Raises `AccessNotLogged`."""
+    """Write down a look before it is granted. Raises `AccessNotLogged`, `StoreUnusable`."""
     time = dt.datetime.fromtimestamp(now_ms / 1000, zone).isoformat(timespec="seconds")
     line = f"{time} account={os.getuid()} {command}\n"
     try:
@@ -51,6 +52,8 @@ def note(folder: Path, command: str, now_ms: int, zone: zoneinfo.ZoneInfo) -> No
             file.write(line.encode())
             file.flush()
             os.fsync(descriptor)
+    except FileNotFoundError:
+        raise no_store(folder) from None
     except OSError as error:
         raise AccessNotLogged(
             f"cannot be written: {error.strerror}",

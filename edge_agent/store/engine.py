@@ -123,11 +123,16 @@ def _other_schema(path: Path, found: int) -> StoreUnusable:
     )
 
 
+def no_store(folder: Path) -> StoreUnusable:
+    """What to say where no agent has run yet."""
+    return StoreUnusable(f"there is no store in {folder}", fix="start the agent once: `bansui agent run`")
+
+
 def open_reader(folder: Path) -> apsw.Connection:
     """Open a second connection that can only read, beside a running agent or without one. Raises `StoreUnusable`."""
     path = folder / FILE_NAME
     if not path.exists():
-        raise StoreUnusable(f"there is no store in {folder}", fix="start the agent once: `bansui agent run`")
+        raise no_store(folder)
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # the log is its writer's

@@ -208,6 +208,15 @@ def test_who_looked_is_written_down(school: School) -> None:
     assert (code, told["errors"][0]["code"]) == (3, "access_not_logged")
 
 
+@pytest.mark.parametrize("command", [("ledger",), ("verify",), ("export", "--year", "2025")])
+def test_before_the_agent_has_run_there_is_nothing_to_look_at(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """That, and what to do; not that a log cannot be written."""
+    done = run_bansui("privacy", *command, "--config", str(configure(tmp_path, LISTENER, _DEVICES)))
+    assert done.returncode == 3
+    assert "there is no store in" in done.stderr
+    assert "bansui agent run" in done.stderr
+
+
 def exported(school: School, *args: str) -> str:
     config = ("--config", str(school.config), "--clock", CLOCK)
     done = run_bansui("privacy", "export", "--year", "2025", *config, *args)
