@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -40,21 +41,31 @@ def list_drivers(as_json: AsJson = False) -> None:
 @app.command()
 def decode(
     cases: Annotated[
-        Path, typer.Option("--cases", metavar="FILE", help="Recorded frames, one JSON object a line; - is stdin.")
+        list[Path],
+        typer.Option(
+            "--cases", metavar="FILE", help="Recorded frames, one JSON object a line; - is stdin. May be given again."
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Decode recorded frames, with the driver that each line's family and model pick."""
+    """Decode recorded frames, with the driver that each line's family and model pick; then score each family.
+
+    `--json` prints a line for each case, and no score.
+    """
     from bansui import driver_report
     from device_drivers.cases import run_lines
+    from device_drivers.scores import tally
 
-    with _lines(cases) as lines:
-        results = run_lines(lines)
+    with ExitStack() as stack:
+        files = [stack.enter_context(_lines(path)) for path in cases]
+        results = run_lines(chain.from_iterable(files))
         if as_json:
             for result in results:
                 print(json.dumps(result.as_dict()))
         else:
-            driver_report.print_results(results)
+            every = list(results)
+            driver_report.print_results(every)
+            driver_report.print_scores(tally(every))
 
 
 @contextmanager

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from device_drivers.cases import CaseReading, CaseResult
     from device_drivers.registry import DriverEntry
+    from device_drivers.scores import Score
 
-_RIGHT: Final = ("value", "fields", "contract")
+_RIGHT: Final = ("value", "fields", "contract", "cases", "decoded", "refused", "no driver", "as expected")
 _ENDLESS: Final = 10_000
 
 
@@ -60,6 +61,17 @@ def print_results(results: Iterable[CaseResult]) -> None:
         for reading in result.readings:
             table.add_row(name, reading.quantity, reading.channel or "", _value(reading), reading.unit or "", note)
             name = note = ""
+    _print(table)
+
+
+def print_scores(scores: Sequence[Score]) -> None:
+    """Print what became of the cases of each family."""
+    table = _table("family", "cases", "decoded", "refused", "no driver", "as expected")
+    for score in scores:
+        expected = f"{score.as_expected}/{score.expecting}" if score.expecting else "-"
+        counts = (score.cases, score.decoded, score.refused, score.no_driver)
+        table.add_row(score.family if score.family.isprintable() else "?", *map(str, counts), expected)
+    print()
     _print(table)
 
 

@@ -2,14 +2,15 @@
 
 A case has `family` and, where bytes alone do not tell it, `model`; the frame as `payload` (an object is published as
 JSON, a string as it stands; `{"request", "response"}` or `{"greeting", "password"}` for a device that is polled) or as
-`bytes_hex`; perhaps `topic`, `f_port`, `unit_id`, and `crc_present`, false where a document prints a frame without it.
+`bytes_hex`; perhaps `topic`, `f_port`, `unit_id`, and `crc_present`, false where a document prints a frame without it;
+and `expect` where it is known what must come out (see `device_drivers.conformance`).
 Each line gives one result, and a line that cannot be run gives an error.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from device_drivers.contract import Frame, FrameRefused, Settings
@@ -75,6 +76,10 @@ class CaseResult:
     dropped: tuple[str, ...] = ()
     error: tuple[str, str] | None = None
     """Code and message."""
+    family: str = ""
+    """Of the case, if it names one."""
+    as_expected: bool | None = None
+    """Whether it gave what the case's `expect` says; None where it says nothing."""
 
     def as_dict(self) -> dict[str, Any]:
         """The result as `--json` prints it."""
@@ -96,11 +101,25 @@ def run_line(line: bytes, drivers: Mapping[str, DriverEntry]) -> CaseResult:
     case: dict[str, Any] = {}
     try:
         case = _parse(line)
-        return _run(case, drivers)
+        result = _run(case, drivers)
     except FrameRefused as refusal:
-        return CaseResult(_id(case), error=(refusal.reason, refusal.what))
+        result = CaseResult(_string(case, "id"), error=(refusal.reason, refusal.what))
     except BansuiError as error:
-        return CaseResult(_id(case), error=(error.code, error.what))
+        result = CaseResult(_string(case, "id"), error=(error.code, error.what))
+    expect = case.get("expect")
+    is_met = _meets(result, expect) if isinstance(expect, dict) else None
+    return replace(result, family=_string(case, "family") or "", as_expected=is_met)
+
+
+def _meets(result: CaseResult, expect: dict[str, Any]) -> bool:
+    """Whether a result is what a case expects: all its readings, and its error, and what it dropped if it says so."""
+    readings = {f"{each.quantity}[{each.channel}]" if each.channel else each.quantity: each for each in result.readings}
+    return (
+        (result.error or (None,))[0] == expect.get("error")
+        and len(readings) == len(result.readings)
+        and {name: each.value for name, each in readings.items()} == expect.get("readings", {})
+        and ("dropped" not in expect or list(result.dropped) == expect["dropped"])
+    )
 
 
 def _parse(line: bytes) -> dict[str, Any]:
@@ -127,7 +146,7 @@ def _run(case: dict[str, Any], drivers: Mapping[str, DriverEntry]) -> CaseResult
     options = {name: case[key] for key, name in _STATED.items() if key in case and name in manifest.options}
     driver = entry.create(Settings(manifest.model_for(family, model), options, secrets))
     decoded = shielded(entry.id, lambda: driver.decode(frame))
-    return CaseResult(_id(case), tuple(CaseReading.of(m) for m in decoded.measurements), decoded.dropped)
+    return CaseResult(_string(case, "id"), tuple(CaseReading.of(m) for m in decoded.measurements), decoded.dropped)
 
 
 def _frame(case: dict[str, Any], manifest: Manifest) -> tuple[Frame, str]:
@@ -155,8 +174,8 @@ def _text(table: dict[str, Any], key: str) -> str:
     return value
 
 
-def _id(case: dict[str, Any]) -> str | None:
-    value = case.get("id")
+def _string(case: dict[str, Any], key: str) -> str | None:
+    value = case.get(key)
     return value if isinstance(value, str) else None
 
 

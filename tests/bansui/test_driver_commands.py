@@ -58,6 +58,26 @@ def test_decoding_for_a_person_shows_values_and_refusals(cases: Path) -> None:
         assert word in result.stdout
 
 
+def test_decoding_ends_with_the_score_of_each_family_over_all_files(tmp_path: Path, cases: Path) -> None:
+    expecting = [
+        {"family": "zigbee2mqtt", "payload": {"co2": 812}, "expect": {"readings": {"carbon_dioxide": 812}}},
+        {"family": "zigbee2mqtt", "payload": {"co2": 812}, "expect": {"readings": {"carbon_dioxide": 811}}},
+        {"family": "plantower-pms3003", "bytes_hex": "424d0014", "expect": {"error": "length"}},
+        {"family": "nobody", "payload": {}},
+    ]
+    second = tmp_path / "second.jsonl"
+    second.write_text("\n".join(map(json.dumps, expecting)), encoding="utf-8")
+    result = CliRunner().invoke(app, ["decode", "--cases", str(cases), "--cases", str(second)])
+    words = [line.split() for line in result.stdout.splitlines()]
+    scores = words[words.index(["family", "cases", "decoded", "refused", "no", "driver", "as", "expected"]) + 1 :]
+    assert scores == [
+        ["1", "0", "1", "0", "-"],
+        ["nobody", "1", "0", "0", "1", "-"],
+        ["plantower-pms3003", "1", "0", "1", "0", "1/1"],
+        ["zigbee2mqtt", "4", "4", "0", "0", "1/2"],
+    ]
+
+
 def test_a_dash_reads_from_stdin() -> None:
     result = CliRunner().invoke(app, ["decode", "--cases", "-", "--json"], input=GOOD)
     assert json.loads(result.stdout)["id"] == "one"
