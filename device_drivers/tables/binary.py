@@ -16,14 +16,14 @@ from device_drivers.field_rows import Table, TableRow
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-NumberType: TypeAlias = Literal["u8", "s8", "u16", "s16", "u24", "s24", "u32", "s32", "float32"]
+NumberType: TypeAlias = Literal["u8", "s8", "u16", "s16", "u24", "s24", "u32", "s32", "u64", "float32"]
 Bits = Annotated[tuple[int, int], Field(strict=False)]
 ByteOrder: TypeAlias = Literal["big", "little", "low_word_first"]
 Raw: TypeAlias = tuple[Any, ...]
 """What one unpacking brings: an integer or a float for each slot, or bytes that are yet to be made one."""
 
-_CODES: Final = {"u8": "B", "s8": "b", "u16": "H", "s16": "h", "u32": "I", "s32": "i", "float32": "f"}
-_SIZES: Final = {"u8": 1, "s8": 1, "u16": 2, "s16": 2, "u24": 3, "s24": 3, "u32": 4, "s32": 4, "float32": 4}
+_CODES: Final = {"u8": "B", "s8": "b", "u16": "H", "s16": "h", "u32": "I", "s32": "i", "u64": "Q", "float32": "f"}
+_SIZES: Final = {"u8": 1, "s8": 1, "u16": 2, "s16": 2, "u24": 3, "s24": 3, "u32": 4, "s32": 4, "u64": 8, "float32": 4}
 
 
 class Place(Table):

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 _MODBUS_POLYNOMIAL: Final = 0xA001
 _CCITT_POLYNOMIAL: Final = 0x1021
+_KERMIT_POLYNOMIAL: Final = 0x8408
+_CRC8_POLYNOMIAL: Final = 0x07
 
 
-def _modbus_row(value: int) -> int:
+def _low_bit_first(value: int, polynomial: int) -> int:
     for _ in range(8):
-        value = value >> 1 ^ (_MODBUS_POLYNOMIAL if value & 1 else 0)
+        value = value >> 1 ^ (polynomial if value & 1 else 0)
     return value
 
 
@@ -30,8 +32,16 @@ def _ccitt_row(value: int) -> int:
     return value & 0xFFFF
 
 
-_MODBUS: Final = tuple(map(_modbus_row, range(256)))
+def _crc8_row(value: int) -> int:
+    for _ in range(8):
+        value = value << 1 ^ (_CRC8_POLYNOMIAL if value & 0x80 else 0)
+    return value & 0xFF
+
+
+_MODBUS: Final = tuple(_low_bit_first(value, _MODBUS_POLYNOMIAL) for value in range(256))
+_KERMIT: Final = tuple(_low_bit_first(value, _KERMIT_POLYNOMIAL) for value in range(256))
 _CCITT: Final = tuple(map(_ccitt_row, range(256)))
+_CRC8: Final = tuple(map(_crc8_row, range(256)))
 
 
 def crc16_modbus(data: bytes) -> int:
@@ -50,14 +60,32 @@ def crc16_ccitt(data: bytes) -> int:
     return value
 
 
+def crc16_kermit(data: bytes) -> int:
+    """ITU-T V.41's polynomial from 0, low bit first."""
+    value = 0
+    for byte in data:
+        value = value >> 8 ^ _KERMIT[(value ^ byte) & 0xFF]
+    return value
+
+
+def crc8(data: bytes) -> int:
+    """The polynomial x^8 + x^2 + x + 1 from 0, high bit first, as ITU-T I.432.1 has it without its last step."""
+    value = 0
+    for byte in data:
+        value = _CRC8[value ^ byte]
+    return value
+
+
 SUMS: Final[dict[str, tuple[int, Callable[[bytes], int]]]] = {
     "sum8": (1, lambda data: sum(data) & 0xFF),
     "sum16": (2, lambda data: sum(data) & 0xFFFF),
     "negated_sum8": (1, lambda data: -sum(data) & 0xFF),
     "inverted_sum8": (1, lambda data: ~sum(data) & 0xFF),
     "xor8": (1, lambda data: reduce(xor, data, 0)),
+    "crc8": (1, crc8),
     "crc16_modbus": (2, crc16_modbus),
     "crc16_ccitt": (2, crc16_ccitt),
+    "crc16_kermit": (2, crc16_kermit),
 }
 """Bytes of each sum, and what works it out."""
 
@@ -65,7 +93,9 @@ SUMS: Final[dict[str, tuple[int, Callable[[bytes], int]]]] = {
 class Checksum(Table):
     """The sum that a frame keeps of its own bytes. Places below zero are counted from the frame's end."""
 
-    kind: Literal["sum8", "sum16", "negated_sum8", "inverted_sum8", "xor8", "crc16_modbus", "crc16_ccitt"]
+    kind: Literal[
+        "sum8", "sum16", "negated_sum8", "inverted_sum8", "xor8", "crc8", "crc16_modbus", "crc16_ccitt", "crc16_kermit"
+    ]
     """`negated_sum8` is the two's complement, also called LRC."""
     first: Annotated[int, Field(alias="from", ge=0)] = 0
     to: int

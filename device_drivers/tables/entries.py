@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from device_drivers.contract import Decoded, FrameRefused, Layout, Row
 from device_drivers.field_rows import Transport
 from device_drivers.tables.binary import BinaryRow, BinaryTable, ByteOrder
+from device_drivers.tables.checksums import Checksum
 from device_drivers.tables.format import Format, Mistake
 from device_drivers.tables.hexadecimal import HexBytes
 from device_drivers.tables.lorawan import PORT_OPTION, Lorawan, LorawanTable
@@ -65,6 +66,12 @@ class EntriesFormat(Format):
     """The byte of the header that is the channel; the others name the entry."""
     length_at: Annotated[int, Field(ge=0, le=3)] | None = None
     """The byte of the header that says how long the value is; then an unknown entry is passed over."""
+    skip: Annotated[int, Field(ge=0, le=LONGEST_VALUE)] = 0
+    """Bytes in front of the first entry."""
+    value_length: Annotated[int, Field(ge=1, le=LONGEST_VALUE)] | None = None
+    """Bytes of every value; then an unknown entry is passed over."""
+    checksum: Checksum | None = None
+    """Of the whole payload, behind its last entry."""
     lengths: Annotated[dict[bytes, Annotated[int, Field(ge=0, le=LONGEST_VALUE)]], BeforeValidator(_ids)] = Field(
         default={}
     )
@@ -81,6 +88,8 @@ class EntriesFormat(Format):
     def check(self, rows: Sequence[FieldRow], transport: Transport, models: tuple[str, ...]) -> None:
         """What no single row can know. Raises ValueError."""
         super().check(rows, transport, models)
+        if self.checksum is not None and self.checksum.at != -self.checksum.size:
+            raise Mistake("it stands at the end of the payload", "format", "checksum", "at")
         named = self.header - (self.channel_at is not None) - (self.length_at is not None)
         for entry_id in (*self.lengths, *self.personal):
             if len(entry_id) != named:
@@ -98,7 +107,7 @@ class EntriesFormat(Format):
         if len(row.entry_id) != named:
             return f"headers name an entry by {named} bytes, not as {row.entry_id.hex(' ').upper()!r}"
         end = row.placed(row.at).place.end
-        is_inside = end <= self.lengths.get(row.entry_id, LONGEST_VALUE)
+        is_inside = end <= self.lengths.get(row.entry_id, self.value_length or LONGEST_VALUE)
         return "" if is_inside else f"it ends at byte {end} of a value that is shorter"
 
     def driver(self, rows: Sequence[FieldRow], transport: Transport, settings: Settings) -> Driver:  # noqa: ARG002 - mqtt
@@ -120,6 +129,9 @@ class Entries:
         self._header, self._channel_at, self._length_at = table.header, table.channel_at, table.length_at
         self._named = [at for at in range(table.header) if at not in (table.channel_at, table.length_at)]
         self._personal = frozenset(table.personal)
+        self._skip, self._value_length = table.skip, table.value_length
+        self._is_whole = table.checksum.checker() if table.checksum is not None else None
+        self._trailer = table.checksum.size if table.checksum is not None else 0
         by_id: dict[bytes, list[EntryRow]] = {entry_id: [] for entry_id in table.lengths}
         for row in rows:
             if row.entry_id is not None:
@@ -128,7 +140,8 @@ class Entries:
             entry_id: BinaryTable([row.placed(row.at) for row in own], table.byte_order)
             for entry_id, own in by_id.items()
         }
-        self._lengths = {entry_id: each.size for entry_id, each in self._tables.items()} | table.lengths
+        sizes = {entry_id: table.value_length or each.size for entry_id, each in self._tables.items()}
+        self._lengths = sizes | table.lengths
 
     def decode(self, frame: Frame) -> Decoded:
         """Understand one payload. Raises `FrameRefused`."""
@@ -136,6 +149,13 @@ class Entries:
 
     def decode_bytes(self, payload: bytes) -> Decoded:
         """Every entry up to the first whose length is unknown. Raises `FrameRefused` when one is cut off."""
+        if len(payload) < self._skip + self._trailer:
+            raise FrameRefused("length", "the payload is too short to hold an entry")
+        if self._is_whole is not None and not self._is_whole(payload):
+            raise FrameRefused("checksum", "the payload's check sum is not that of its bytes")
+        return self._entries(payload[self._skip : len(payload) - self._trailer])
+
+    def _entries(self, payload: bytes) -> Decoded:
         columns: list[tuple[str, str]] = []
         values: list[float] = []
         dropped: list[str] = []
@@ -147,7 +167,7 @@ class Entries:
             entry_id = self._id(head)
             if entry_id in self._personal:
                 raise FrameRefused("personal", "the payload tells of a person")
-            length = self._lengths.get(entry_id) if self._length_at is None else head[self._length_at]
+            length = head[self._length_at] if self._length_at is not None else self._length_of(entry_id)
             if length is None:
                 dropped.append(entry_id.hex())
                 break
@@ -165,6 +185,9 @@ class Entries:
             position += length
         row = (Row(Layout.of(tuple(columns)), tuple(values)),) if values else ()
         return Decoded(row, tuple(dropped))
+
+    def _length_of(self, entry_id: bytes) -> int | None:
+        return self._lengths.get(entry_id, self._value_length)
 
     def _id(self, head: bytes) -> bytes:
         return head if len(self._named) == len(head) else bytes([head[at] for at in self._named])

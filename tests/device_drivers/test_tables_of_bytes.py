@@ -40,6 +40,8 @@ quantity = "power"
         ("u32", "big", "00010002", 65538),
         ("u32", "low_word_first", "00020001", 65538),
         ("s32", "low_word_first", "fffeffff", -2),
+        ("u64", "big", "0000000100000002", 4294967298),
+        ("u64", "little", "0200000001000000", 4294967298),
         ("float32", "big", "4417e000", 607.5),
         ("float32", "little", "00e01744", 607.5),
         ("float32", "low_word_first", "e0004417", 607.5),
@@ -142,8 +144,10 @@ quantity = "pm25"
         ("xor8", "31", ""),
         ("sum16", "01dd", ""),
         ("sum16", "dd01", ', byte_order = "little"'),
+        ("crc8", "f4", ""),
         ("crc16_modbus", "374b", ', byte_order = "little"'),
         ("crc16_ccitt", "29b1", ""),
+        ("crc16_kermit", "8921", ', byte_order = "little"'),
     ],
 )
 def test_a_frame_is_checked_by_each_kind_of_sum(kind: str, total: str, order: str) -> None:
@@ -374,6 +378,26 @@ def test_an_entry_that_tells_its_length_is_passed_over_when_it_is_unknown() -> N
     decoded = made.decode(Frame(bytes.fromhex("99030a0b0c 670200d5")))
     assert [m.value for m in decoded.measurements] == pytest.approx([21.3])
     assert decoded.dropped == ("99",)
+
+
+def test_where_all_values_are_as_long_an_unknown_entry_is_passed_over() -> None:
+    made = entries("value_length = 4", "", entry="03 67")
+    decoded = made.decode(Frame(bytes.fromhex("9999 00000000 0367 00d50000")))
+    assert [m.value for m in decoded.measurements] == pytest.approx([21.3])
+    assert decoded.dropped == ("9999",)
+
+
+def test_entries_stand_between_what_is_skipped_and_a_sum() -> None:
+    made = entries('skip = 3\nchecksum = { kind = "sum8", from = 0, to = -1, at = -1 }')
+    assert read(made, bytes.fromhex("010203 036700d5 45")) == pytest.approx({"temperature": 21.3})
+    assert read(made, bytes.fromhex("010203 06")) == {}
+    assert refused(made, bytes.fromhex("010203 036700d5 46")) == "checksum"
+    assert refused(made, bytes.fromhex("010203")) == "length"
+
+
+def test_a_sum_of_entries_stands_at_their_end() -> None:
+    with pytest.raises(ConfigurationError, match="at the end of the payload"):
+        entries('checksum = { kind = "sum8", from = 1, to = -1, at = 0 }')
 
 
 def test_an_entry_that_tells_of_a_person_refuses_the_payload() -> None:
