@@ -1,0 +1,1 @@
+"""Decentlab sensors of air, light and temperature."""
