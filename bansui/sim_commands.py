@@ -21,7 +21,7 @@ app = typer.Typer(
     help="Simulated schools: devices on real wires, with ground truth.", no_args_is_help=True, rich_markup_mode=None
 )
 
-_ADDRESS: Final = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+)):([0-9]{1,5})")
+_ADDRESS: Final = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::([0-9]{1,5}))?")
 _SPEED: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)x?")
 
 
@@ -37,9 +37,10 @@ def list_scenarios(
     as_json: AsJson = False,
 ) -> None:
     """List the scenarios, or check one."""
+    from bansui.sim_text import describe
     from simulators.scenarios import load, names
 
-    found = [_describe(load(name)) for name in ([scenario] if scenario else names())]
+    found = [describe(load(name)) for name in ([scenario] if scenario else names())]
     if as_json:
         print(json.dumps(found, ensure_ascii=False, indent=2))
         return
@@ -51,11 +52,13 @@ def list_scenarios(
 def run(
     scenario: Annotated[str, typer.Argument(help="A scenario's name, or a .toml file.")],
     *,
+    rooms: Annotated[int, typer.Option(min=0, max=5000, help="So many rooms a school; 0: the scenario's own.")] = 0,
+    schools: Annotated[int, typer.Option(min=0, max=1000, help="So many schools; 0: the scenario's own.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
     clock: Annotated[str, typer.Option(metavar="ORIGIN_MS,STARTED_MS,SPEED", help="Time shared with others.")] = "",
-    seconds: Annotated[float, typer.Option(min=0, help="Real seconds the day takes, without --clock.")] = 0,
+    seconds: Annotated[float, typer.Option(min=0, help="Real seconds it takes in all, without --clock.")] = 0,
     speed: Annotated[str, typer.Option(metavar="300x", help="How much faster than real, without --clock.")] = "",
-    broker: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where devices publish.")] = "127.0.0.1:1883",
+    broker: Annotated[str, typer.Option(metavar="HOST[:PORT]", help="Where devices publish.")] = "127.0.0.1",
     wiring: Annotated[Path | None, typer.Option(help="Write here which device is reached where (JSON).")] = None,
     truth: Annotated[Path | None, typer.Option(help="Write the ground truth here at the end (JSON).")] = None,
     relay_to: Annotated[
@@ -67,69 +70,85 @@ def run(
     as_json: JsonLines = False,
     sabotage: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
-    """Live one day of a simulated school."""
+    """Live a scenario: a simulated school, or many, against any broker."""
     import asyncio
 
     from simulators.faults import parse
+    from simulators.growing import schools as schools_of
+    from simulators.growing import with_rooms
     from simulators.scenarios import load
     from simulators.school import Run
 
-    school = load(scenario)
+    found = load(scenario)
+    if rooms:
+        found = with_rooms(found, rooms)
+    if schools:
+        found = found.model_copy(update={"schools": schools})
     for file in (wiring, truth):
         _check_writable(file)
-    plan = Run(
-        scenario=school,
-        seed=seed,
-        clock=_clock(school, clock, seconds, speed),
-        broker=_address(broker, "--broker"),
-        wiring_file=wiring,
-        truth_file=truth,
-        relay_to=_address(relay_to, "--relay-to") if relay_to else None,
-        agent_pid_file=agent_pid_file,
-        faults=[parse(text, school) for text in fault or ()],
-        sabotage=_sabotage(sabotage),
-        stay=stay,
-    )
-    outcome = asyncio.run(_live(plan, as_json=as_json))
-    if not outcome.is_complete and not outcome.was_stopped:
+    shared, all_schools = _clock(found, clock, seconds, speed), schools_of(found)
+    is_one_of_many = len(all_schools) > 1
+    plans = [
+        Run(
+            scenario=school,
+            seed=seed,
+            clock=shared,
+            broker=_address(broker, "--broker", default_port=1883),
+            wiring_file=_for_school(wiring, school, is_one_of_many=is_one_of_many),
+            truth_file=_for_school(truth, school, is_one_of_many=is_one_of_many),
+            relay_to=_address(relay_to, "--relay-to") if relay_to else None,
+            agent_pid_file=agent_pid_file,
+            faults=[parse(text, school) for text in fault or ()],
+            sabotage=_sabotage(sabotage),
+            stay=stay,
+        )
+        for school in all_schools
+    ]
+    outcomes = asyncio.run(_live(plans, as_json=as_json))
+    if any(not outcome.is_complete and not outcome.was_stopped for outcome in outcomes):
         raise typer.Exit(EXIT_CHECK)
 
 
-async def _live(plan: "Run", *, as_json: bool) -> "Outcome":
+async def _live(plans: "list[Run]", *, as_json: bool) -> "list[Outcome]":
     import asyncio
     import signal
 
+    from bansui import sim_text
     from simulators.school import run_school
 
-    def ready(school: "School", document: dict[str, Any]) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, school.stop)
-        if as_json:
-            print(json.dumps({"event": "ready", "wiring": document}), flush=True)
-        else:
-            _print_start(plan, document)
+    schools: list[School] = []
 
-    def done(outcome: "Outcome") -> None:
-        if as_json:
-            print(json.dumps({"event": "over", **_end(outcome)}), flush=True)
-        else:
-            _print_end(plan, outcome)
+    def stop() -> None:
+        for school in schools:
+            school.stop()
 
-    return await run_school(plan, ready=ready, done=done)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+    async def live(plan: "Run") -> "Outcome":
+        def ready(school: "School", document: dict[str, Any]) -> None:
+            schools.append(school)
+            if as_json:
+                print(json.dumps({"event": "ready", "wiring": document}), flush=True)
+            else:
+                sim_text.print_start(plan, document, is_one_of_many=len(plans) > 1)
+
+        def done(outcome: "Outcome") -> None:
+            if as_json:
+                print(json.dumps({"event": "over", **sim_text.outcome(plan.scenario.school, outcome)}), flush=True)
+            else:
+                sim_text.print_end(plan, outcome, is_one_of_many=len(plans) > 1)
+
+        return await run_school(plan, ready=ready, done=done)
+
+    return await asyncio.gather(*(live(plan) for plan in plans))
 
 
-def _describe(scenario: "Scenario") -> dict[str, object]:
-    return {
-        "name": scenario.name,
-        "title": scenario.title,
-        "district": scenario.district,
-        "school": scenario.school,
-        "timezone": scenario.timezone,
-        "rooms": len(scenario.room),
-        "devices": len(scenario.device),
-        "start_ms": scenario.start_ms,
-        "end_ms": scenario.end_ms,
-    }
+def _for_school(file: Path | None, school: "Scenario", *, is_one_of_many: bool) -> Path | None:
+    """The file of one school among many: `truth.json` becomes `truth.cn-101.json`."""
+    if file is None or not is_one_of_many:
+        return file
+    return file.with_name(f"{file.stem}.{school.school}{file.suffix}")
 
 
 def _clock(scenario: "Scenario", shared: str, seconds: float, speed: str) -> "ScaledClock":
@@ -154,11 +173,12 @@ def _clock(scenario: "Scenario", shared: str, seconds: float, speed: str) -> "Sc
     return ScaledClock(scenario.start_ms, SystemClock().now(), factor)
 
 
-def _address(text: str, option: str) -> tuple[str, int]:
+def _address(text: str, option: str, *, default_port: int = 0) -> tuple[str, int]:
     match = _ADDRESS.fullmatch(text)
-    if match is None or not 1 <= int(match.group(3)) <= 65_535:
+    port = int(match.group(3) or default_port) if match else 0
+    if match is None or not 1 <= port <= 65_535:
         raise UsageError(f"{text!r} is not HOST:PORT", where=option, fix="such as 127.0.0.1:1883")
-    return match.group(1) or match.group(2), int(match.group(3))
+    return match.group(1) or match.group(2), port
 
 
 def _sabotage(text: str) -> "Sabotage | None":
@@ -172,50 +192,3 @@ def _sabotage(text: str) -> "Sabotage | None":
 def _check_writable(path: Path | None) -> None:
     if path is not None and not path.absolute().parent.is_dir():
         raise NotWritable(f"there is no folder {path.absolute().parent}", where=str(path), fix="make the folder first")
-
-
-def _end(outcome: "Outcome") -> dict[str, object]:
-    return {
-        "stopped": outcome.was_stopped,
-        "complete": outcome.is_complete,
-        "frames_sent": outcome.frames_sent,
-        "readings_sent": outcome.readings_sent,
-        "unconfirmed": outcome.unconfirmed,
-        "refused": outcome.refused,
-        "missed": list(outcome.missed),
-    }
-
-
-def _print_start(plan: "Run", document: dict[str, Any]) -> None:
-    scenario = plan.scenario
-    real_s = (scenario.end_ms - scenario.start_ms) / 1000 / plan.clock.speed
-    print(f"{scenario.name}, seed {plan.seed}: {len(scenario.room)} rooms, {len(scenario.device)} devices;", end=" ")
-    print(f"{scenario.starts} to {scenario.ends} on {scenario.date} in {real_s:,.0f} s ({plan.clock.speed:,.0f}x)")
-    print(f"  MQTT    {plan.broker[0]}:{plan.broker[1]}  {len(document['clients'])} clients")
-    for device in document["devices"]:
-        if device["transport"] == "serial":
-            print(f"  serial  {device['serial']['port']}  {device['id']}  {device['model']}")
-        elif device["transport"] == "tcp":
-            lock = "  with password" if device["tcp"]["password"] else ""
-            print(f"  TCP     {device['tcp']['host']}:{device['tcp']['port']}  {device['id']}  {device['model']}{lock}")
-    if document["relay"] is not None:
-        relay, centre = document["relay"], plan.relay_to
-        assert centre is not None
-        print(f"  relay   {relay['host']}:{relay['port']} to {centre[0]}:{centre[1]}")
-    for name, path in (("wiring", plan.wiring_file), ("truth", plan.truth_file)):
-        if path is not None:
-            print(f"  {name:<7} {path}")
-    print("Ctrl-C ends it.", flush=True)
-
-
-def _print_end(plan: "Run", outcome: "Outcome") -> None:
-    end = "stopped early" if outcome.was_stopped else "the day is over"
-    confirmed = "everything sent over MQTT is confirmed"
-    if outcome.unconfirmed or outcome.refused:
-        confirmed = f"{outcome.unconfirmed:,} messages unconfirmed, {outcome.refused:,} refused by the broker"
-    print(f"{end}: {outcome.frames_sent:,} frames with {outcome.readings_sent:,} readings sent; {confirmed}")
-    for reason in outcome.missed:
-        print(f"a fault did not take place: {reason}")
-    if plan.stay and not outcome.was_stopped:
-        print("The relay stays open. Ctrl-C ends it.")
-    print(end="", flush=True)

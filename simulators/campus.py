@@ -1,21 +1,40 @@
-"""The rooms of a scenario moving through its day together, in fixed steps of simulated time."""
+"""The rooms of a scenario moving through its days together, in fixed steps of simulated time."""
 
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-from simulators.physics import DAYLIGHT_FACTOR, STEP_MS, Air, Use, Weather, step_room
-from simulators.scenarios import Kind
+import numpy as np
+
+from simulators.kinds import Kind
+from simulators.physics import (
+    DAYLIGHT_FACTOR,
+    STEP_MS,
+    Air,
+    Exchange,
+    co2_generation_m3_s,
+    exchange,
+    sound_db,
+    step_air,
+)
 from simulators.seeding import stream
-from simulators.timetable import RoomDay
+from simulators.timetable import RoomTimetable
+from simulators.weather import Weather
 from telemetry import Placement
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from random import Random
 
+    from numpy.typing import NDArray
+
     from simulators.scenarios import RoomModel, Scenario
+
+    Floats = NDArray[np.float64]
 
 _LAMPS_W: Final = 12 * 36.0
 _BOARD_W: Final = 260.0
@@ -25,32 +44,56 @@ _RACK_W: Final = 640.0
 _LAMPS_LX: Final = 340.0
 _AIRING_PER_H: Final = 7.0
 _PLANT_COOLING_PER_H: Final = 14.0
+_PLANT_W_PER_K: Final = 1500.0
+"""How a room's heating or cooling answers to a degree that is missing."""
+_MOST_PLANT_W_M3: Final = 25.0
+_TALKING_IN_BREAK: Final = 0.25
+
+
+@dataclass(slots=True)
+class Moment:
+    """The time that all rooms of a campus have in common."""
+
+    at_ms: int
 
 
 class Room:
-    """One room, indoors or out, as its sensors find it."""
+    """One room, indoors or out, as it is."""
 
-    def __init__(self, scenario: Scenario, model: RoomModel, weather: Weather, rng: Random) -> None:
-        self.model = model
-        self.day = RoomDay(scenario, model)
-        self.now_ms = scenario.start_ms
-        self._weather = weather
+    def __init__(
+        self, model: RoomModel, timetable: RoomTimetable, weather: Weather, moment: Moment, rng: Random
+    ) -> None:
+        self.model, self.timetable = model, timetable
+        self._moment, self._weather = moment, weather
+        self._look: Callable[[], Air[float]] | None = None
+        self._looked: tuple[int, Air[float]] = (-1, weather.air)
         # a few pupils are absent; windows never close alike
-        self.pupils = model.pupils - rng.randrange(4) if model.pupils else 0
-        self._leak_per_h = rng.uniform(1.3, 2.4)
-        self._projector = any(device.room == model.code and device.kind is Kind.PROJECTOR for device in scenario.device)
-        outside = weather.air
-        self._air = Air(outside.co2_ppm + 25, outside.temperature_c + 2.5, outside.vapour_g_m3, outside.pm25 * 0.6)
+        self.pupils = max(0, model.pupils - rng.randrange(4)) if model.pupils else 0
+        self.leak_per_h = rng.uniform(1.3, 2.4)
+        self.has_projector = False
+
+    def enclose(self, look: Callable[[], Air[float]]) -> None:
+        """Give it air of its own: what `look` finds, which changes in whole steps only."""
+        self._look = look
 
     @property
-    def air(self) -> Air:
-        """The air at the sensors."""
-        return self._weather.air if self.model.placement is Placement.OUTDOOR else self._air
+    def now_ms(self) -> int:
+        """The last whole step."""
+        return self._moment.at_ms
+
+    @property
+    def air(self) -> Air[float]:
+        """The air in it."""
+        if self._look is None:
+            return self._weather.air
+        if self._looked[0] != self.now_ms:
+            self._looked = (self.now_ms, self._look())
+        return self._looked[1]
 
     @property
     def people(self) -> int:
         """How many people are in the room."""
-        return round(self.pupils * self.day.presence(self.now_ms))
+        return round(self.pupils * self.timetable.presence(self.now_ms))
 
     @property
     def is_lit(self) -> bool:
@@ -65,29 +108,31 @@ class Room:
         return self._weather.daylight_lx * DAYLIGHT_FACTOR + (_LAMPS_LX if self.is_lit else 0.0)
 
     @property
+    def sound_db(self) -> float:
+        """The sound pressure level, A-weighted: one person talks in a lesson, nobody in an examination."""
+        people, lesson = self.people, self.timetable.lesson(self.now_ms)
+        talkers = people * _TALKING_IN_BREAK if lesson is None else float(people > 0 and not lesson.is_exam)
+        return sound_db(talkers=talkers, volume_m3=self.model.volume_m3)
+
+    @property
     def power_w(self) -> float:
-        """What the room's circuit draws, by the timetable and the people."""
+        """What the room's circuit draws, by the timetable and the people; its heating and cooling not."""
         if self.model.placement is Placement.PLANT:
             return _RACK_W
+        lesson = self.timetable.lesson(self.now_ms)
         power = _STANDBY_W + (_LAMPS_W if self.is_lit else 0.0)
-        if self.day.in_lesson(self.now_ms):
+        if lesson is not None and not lesson.is_exam:
             power += _BOARD_W
-        if self._projector and self.day.in_session(self.now_ms):
+        if self.has_projector and self.timetable.in_session(self.now_ms):
             power += _PROJECTOR_W
         return power
 
-    def step(self, to_ms: int) -> None:
-        """Move on to `to_ms`, one step ahead."""
-        self.now_ms = to_ms
-        if self.model.placement is Placement.OUTDOOR:
-            return
-        changes = self._leak_per_h
+    @property
+    def changes_per_h(self) -> tuple[float, float]:
+        """The air changes with windows shut, and open."""
         if self.model.placement is Placement.PLANT:
-            changes = _PLANT_COOLING_PER_H
-        elif self.day.is_aired(to_ms):
-            changes = _AIRING_PER_H
-        use = Use(people=self.people, air_changes_per_h=changes, heat_w=self.power_w)
-        step_room(self._air, self.model.volume_m3, use, self._weather.air, STEP_MS / 1000)
+            return _PLANT_COOLING_PER_H, _PLANT_COOLING_PER_H
+        return self.leak_per_h, _AIRING_PER_H
 
 
 class Campus:
@@ -95,29 +140,125 @@ class Campus:
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
         model = scenario.weather
-        self._weather = Weather(
-            stream(seed, "weather"),
-            temperature_c=model.temperature_c,
-            swing_c=model.swing_c,
-            humidity=model.humidity,
-            pm25=model.pm25,
-        )
-        self.now_ms = scenario.start_ms
-        self._local_offset_ms = _utc_offset_ms(scenario)
-        self._weather.step(self.now_ms + self._local_offset_ms)
+        self._weather = Weather(stream(seed, "weather"), **model.model_dump(), latitude=scenario.latitude)
+        self._moment = Moment(scenario.start_ms)
+        self._zone = ZoneInfo(scenario.timezone)
+        self._weather.step(self.now_ms + self._utc_offset_ms())
+        timetables = _Timetables(scenario)
         self.rooms = {
-            room.code: Room(scenario, room, self._weather, stream(seed, f"room/{room.code}")) for room in scenario.room
+            room.code: Room(room, timetables.of(room), self._weather, self._moment, stream(seed, f"room/{room.code}"))
+            for room in scenario.room
         }
+        for device in scenario.device:
+            if device.kind is Kind.PROJECTOR:
+                self.rooms[device.room].has_projector = True
+        indoors = [room for room in self.rooms.values() if room.model.placement is not Placement.OUTDOOR]
+        self._indoors = _Indoors(scenario, indoors, self._weather.air)
+
+    @property
+    def now_ms(self) -> int:
+        """The last whole step."""
+        return self._moment.at_ms
 
     def advance(self, to_ms: int) -> None:
         """Move everything on to the last whole step at or before `to_ms`."""
+        if self.now_ms + STEP_MS > to_ms:
+            return
+        offset_ms = self._utc_offset_ms()
         while self.now_ms + STEP_MS <= to_ms:
-            self.now_ms += STEP_MS
-            self._weather.step(self.now_ms + self._local_offset_ms)
-            for room in self.rooms.values():
-                room.step(self.now_ms)
+            self._moment.at_ms += STEP_MS
+            self._weather.step(self.now_ms + offset_ms)
+            self._indoors.step(self.now_ms, self._weather.air)
+
+    def _utc_offset_ms(self) -> int:
+        offset = dt.datetime.fromtimestamp(self.now_ms / 1000, self._zone).utcoffset()
+        return int(offset.total_seconds() * 1000) if offset else 0
 
 
-def _utc_offset_ms(scenario: Scenario) -> int:
-    offset = dt.datetime.fromtimestamp(scenario.start_ms / 1000, ZoneInfo(scenario.timezone)).utcoffset()
-    return int(offset.total_seconds() * 1000) if offset else 0
+class _Timetables:
+    """The timetables of rooms; those of the same lessons have one in common."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._made: dict[tuple[int, ...] | None, RoomTimetable] = {}
+
+    def of(self, room: RoomModel) -> RoomTimetable:
+        numbers = room.lessons if room.pupils else ()
+        if numbers not in self._made:
+            self._made[numbers] = RoomTimetable(self._scenario, numbers)
+        return self._made[numbers]
+
+
+class _Indoors:
+    """The air of all rooms that have walls, in arrays: a step of a thousand rooms takes little more than one of one."""
+
+    def __init__(self, scenario: Scenario, rooms: Sequence[Room], outside: Air[float]) -> None:
+        self._climate = scenario.climate
+        self._timetables = list({id(room.timetable): room.timetable for room in rooms}.values())
+        numbers = {id(timetable): number for number, timetable in enumerate(self._timetables)}
+        self._timetable_of = np.array([numbers[id(room.timetable)] for room in rooms], dtype=np.intp)
+        self._pupils = np.array([float(room.pupils) for room in rooms])
+        self._volume = np.array([room.model.volume_m3 for room in rooms])
+        self._is_plant = np.array([room.model.placement is Placement.PLANT for room in rooms], dtype=bool)
+        self._projector_w = np.array([_PROJECTOR_W * room.has_projector for room in rooms])
+        self._shut, self._open = (_exchanges(scenario, rooms, place) for place in (0, 1))
+        start = (outside.co2_ppm + 25, outside.temperature_c + 2.5, outside.vapour_g_m3, outside.pm25 * 0.6)
+        self._air = Air(*(np.full(len(rooms), value) for value in start))
+        for place, room in enumerate(rooms):
+            room.enclose(partial(self._air_of, place))
+
+    def step(self, to_ms: int, outside: Air[float]) -> None:
+        """Move on to `to_ms`, one step ahead."""
+        states = [_state(timetable, to_ms) for timetable in self._timetables]
+        if not states:
+            return
+        presence, aired, board, session = np.array(states)[self._timetable_of].T
+        people = np.rint(self._pupils * presence)
+        heat_w = _STANDBY_W + _LAMPS_W * (people > 0) + _BOARD_W * board + self._projector_w * session
+        heat_w = np.where(self._is_plant, _RACK_W, heat_w + self._plant_w(people))
+        is_open = aired > 0
+        by = Exchange(
+            *(np.where(is_open, getattr(self._open, name), getattr(self._shut, name)) for name in Exchange.__slots__)
+        )
+        step_air(self._air, by, people, heat_w, outside)
+
+    def _air_of(self, place: int) -> Air[float]:
+        air = self._air
+        parts = (air.co2_ppm, air.temperature_c, air.vapour_g_m3, air.pm25)
+        return Air(*(float(part[place]) for part in parts))
+
+    def _plant_w(self, people: Floats) -> Floats:
+        """Heating less cooling, of rooms with people in them."""
+        most = _MOST_PLANT_W_M3 * self._volume
+        warmth = np.zeros_like(most)
+        if self._climate.heating_c is not None:
+            warmth += np.clip(_PLANT_W_PER_K * (self._climate.heating_c - self._air.temperature_c), 0.0, most)
+        if self._climate.cooling_c is not None:
+            warmth -= np.clip(_PLANT_W_PER_K * (self._air.temperature_c - self._climate.cooling_c), 0.0, most)
+        return np.where(people > 0, warmth, 0.0)
+
+
+def _state(timetable: RoomTimetable, at_ms: int) -> tuple[float, float, float, float]:
+    """Presence, and whether windows are open, the board is on, the projector may be."""
+    lesson = timetable.lesson(at_ms)
+    board = lesson is not None and not lesson.is_exam
+    return (
+        timetable.presence(at_ms),
+        float(timetable.is_aired(at_ms)),
+        float(board),
+        float(timetable.in_session(at_ms)),
+    )
+
+
+def _exchanges(scenario: Scenario, rooms: Sequence[Room], place: int) -> Exchange[Floats]:
+    """What the shut (0) or open (1) windows of every room mean for one step."""
+    made = [
+        exchange(
+            room.model.volume_m3,
+            room.changes_per_h[place],
+            STEP_MS / 1000,
+            co2_generation_m3_s(body_kg=scenario.body_kg, met=room.model.met),
+        )
+        for room in rooms
+    ]
+    return Exchange(*(np.array([getattr(each, name) for each in made]) for name in Exchange.__slots__))

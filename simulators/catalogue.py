@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from simulators import esphome, lorawan, mhz19, modbus
+from simulators.kinds import Kind
 from simulators.lorawan import AmSensor
 from simulators.mhz19 import Co2Sensor
 from simulators.modbus import AirSlave, MeterSlave
-from simulators.scenarios import DeviceModel, Kind
 from simulators.tasmota import TasmotaAir, TasmotaPlug, TasmotaState
 
 if TYPE_CHECKING:
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from simulators.asked_line import Asked
-    from simulators.campus import Room
     from simulators.emissions import Emitter
+    from simulators.scenarios import DeviceModel
+    from simulators.senses import Senses
 
-    Speaking = Callable[[DeviceModel, Room, Random, ZoneInfo], Iterable[Emitter]]
-    Answering = Callable[[DeviceModel, Room, Random], Asked]
+    Speaking = Callable[[DeviceModel, Senses, Random, ZoneInfo], Iterable[Emitter]]
+    Answering = Callable[[DeviceModel, Senses, Random], Asked]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

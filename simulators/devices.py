@@ -10,10 +10,11 @@ from simulators import pjlink, plantower, vr, zigbee
 from simulators.campus import Campus
 from simulators.catalogue import CATALOGUE
 from simulators.emissions import Emission, emissions
+from simulators.kinds import Kind
 from simulators.pjlink import Projector
 from simulators.plantower import PlantowerSensor
-from simulators.scenarios import DeviceModel, Kind, Scenario
 from simulators.seeding import stream
+from simulators.senses import Senses
 from simulators.timetable import Span
 from simulators.vr import VrStation
 from simulators.zigbee import ZigbeeDevice
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from random import Random
 
     from simulators.asked_line import Asked
-    from simulators.campus import Room
     from simulators.emissions import Emitter
+    from simulators.scenarios import DeviceModel, Scenario
 
 _DRIVERS: Final = {Kind.PARTICLES: "plantower", Kind.PROJECTOR: "pjlink", Kind.VR: "vr_station"}
 _TRANSPORTS: Final = {Kind.PARTICLES: "serial", Kind.PROJECTOR: "tcp"}
@@ -68,8 +69,10 @@ def model_of(model: DeviceModel) -> str:
 def client_of(model: DeviceModel) -> str:
     """The MQTT client that publishes for the device: a bridge or a network server, or the device itself."""
     if model.kind in CATALOGUE:
-        return CATALOGUE[model.kind].client or model.id
-    return model.id if model.kind is Kind.VR else zigbee.CLIENT_ID
+        shared = CATALOGUE[model.kind].client
+    else:
+        shared = "" if model.kind is Kind.VR else zigbee.CLIENT_ID
+    return (model.bridge or shared) if shared else model.id
 
 
 def line_of(model: DeviceModel) -> str:
@@ -87,6 +90,8 @@ class Devices:
         self.projectors: list[Projector] = []
         self.asked: dict[str, list[Asked]] = {}
         """What is asked over serial lines, by the line's name."""
+        self.senses: dict[str, Senses] = {}
+        """What each device perceives with."""
         self.passwords: dict[str, str] = {}
         """By device, for projectors, and by client, for MQTT; new for every run."""
         for model in scenario.device:
@@ -97,10 +102,10 @@ class Devices:
         return emissions(self.emitters, self.campus, self.scenario.start_ms, self.scenario.end_ms)
 
     def _add(self, model: DeviceModel, seed: int) -> None:
-        room = self.campus.rooms[model.room]
         rng = stream(seed, f"device/{model.id}")
+        room = self.senses[model.id] = Senses(self.campus.rooms[model.room], rng)
         if model.kind is Kind.PROJECTOR:
-            self.projectors.append(Projector(model, room.day, rng, self.scenario.start_ms))
+            self.projectors.append(Projector(model, room.timetable, rng, self.scenario.start_ms))
             self.passwords[model.id] = secrets.token_hex(8) if model.password else ""
             return
         if model.kind is Kind.PARTICLES:
@@ -115,7 +120,7 @@ class Devices:
         else:
             self.emitters.append(ZigbeeDevice(model, room, rng, self._alarms(model.id)))
 
-    def _add_from_catalogue(self, model: DeviceModel, room: Room, rng: Random) -> None:
+    def _add_from_catalogue(self, model: DeviceModel, room: Senses, rng: Random) -> None:
         entry = CATALOGUE[model.kind]
         if entry.ask is not None:
             self.asked.setdefault(line_of(model), []).append(entry.ask(model, room, rng))
@@ -124,5 +129,9 @@ class Devices:
             self.emitters += entry.speak(model, room, rng, ZoneInfo(self.scenario.timezone))
 
     def _alarms(self, device: str) -> tuple[Span, ...]:
-        starts = ((self.scenario.moment(alarm.at), alarm) for alarm in self.scenario.alarm if alarm.device == device)
+        starts = (
+            (self.scenario.moment(alarm.at, alarm.day - 1), alarm)
+            for alarm in self.scenario.alarm
+            if alarm.device == device
+        )
         return tuple(Span(start, start + alarm.minutes * 60_000) for start, alarm in starts)

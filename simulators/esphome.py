@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from random import Random
 
-    from simulators.campus import Room
     from simulators.emissions import Emitter
     from simulators.scenarios import DeviceModel
+    from simulators.senses import Senses
 
 ANNOUNCE_MS: Final = 900_000
 
@@ -32,7 +32,7 @@ class Sensor:
     device_class: str
     unit: str
     decimals: int
-    measure: Callable[[Room], float]
+    measure: Callable[[Senses], float]
 
 
 SENSORS: Final = (
@@ -43,7 +43,7 @@ SENSORS: Final = (
 )
 
 
-def node(model: DeviceModel, room: Room, rng: Random) -> Iterator[Emitter]:
+def node(model: DeviceModel, room: Senses, rng: Random) -> Iterator[Emitter]:
     """Everything that one node publishes: announcements first."""
     yield from (_Announcement(model, sensor, number) for number, sensor in enumerate(SENSORS, start=1))
     yield _Birth(model)
@@ -89,7 +89,7 @@ class _Birth:
 class _State:
     """The value of one sensor."""
 
-    def __init__(self, model: DeviceModel, sensor: Sensor, room: Room, rng: Random) -> None:
+    def __init__(self, model: DeviceModel, sensor: Sensor, room: Senses, rng: Random) -> None:
         self.id = model.id
         self.cadence_ms = model.cadence_s * 1000
         self.phase_ms = rng.randrange(self.cadence_ms // 10, self.cadence_ms)

@@ -17,8 +17,8 @@ from simulators.emissions import Emission
 if TYPE_CHECKING:
     from random import Random
 
-    from simulators.campus import Room
     from simulators.scenarios import DeviceModel
+    from simulators.senses import Senses
 
 MODEL: Final = "AM307"
 CHIRPSTACK: Final = "chirpstack"
@@ -43,7 +43,7 @@ def topic(device: str, server: str) -> str:
 class AmSensor:
     """One sensor behind one of the two servers."""
 
-    def __init__(self, model: DeviceModel, room: Room, rng: Random, server: str) -> None:
+    def __init__(self, model: DeviceModel, room: Senses, rng: Random, server: str) -> None:
         self.id = model.id
         self.cadence_ms = model.cadence_s * 1000
         self.phase_ms = rng.randrange(self.cadence_ms // 10, self.cadence_ms)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from random import Random
 
-    from simulators.campus import Room
     from simulators.scenarios import DeviceModel
+    from simulators.senses import Senses
 
 MODEL: Final = "MH-Z19B"
 QUESTION: Final = b"\xff\x01\x86\x00\x00\x00\x00\x00\x79"
@@ -22,7 +22,7 @@ _READINGS: Final = 2
 class Co2Sensor:
     """One sensor."""
 
-    def __init__(self, model: DeviceModel, room: Room, rng: Random) -> None:
+    def __init__(self, model: DeviceModel, room: Senses, rng: Random) -> None:
         self.id = model.id
         self._room, self._rng = room, rng
 

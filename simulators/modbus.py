@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
 
-    from simulators.campus import Room
     from simulators.scenarios import DeviceModel
+    from simulators.senses import Senses
 
 AIR_MODEL: Final = "MB-350U-C"
 METER_MODEL: Final = "SDM120"
@@ -40,7 +40,7 @@ class Slave(ABC):
 
     function = 3
 
-    def __init__(self, model: DeviceModel, room: Room, rng: Random) -> None:
+    def __init__(self, model: DeviceModel, room: Senses, rng: Random) -> None:
         self.id = model.id
         self._address = model.address
         self._room, self._rng = room, rng
@@ -83,7 +83,7 @@ class MeterSlave(Slave):
 
     function = 4
 
-    def __init__(self, model: DeviceModel, room: Room, rng: Random) -> None:
+    def __init__(self, model: DeviceModel, room: Senses, rng: Random) -> None:
         super().__init__(model, room, rng)
         self._energy_kwh = rng.uniform(100.0, 2000.0)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from simulators.scenarios import DeviceModel
-    from simulators.timetable import RoomDay
+    from simulators.timetable import RoomTimetable
 
 STANDBY, ON, COOLING, WARMING = 0, 1, 2, 3
 MODEL: Final = "PJLink class {}"
@@ -42,7 +42,7 @@ _Query: TypeAlias = "Callable[[int], Answer]"
 class Projector:
     """One projector's state at any moment of its day; switched by the timetable, or by a command."""
 
-    def __init__(self, model: DeviceModel, day: RoomDay, rng: Random, start_ms: int) -> None:
+    def __init__(self, model: DeviceModel, day: RoomTimetable, rng: Random, start_ms: int) -> None:
         self.id = model.id
         self.pjlink_class = model.pjlink_class
         self._spans = [(session.start_ms - _EARLY_MS, session.end_ms) for session in day.sessions]

@@ -22,8 +22,8 @@ from telemetry import EnvironmentFault
 if TYPE_CHECKING:
     from random import Random
 
-    from simulators.campus import Room
     from simulators.scenarios import DeviceModel
+    from simulators.senses import Senses
 
 MODEL: Final = "PMS5003"
 BAUD: Final = 9600
@@ -42,7 +42,7 @@ class NoPseudoTerminal(EnvironmentFault):
 class PlantowerSensor:
     """One sensor, that speaks once a cadence."""
 
-    def __init__(self, model: DeviceModel, room: Room, rng: Random) -> None:
+    def __init__(self, model: DeviceModel, room: Senses, rng: Random) -> None:
         self.id = model.id
         self.cadence_ms = model.cadence_s * 1000
         self.phase_ms = rng.randrange(self.cadence_ms // 10, self.cadence_ms)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
-import enum
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from simulators.kinds import ROLES, ROOM_SENSOR, Kind, Load
+from simulators.physics import SEATED_MET
 from telemetry import ConfigurationError, Placement
 from telemetry.toml_file import locate, syntax_error_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from pydantic_core import ErrorDetails
 
 WINDOW_S: Final = 900
+MOST_DAYS: Final = 31
+MOST_SCHOOLS: Final = 1000
+_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _FOLDER: Final = Path(__file__).parent / "scenarios"
 _Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
 _TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
@@ -33,61 +39,6 @@ class ScenarioInvalid(ConfigurationError):
     def __init__(self, what: str, *, where: str = "", fix: str = "", mistakes: tuple[str, ...] = ()) -> None:
         super().__init__(what, where=where, fix=fix)
         self.mistakes = mistakes
-
-
-class Kind(enum.StrEnum):
-    """What a simulated device is, and so what it puts on the wire."""
-
-    AIR = "air"
-    CLIMATE = "climate"
-    MOTION = "motion"
-    DOOR = "door"
-    PLUG = "plug"
-    METER = "meter"
-    SMOKE = "smoke"
-    LEAK = "leak"
-    PARTICLES = "particles"
-    PROJECTOR = "projector"
-    VR = "vr"
-    TASMOTA_AIR = "tasmota_air"
-    TASMOTA_PLUG = "tasmota_plug"
-    ESPHOME = "esphome"
-    CHIRPSTACK_AM = "chirpstack_am"
-    THINGS_STACK_AM = "things_stack_am"
-    CO2_SERIAL = "co2_serial"
-    MODBUS_AIR = "modbus_air"
-    MODBUS_METER = "modbus_meter"
-
-
-_ROLES: Final = {
-    Kind.AIR: "room_sensor",
-    Kind.CLIMATE: "room_sensor",
-    Kind.MOTION: "room_sensor",
-    Kind.DOOR: "room_sensor",
-    Kind.PLUG: "plug",
-    Kind.METER: "room_meter",
-    Kind.SMOKE: "safety",
-    Kind.LEAK: "safety",
-    Kind.PARTICLES: "room_sensor",
-    Kind.PROJECTOR: "display",
-    Kind.VR: "vr_station",
-    Kind.TASMOTA_AIR: "room_sensor",
-    Kind.TASMOTA_PLUG: "plug",
-    Kind.ESPHOME: "room_sensor",
-    Kind.CHIRPSTACK_AM: "room_sensor",
-    Kind.THINGS_STACK_AM: "room_sensor",
-    Kind.CO2_SERIAL: "room_sensor",
-    Kind.MODBUS_AIR: "room_sensor",
-    Kind.MODBUS_METER: "room_meter",
-}
-
-
-class Load(enum.StrEnum):
-    """What draws its power through a plug."""
-
-    BOARD = "board"
-    COMPUTER = "computer"
-    RACK = "rack"
 
 
 class _Model(BaseModel):
@@ -112,6 +63,17 @@ class WeatherModel(_Model):
     pm25: float = Field(ge=0, le=500)
 
 
+class BellsModel(_Model):
+    """The lessons of certain days, by weekday or date, in place of the usual ones."""
+
+    on: tuple[_Day | _Date, ...] = ()
+    lessons: tuple[tuple[_TimeOfDay, _TimeOfDay], ...]
+    attendance: float = Field(default=1.0, ge=0, le=1)
+    """The share of the pupils who come."""
+    exam: bool = False
+    """Whether they sit examinations: in silence, with boards and projectors dark and windows shut."""
+
+
 class RoomModel(_Model):
     """One room, or one place outdoors."""
 
@@ -120,7 +82,10 @@ class RoomModel(_Model):
     placement: Placement = Placement.INDOOR
     volume_m3: float = Field(default=200, gt=0, le=100_000)
     pupils: int = Field(default=0, ge=0, le=2000)
+    met: float = Field(default=SEATED_MET, ge=0.8, le=8)
+    """How hard they are at work: 1.2 at rest, 1.4 at a desk, 2 and more on their feet."""
     lessons: tuple[int, ...] | None = None
+    """The numbers, from 1, of the lessons that are held in it; None for all."""
 
 
 class DeviceModel(_Model):
@@ -139,35 +104,56 @@ class DeviceModel(_Model):
     address: int = Field(default=1, ge=1, le=247)
     """Its address on that line."""
     mqtt_version: Annotated[str, StringConstraints(pattern=r"^(5|3\.1\.1)$")] = "5"
+    bridge: str = ""
+    """The MQTT client that publishes for it, where there is more than one of its kind."""
 
     @property
     def stated_role(self) -> str:
         """The role an agent's configuration states for it."""
-        return self.role or _ROLES[self.kind]
+        return self.role or ROLES.get(self.kind, ROOM_SENSOR)
 
 
 class AlarmModel(_Model):
     """A brief event that a safety device sees."""
 
     device: _Code
+    day: int = Field(default=1, ge=1, le=MOST_DAYS)
     at: _TimeOfDay
     minutes: int = Field(ge=1, le=120)
 
 
+class ClimateModel(_Model):
+    """What the rooms are heated and cooled to while they are in use; None where there is no such plant."""
+
+    heating_c: float | None = Field(default=None, ge=5, le=30)
+    cooling_c: float | None = Field(default=None, ge=15, le=40)
+
+
 class Scenario(_Model):
-    """A school and one of its days."""
+    """A school, and one or some of its days."""
 
     name: _Code
     title: str
     district: _Code
     school: _Code
+    schools: int = Field(default=1, ge=1, le=MOST_SCHOOLS)
+    """How many such schools there are."""
     timezone: str
+    latitude: float = Field(default=31.2, ge=-66, le=66)
     date: dt.date
+    days: int = Field(default=1, ge=1, le=MOST_DAYS)
+    """How many days, from `date`: it begins at `starts` on the first, and is over at `ends` on the last."""
     starts: _TimeOfDay
     ends: _TimeOfDay
     lessons: tuple[tuple[_TimeOfDay, _TimeOfDay], ...]
+    bells: tuple[BellsModel, ...] = ()
+    body_kg: float = Field(default=50, ge=15, le=100)
+    """What a pupil weighs."""
+    airing_min: int = Field(default=10, ge=0, le=60)
+    """Minutes that windows stand open after a lesson."""
     timetable: TimetableModel
     weather: WeatherModel
+    climate: ClimateModel = ClimateModel()
     room: tuple[RoomModel, ...]
     device: tuple[DeviceModel, ...]
     alarm: tuple[AlarmModel, ...] = ()
@@ -189,10 +175,15 @@ class Scenario(_Model):
             yield f"starts {self.starts} and ends {self.ends} are not two quarters of an hour, in this order"
         yield from _repeated("room", [room.code for room in self.room])
         yield from _repeated("device", [device.id for device in self.device])
+        most = max(len(lessons) for lessons in (self.lessons, *(bells.lessons for bells in self.bells)))
         for room in self.room:
             for lesson in room.lessons or ():
-                if not 1 <= lesson <= len(self.lessons):
-                    yield f"room {room.code!r} has lesson {lesson}, and the day has {len(self.lessons)}"
+                if not 1 <= lesson <= most:
+                    yield f"room {room.code!r} has lesson {lesson}, and the day has {most}"
+        for where, lessons in (("lessons", self.lessons), *(("bells", bells.lessons) for bells in self.bells)):
+            times = [time for lesson in lessons for time in lesson]
+            if times != sorted(set(times)):
+                yield f"{where}: {times} are not times in order, each lesson over before the next begins"
         yield from self._device_faults()
 
     def _device_faults(self) -> Iterator[str]:
@@ -204,24 +195,44 @@ class Scenario(_Model):
             if WINDOW_S % device.cadence_s:
                 yield f"device {device.id!r}: cadence_s {device.cadence_s} does not divide {WINDOW_S}"
         for alarm in self.alarm:
+            if alarm.day > self.days:
+                yield f"alarm: day {alarm.day} of {alarm.device!r} is not one of the {self.days}"
             if alarm.device not in safety:
                 yield f"alarm: {alarm.device!r} is not a smoke or leak sensor of this scenario"
 
-    def moment(self, time_of_day: str) -> int:
-        """Milliseconds since 1970 at `HH:MM` local time on the scenario's date."""
+    def moment(self, time_of_day: str, day: int = 0) -> int:
+        """Milliseconds since 1970 at `HH:MM` local time so many days after the scenario's date."""
         hour, minute = (int(part) for part in time_of_day.split(":"))
-        local = dt.datetime.combine(self.date, dt.time(hour, minute), tzinfo=ZoneInfo(self.timezone))
+        date = self.date + dt.timedelta(days=day)
+        local = dt.datetime.combine(date, dt.time(hour, minute), tzinfo=ZoneInfo(self.timezone))
         return int(local.timestamp()) * 1000
 
     @property
+    def dates(self) -> tuple[dt.date, ...]:
+        """Its days."""
+        return tuple(self.date + dt.timedelta(days=day) for day in range(self.days))
+
+    def bells_of(self, date: dt.date) -> BellsModel:
+        """The lessons of a date: none on holidays and at weekends, those of a school day on days made up for."""
+        weekday, text = _WEEKDAYS[date.weekday()], date.isoformat()
+        is_school = text in self.timetable.make_up_days
+        if not is_school and (text in self.timetable.holidays or weekday not in self.timetable.days):
+            return BellsModel(lessons=())
+        for key in (text, weekday):
+            for bells in self.bells:
+                if key in bells.on:
+                    return bells
+        return BellsModel(lessons=self.lessons)
+
+    @property
     def start_ms(self) -> int:
-        """When the simulated part of the day begins."""
+        """When the simulated time begins."""
         return self.moment(self.starts)
 
     @property
     def end_ms(self) -> int:
-        """The first millisecond after the simulated part of the day."""
-        return self.moment(self.ends)
+        """The first millisecond after the simulated time."""
+        return self.moment(self.ends, self.days - 1)
 
 
 def _repeated(what: str, codes: list[str]) -> Iterator[str]:
@@ -237,26 +248,51 @@ def names() -> list[str]:
 def load(name: str) -> Scenario:
     """The scenario of that name, or in that TOML file. Raises `ScenarioInvalid` with every mistake at once."""
     path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
+    text, table = _read(path, name)
+    own = set(table)
+    if "like" in table:
+        table = _like(path, text, table)
+    try:
+        return Scenario.model_validate({**table, "name": path.stem.lower()})
+    except ValidationError as error:
+        line_of = locate(text)
+        mistakes = tuple(_mistake(path, line_of, fault, own) for fault in error.errors())
+        raise ScenarioInvalid(
+            "\n".join(mistakes), fix="mend the file; nothing was started", mistakes=mistakes
+        ) from None
+
+
+def _read(path: Path, name: str) -> tuple[str, dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
     except FileNotFoundError:
         known = ", ".join(names())
         raise ScenarioInvalid(f"there is no scenario {name!r}", fix=f"use one of: {known}; or a .toml file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioInvalid(f"cannot be read: {error}", where=str(path)) from None
-    try:
-        table = tomllib.loads(text)
-        return Scenario.model_validate({**table, "name": path.stem.lower()})
     except tomllib.TOMLDecodeError as error:
         raise ScenarioInvalid(str(error), where=f"{path}:{syntax_error_line(error)}") from None
-    except ValidationError as error:
-        line_of = locate(text)
-        mistakes = tuple(
-            f"{path}:{line_of(tuple(fault['loc']))}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}".replace(
-                ": : ", ": "
-            )
-            for fault in error.errors()
-        )
-        raise ScenarioInvalid(
-            "\n".join(mistakes), fix="mend the file; nothing was started", mistakes=mistakes
-        ) from None
+
+
+def _like(path: Path, text: str, table: dict[str, Any]) -> dict[str, Any]:
+    """The table of the scenario that `like` names, with this one's keys in place of its own."""
+    base, where = table.pop("like"), f"{path}:{locate(text)(('like',))}"
+    known = [name for name in names() if name != path.stem]
+    if base not in known:
+        raise ScenarioInvalid(f"like: there is no scenario {base!r}", where=where, fix=f"one of: {', '.join(known)}")
+    _, other = _read(_FOLDER / f"{base}.toml", base)
+    if "like" in other:
+        raise ScenarioInvalid(f"like: {base!r} is itself like another", where=where, fix=f"like = {other['like']!r}")
+    return {**other, **table}
+
+
+def _mistake(path: Path, line_of: Callable[[tuple[str | int, ...]], int], fault: ErrorDetails, own: set[str]) -> str:
+    """Where, what stands there, what is wrong with it."""
+    place = tuple(fault["loc"])
+    key = ".".join(map(str, place))
+    what = "there is no such key here" if fault["type"] == "extra_forbidden" else fault["msg"]
+    found = f" (found {fault['input']!r})" if isinstance(fault["input"], str | int | float) else ""
+    inherited = ", from the scenario it is like" if place and place[0] not in own and fault["type"] != "missing" else ""
+    head = f"{path}:{line_of(place)}"
+    return f"{head}: {key}{inherited}: {what}{found}" if key else f"{head}: {what}"

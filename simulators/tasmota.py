@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from random import Random
     from zoneinfo import ZoneInfo
 
-    from simulators.campus import Room
     from simulators.scenarios import DeviceModel
+    from simulators.senses import Senses
 
 _LOAD_W: Final = (262.0, 9.0)
 _SECOND_MS: Final = 1000
@@ -27,7 +27,7 @@ _SECOND_MS: Final = 1000
 class TasmotaDevice(ABC):
     """One message of one device, sent once a cadence at a whole second."""
 
-    def __init__(self, model: DeviceModel, room: Room, rng: Random, zone: ZoneInfo, *, leaf: str = "SENSOR") -> None:
+    def __init__(self, model: DeviceModel, room: Senses, rng: Random, zone: ZoneInfo, *, leaf: str = "SENSOR") -> None:
         self.id = model.id
         self.topic = f"tele/{model.id}/{leaf}"
         self.cadence_ms = model.cadence_s * 1000
@@ -65,13 +65,13 @@ class TasmotaAir(TasmotaDevice):
 class TasmotaPlug(TasmotaDevice):
     """What the plug's meter says of the board behind it."""
 
-    def __init__(self, model: DeviceModel, room: Room, rng: Random, zone: ZoneInfo) -> None:
+    def __init__(self, model: DeviceModel, room: Senses, rng: Random, zone: ZoneInfo) -> None:
         super().__init__(model, room, rng, zone)
         self._total_kwh = rng.uniform(20.0, 300.0)
         self._today_kwh = 0.0
 
     def _measure(self, at_ms: int) -> tuple[dict[str, Any], dict[str, float]]:
-        watts = _LOAD_W[0 if self._room.day.in_session(at_ms) else 1] * (1 + self._rng.gauss(0.0, 0.01))
+        watts = _LOAD_W[0 if self._room.timetable.in_session(at_ms) else 1] * (1 + self._rng.gauss(0.0, 0.01))
         used_kwh = watts * self.cadence_ms / 3.6e9
         self._total_kwh += used_kwh
         self._today_kwh += used_kwh
@@ -94,7 +94,7 @@ class TasmotaPlug(TasmotaDevice):
 class TasmotaState(TasmotaDevice):
     """What the plug says of itself; its network's names are in it, as on every such plug."""
 
-    def __init__(self, model: DeviceModel, room: Room, rng: Random, zone: ZoneInfo) -> None:
+    def __init__(self, model: DeviceModel, room: Senses, rng: Random, zone: ZoneInfo) -> None:
         super().__init__(model, room, rng, zone, leaf="STATE")
         self._booted_ms = -rng.randrange(10**9)
 

@@ -1,4 +1,4 @@
-"""One school day as rooms live it: who is where, what is switched on, when windows are opened."""
+"""The days of a school as its rooms live them: who is where, what is switched on, when windows are opened."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from simulators.scenarios import RoomModel, Scenario
+    from collections.abc import Iterator, Sequence
+
+    from simulators.scenarios import Scenario
 
 _MINUTE: Final = 60_000
 _ARRIVE: Final = 5 * _MINUTE
@@ -30,16 +32,25 @@ class Span:
         return self.start_ms <= at_ms < self.end_ms
 
 
-class RoomDay:
-    """The lessons of one room on one day."""
+@dataclass(frozen=True, slots=True)
+class Lesson(Span):
+    """A lesson or, in silence, with boards dark and windows shut, an examination."""
 
-    def __init__(self, scenario: Scenario, room: RoomModel) -> None:
-        numbers = room.lessons if room.lessons is not None else range(1, len(scenario.lessons) + 1)
-        self.lessons = tuple(
-            Span(*(scenario.moment(text) for text in scenario.lessons[number - 1]))
-            for number in (sorted(set(numbers)) if room.pupils else ())
-        )
-        self.sessions = _sessions(self.lessons)
+    attendance: float = 1.0
+    """The share of the room's pupils who come."""
+    is_exam: bool = False
+
+
+class RoomTimetable:
+    """The lessons held in a room on the days of a scenario; rooms with the same lessons may share one."""
+
+    def __init__(self, scenario: Scenario, numbers: Sequence[int] | None) -> None:
+        """`numbers`, from 1, of the lessons of each day that are held here; None for all of them."""
+        self.lessons = tuple(_lessons(scenario, numbers))
+        self.sessions = _sessions(tuple(lesson for lesson in self.lessons if not lesson.is_exam))
+        self._starts = [lesson.start_ms for lesson in self.lessons]
+        self._session_starts = [session.start_ms for session in self.sessions]
+        self._airing_ms = scenario.airing_min * _MINUTE
         self._times, self._shares = _presence_curve(self.lessons)
 
     def presence(self, at_ms: int) -> float:
@@ -51,40 +62,63 @@ class RoomDay:
         low, high = self._shares[index - 1], self._shares[index]
         return low + (high - low) * (at_ms - before) / (after - before)
 
+    def lesson(self, at_ms: int) -> Lesson | None:
+        """The lesson that is being held."""
+        last = self._last(at_ms)
+        return last if last is not None and last.holds(at_ms) else None
+
     def in_lesson(self, at_ms: int) -> bool:
         """Whether a lesson is being held."""
-        return any(lesson.holds(at_ms) for lesson in self.lessons)
+        return self.lesson(at_ms) is not None
 
     def in_session(self, at_ms: int) -> bool:
-        """Whether the room is in use: lessons and the short breaks between them."""
-        return any(session.holds(at_ms) for session in self.sessions)
+        """Whether board and projector are in use: lessons and the short breaks between them, not examinations."""
+        index = bisect.bisect_right(self._session_starts, at_ms) - 1
+        return index >= 0 and self.sessions[index].holds(at_ms)
 
     def is_aired(self, at_ms: int) -> bool:
-        """Whether the windows stand open: in the ten minutes after a lesson, or until the next one begins."""
-        if self.in_lesson(at_ms):
-            return False
-        return any(lesson.end_ms <= at_ms < lesson.end_ms + 10 * _MINUTE for lesson in self.lessons)
+        """Whether the windows stand open: for the scenario's minutes after a lesson, or until the next one begins."""
+        last = self._last(at_ms)
+        return last is not None and last.end_ms <= at_ms < last.end_ms + self._airing_ms
+
+    def since_lesson_ms(self, at_ms: int) -> int | None:
+        """How long ago the last lesson ended; None before the first, and during one."""
+        last = self._last(at_ms)
+        return at_ms - last.end_ms if last is not None and last.end_ms <= at_ms else None
+
+    def _last(self, at_ms: int) -> Lesson | None:
+        index = bisect.bisect_right(self._starts, at_ms) - 1
+        return self.lessons[index] if index >= 0 else None
 
 
-def _sessions(lessons: tuple[Span, ...]) -> tuple[Span, ...]:
+def _lessons(scenario: Scenario, numbers: Sequence[int] | None) -> Iterator[Lesson]:
+    for day, date in enumerate(scenario.dates):
+        bells = scenario.bells_of(date)
+        for number, (start, end) in enumerate(bells.lessons, start=1):
+            if numbers is None or number in numbers:
+                span = (scenario.moment(start, day), scenario.moment(end, day))
+                yield Lesson(*span, attendance=bells.attendance, is_exam=bells.exam)
+
+
+def _sessions(lessons: tuple[Lesson, ...]) -> tuple[Span, ...]:
     sessions: list[Span] = []
     for lesson in lessons:
         if sessions and lesson.start_ms - sessions[-1].end_ms <= _LONGEST_BREAK:
             sessions[-1] = Span(sessions[-1].start_ms, lesson.end_ms)
         else:
-            sessions.append(lesson)
+            sessions.append(Span(lesson.start_ms, lesson.end_ms))
     return tuple(sessions)
 
 
-def _presence_curve(lessons: tuple[Span, ...]) -> tuple[list[int], list[float]]:
+def _presence_curve(lessons: tuple[Lesson, ...]) -> tuple[list[int], list[float]]:
     points: list[tuple[int, float]] = []
     for number, lesson in enumerate(lessons):
         before = lessons[number - 1].end_ms if number else None
         follows = before is not None and lesson.start_ms - before <= _LONGEST_BREAK
-        points.append((lesson.start_ms - _ARRIVE, _STAY_IN_BREAK if follows else 0.0))
-        points.append((lesson.start_ms, 1.0))
+        points.append((lesson.start_ms - _ARRIVE, _STAY_IN_BREAK * lesson.attendance if follows else 0.0))
+        points.append((lesson.start_ms, lesson.attendance))
         after = lessons[number + 1].start_ms if number + 1 < len(lessons) else None
         stays = after is not None and after - lesson.end_ms <= _LONGEST_BREAK
-        points.append((lesson.end_ms, 1.0))
-        points.append((lesson.end_ms + _LEAVE, _STAY_IN_BREAK if stays else 0.0))
+        points.append((lesson.end_ms, lesson.attendance))
+        points.append((lesson.end_ms + _LEAVE, _STAY_IN_BREAK * lesson.attendance if stays else 0.0))
     return [time for time, _ in points], [share for _, share in points]

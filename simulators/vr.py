@@ -14,8 +14,8 @@ from simulators.emissions import Emission
 if TYPE_CHECKING:
     from random import Random
 
-    from simulators.campus import Room
     from simulators.scenarios import DeviceModel
+    from simulators.senses import Senses
 
 BASE_TOPIC: Final = "bansui/vr"
 MODEL: Final = "vr-station-v1"
@@ -29,7 +29,7 @@ _COOL_PER_H: Final = 5.0
 class VrStation:
     """One station: worn in the room's lessons, on its charger otherwise."""
 
-    def __init__(self, model: DeviceModel, room: Room, rng: Random) -> None:
+    def __init__(self, model: DeviceModel, room: Senses, rng: Random) -> None:
         self.id = model.id
         self.topic = f"{BASE_TOPIC}/{model.id}"
         self.cadence_ms = model.cadence_s * 1000
@@ -42,7 +42,7 @@ class VrStation:
 
     def emit(self, at_ms: int) -> Emission:
         """The report of that moment."""
-        worn = self._room.day.in_lesson(at_ms) and self._room.people > 0
+        worn = self._room.timetable.in_lesson(at_ms) and self._room.people > 0
         hours = self.cadence_ms / 3_600_000
         drift = -_DRAIN_PER_H if worn else _CHARGE_PER_H
         self._battery = min(100.0, max(4.0, self._battery + drift * hours))
@@ -52,11 +52,12 @@ class VrStation:
         if worn:
             self._dropped += self._rng.randrange(3 + 12 * thermal)
         rate = 72.0 - 4.0 * thermal - abs(self._rng.gauss(0.0, 0.6)) if worn else 0.0
+        battery = round(self._room.battery(self._battery))
         report = {
             "v": 1,
             "time": at_ms,
             "seq": self._sequence,
-            "battery": round(self._battery),
+            "battery": battery,
             "charging": not worn and self._battery < 100.0,
             "state": "worn" if worn else "idle",
             "dropped_frames": self._dropped,
@@ -64,7 +65,7 @@ class VrStation:
             "thermal": THERMAL[thermal],
         }
         readings = (
-            ("battery", float(round(self._battery))),
+            ("battery", float(battery)),
             ("battery_charging", float(not worn and self._battery < 100.0)),
             ("headset_worn", float(worn)),
             ("dropped_frames", float(self._dropped)),

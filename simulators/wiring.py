@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from simulators import vr, zigbee
 from simulators.catalogue import CATALOGUE, topic_of
 from simulators.devices import Devices, client_of, driver_of, model_of, transport_of
+from simulators.kinds import Kind
 from simulators.plantower import BAUD
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _device(
 def _topic(model: DeviceModel) -> str:
     if model.kind in CATALOGUE:
         return topic_of(model)
-    base = zigbee.BASE_TOPIC if client_of(model) == zigbee.CLIENT_ID else vr.BASE_TOPIC
+    base = vr.BASE_TOPIC if model.kind is Kind.VR else zigbee.BASE_TOPIC
     return f"{base}/{model.id}"
 
 
@@ -75,7 +76,7 @@ def _clients(devices: Devices) -> list[dict[str, object]]:
             if model.kind in CATALOGUE:
                 clients[client] = [CATALOGUE[model.kind].publishes.format(id=model.id)]
                 continue
-            clients[client] = [f"{zigbee.BASE_TOPIC}/#" if client == zigbee.CLIENT_ID else _topic(model)]
+            clients[client] = [_topic(model) if model.kind is Kind.VR else f"{zigbee.BASE_TOPIC}/#"]
     return [
         {"id": client, "password": devices.passwords[client], "publish": topics} for client, topics in clients.items()
     ]

@@ -8,16 +8,17 @@ device spoke, in milliseconds since 1970.
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from simulators.emissions import Emission
-from simulators.scenarios import Kind, Load
+from simulators.kinds import Kind, Load
 
 if TYPE_CHECKING:
     from random import Random
 
-    from simulators.campus import Room
     from simulators.scenarios import DeviceModel
+    from simulators.senses import Senses
     from simulators.timetable import Span
 
 CLIENT_ID: Final = "zigbee"
@@ -57,12 +58,14 @@ QUANTITIES: Final = {
 
 _LOAD_W: Final = {Load.BOARD: (262.0, 9.0), Load.COMPUTER: (74.0, 2.5), Load.RACK: (310.0, 310.0)}
 """Watts in use and out of use."""
+_CART_IDLE_W, _CART_W, _CART_FILLS_MS = 6.0, 420.0, 2_400_000
+"""A cart draws most when the headsets come back, and less as they fill."""
 
 
 class ZigbeeDevice:
     """One device behind the zigbee2mqtt bridge."""
 
-    def __init__(self, model: DeviceModel, room: Room, rng: Random, alarms: tuple[Span, ...] = ()) -> None:
+    def __init__(self, model: DeviceModel, room: Senses, rng: Random, alarms: tuple[Span, ...] = ()) -> None:
         self.id = model.id
         self.topic = f"{BASE_TOPIC}/{model.id}"
         self.cadence_ms = model.cadence_s * 1000
@@ -96,11 +99,11 @@ class ZigbeeDevice:
             measured = {"occupancy": self._seen(), "illuminance": self._light()}
         elif kind is Kind.DOOR:
             # the door stands open while pupils come and go; contact is true when it is shut
-            measured = {"contact": not (self._room.people and not self._room.day.in_lesson(at_ms))}
+            measured = {"contact": not (self._room.people and not self._room.timetable.in_lesson(at_ms))}
         else:
             name = "smoke" if kind is Kind.SMOKE else "water_leak"
             measured = {name: any(alarm.holds(at_ms) for alarm in self._alarms)}
-        return {"battery": self._battery, **measured, "linkquality": self._link}
+        return {"battery": round(self._room.battery(self._battery)), **measured, "linkquality": self._link}
 
     def _co2(self) -> int:
         return round(self._room.air.co2_ppm + 12 * self._offset + self._rng.gauss(0.0, 6.0))
@@ -123,8 +126,8 @@ class ZigbeeDevice:
         if self._model.kind is Kind.METER:
             is_on, watts = True, self._room.power_w
         else:
-            is_on = self._model.load is Load.RACK or self._room.day.in_session(at_ms)
-            watts = _LOAD_W[self._model.load][0 if is_on else 1]
+            is_on = self._model.load is Load.RACK or self._room.timetable.in_session(at_ms)
+            watts = self._load_w(at_ms, is_on=is_on)
         power = max(0.0, watts * (1 + self._rng.gauss(0.0, 0.015)))
         voltage = round(229.0 + 2.0 * self._offset + self._rng.gauss(0.0, 0.7), 1)
         self._energy_kwh += power * self.cadence_ms / 3.6e9
@@ -136,6 +139,12 @@ class ZigbeeDevice:
             "state": "ON",
             "voltage": voltage,
         }
+
+    def _load_w(self, at_ms: int, *, is_on: bool) -> float:
+        if self._model.load is Load.CART:
+            since_ms = self._room.timetable.since_lesson_ms(at_ms)
+            return _CART_IDLE_W + (0.0 if since_ms is None else _CART_W * math.exp(-since_ms / _CART_FILLS_MS))
+        return _LOAD_W[self._model.load][0 if is_on else 1]
 
 
 def _value(name: str, value: Property) -> float:

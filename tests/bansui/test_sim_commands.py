@@ -32,7 +32,7 @@ def test_list_names_the_scenarios_with_what_a_clock_needs() -> None:
     ("args", "what"),
     [
         (("nope",), "school-day"),
-        (("school-day", "--broker", "here"), "HOST:PORT"),
+        (("school-day", "--broker", "he[re"), "HOST:PORT"),
         (("school-day", "--broker", "here:0"), "HOST:PORT"),
         (("school-day", "--speed", "fast"), "--speed"),
         (("school-day", "--speed", "2x", "--seconds", "3"), "--seconds"),

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from simulators.physics import STEP_MS, Air, Use, Weather, step_room
+from simulators.physics import STEP_MS, Air, Use, step_room
+from simulators.weather import Weather
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

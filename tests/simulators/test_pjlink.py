@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from simulators.kinds import Kind
 from simulators.pjlink import Projector
 from simulators.pjlink_server import ProjectorServer
-from simulators.scenarios import DeviceModel, Kind, Scenario
+from simulators.scenarios import DeviceModel, Scenario
 from simulators.seeding import stream
-from simulators.timetable import RoomDay
+from simulators.timetable import RoomTimetable
 from telemetry import ManualClock
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ PASSWORD = "JBMIAProjectorLink"
 
 def projector(scenario: Scenario, *, pjlink_class: int = 2) -> Projector:
     model = DeviceModel(id="projector-1", room="a-101", kind=Kind.PROJECTOR, pjlink_class=pjlink_class)
-    day = RoomDay(scenario, next(room for room in scenario.room if room.code == "a-101"))
+    day = RoomTimetable(scenario, None)
     return Projector(model, day, stream(1, "projector-1"), scenario.start_ms)
 
 

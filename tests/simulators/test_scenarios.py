@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simulators import scenarios
-from simulators.scenarios import Kind, Scenario, ScenarioInvalid, load
+from simulators.kinds import Kind
+from simulators.scenarios import Scenario, ScenarioInvalid, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,6 +98,12 @@ def test_every_mistake_of_a_file_is_named_with_its_line(tmp_path: Path) -> None:
         ('id = "co2-1"', 'id = "co2-1"\ncadence_s = 7', "does not divide 900"),
         ('ends = "09:00"', 'ends = "09:10"', "quarters of an hour"),
         ("pupils = 30", "pupils = 30\nlessons = [2]", "has lesson 2"),
+        ('["08:05", "08:45"]', '["08:45", "08:05"]', "not times in order"),
+        ('["08:05", "08:45"]', '["08:05", "08:45"], ["08:40", "08:50"]', "not times in order"),
+        ("date = 2026-10-12", "date = 2026-10-12\ndays = 99", "days: Input should be less than or equal to 31"),
+        ("pupils = 30", "pupil = 30", "there is no such key here"),
+        ('title = "Small"', 'title = "Small"\nlike = "small"', "like: there is no scenario 'small'"),
+        ('title = "Small"', 'title = "Small"\nlike = "district"', "itself like another"),
         ('"Asia/Shanghai"', '"Asia/Atlantis"', "not in the time zone database"),
         ("[[device]]", '[[alarm]]\ndevice = "co2-1"\nat = "08:10"\nminutes = 3\n\n[[device]]', "not a smoke or leak"),
     ],
@@ -110,3 +117,22 @@ def test_broken_toml_is_refused_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(ScenarioInvalid) as caught:
         load(write(tmp_path, SMALL.replace('title = "Small"', "title = ")))
     assert caught.value.where.endswith(":2")
+
+
+def test_a_scenario_like_another_replaces_what_it_states(tmp_path: Path, school_day: Scenario) -> None:
+    found = load(write(tmp_path, 'like = "school-day"\ntitle = "Later"\nstarts = "09:00"\n'))
+    assert found.room == school_day.room
+    assert (found.title, found.starts, found.ends) == ("Later", "09:00", school_day.ends)
+
+
+def test_a_mistake_says_whether_it_stands_in_the_other_scenario(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioInvalid) as caught:
+        load(write(tmp_path, 'like = "school-day"\nroom = []\n'))
+    assert "which is not there" in caught.value.what
+    with pytest.raises(ScenarioInvalid, match=r"body_kg: Input should be greater than or equal to 15 \(found 3\)"):
+        load(write(tmp_path, 'like = "school-day"\nbody_kg = 3\n'))
+
+
+@pytest.mark.parametrize("name", ["school-day", "winter-week", "exam-week", "summer-holiday", "vr-lesson", "district"])
+def test_scenarios_a_tester_needs_are_there(name: str) -> None:
+    assert name in scenarios.names()

@@ -1,0 +1,88 @@
+"""The day outside: temperature, humidity and dust about their means, and the daylight by the sun's height.
+
+Sources of the figures:
+- declination of the sun: Cooper, Solar Energy 12 (1969) 333;
+- daylight on level ground under clear and under cloudy skies: IESNA Lighting Handbook, 9th edition, chapter 8.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import TYPE_CHECKING, Final
+
+from simulators.physics import CO2_OUTSIDE_PPM, STEP_MS, Air, saturation_g_m3
+
+if TYPE_CHECKING:
+    from random import Random
+
+_DAY_MS: Final = 86_400_000
+_SHANGHAI: Final = 31.2
+
+
+class Drift:
+    """A quantity that wanders about zero: an Ornstein-Uhlenbeck process, exact for its step."""
+
+    def __init__(self, rng: Random, *, deviation: float, memory_s: float) -> None:
+        self._rng = rng
+        self._keep = math.exp(-STEP_MS / 1000 / memory_s)
+        self._kick = deviation * math.sqrt(1 - self._keep**2)
+        self.value = rng.gauss(0.0, deviation)
+
+    def step(self) -> float:
+        """Move on by `STEP_MS`."""
+        self.value = self.value * self._keep + self._rng.gauss(0.0, self._kick)
+        return self.value
+
+
+class Weather:
+    """The air outside, and the daylight."""
+
+    def __init__(
+        self,
+        rng: Random,
+        *,
+        temperature_c: float,
+        swing_c: float,
+        humidity: float,
+        pm25: float,
+        latitude: float = _SHANGHAI,
+    ) -> None:
+        self._mean_c, self._swing_c, self._mean_pm25 = temperature_c, swing_c, pm25
+        self._latitude = math.radians(latitude)
+        self._warmth = Drift(rng, deviation=0.4, memory_s=3600)
+        self._dust = Drift(rng, deviation=0.15, memory_s=5400)
+        self._cloud = Drift(rng, deviation=0.25, memory_s=1200)
+        vapour = saturation_g_m3(temperature_c) * humidity / 100
+        self.air = Air(CO2_OUTSIDE_PPM, temperature_c, vapour, pm25)
+        self.daylight_lx = 0.0
+
+    def step(self, local_ms: int) -> None:
+        """Move on by `STEP_MS`, to that many milliseconds of local time."""
+        day = (local_ms % _DAY_MS) / _DAY_MS
+        # warmest at three in the afternoon
+        swing = self._swing_c * math.cos(2 * math.pi * (day - 15 / 24))
+        self.air.temperature_c = self._mean_c + swing + self._warmth.step()
+        self.air.pm25 = max(1.0, self._mean_pm25 * (1 + self._dust.step()))
+        clear = min(1.0, max(0.0, 0.6 + self._cloud.step()))
+        self.daylight_lx = daylight_lx(sine_of_sun(local_ms, self._latitude), clear)
+
+
+def sine_of_sun(local_ms: int, latitude_rad: float) -> float:
+    """The sine of the sun's height above the horizon, where the sun is highest at noon of local time."""
+    day_of_year = dt.datetime.fromtimestamp(local_ms / 1000, dt.UTC).timetuple().tm_yday
+    declination = math.radians(23.45) * math.sin(2 * math.pi * (284 + day_of_year) / 365)
+    hour_angle = 2 * math.pi * ((local_ms % _DAY_MS) / _DAY_MS - 0.5)
+    return math.sin(latitude_rad) * math.sin(declination) + math.cos(latitude_rad) * math.cos(declination) * math.cos(
+        hour_angle
+    )
+
+
+def daylight_lx(sine: float, clear: float) -> float:
+    """Illuminance on level ground outdoors, between a cloudy sky (`clear` 0) and a clear one (1)."""
+    if sine <= 0:
+        return 0.0
+    sun_klx = 127.5 * math.exp(-0.21 / sine) * sine
+    clear_klx = sun_klx + 0.8 + 15.5 * math.sqrt(sine)
+    cloudy_klx = 0.3 + 21.0 * sine
+    return 1000 * (clear * clear_klx + (1 - clear) * cloudy_klx)
