@@ -1,0 +1,1 @@
+"""Devices that follow the Homie convention."""

@@ -1,0 +1,1 @@
+"""Edge nodes that speak Sparkplug B."""
