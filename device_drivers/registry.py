@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -26,7 +28,7 @@ from device_drivers.manifest import ManifestUnusable, suggest
 from telemetry import BansuiError, ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
     from importlib.metadata import EntryPoint
 
     from device_drivers.contract import Connection, Frame, Settings
@@ -85,20 +87,44 @@ class DriverEntry:
         return _declared(driver, manifest, is_ours=self.source == OURS)
 
 
+class _Installed(Mapping[str, DriverEntry]):
+    """Every driver that is installed, by id, ours first; a manifest is read when its driver is first asked for."""
+
+    def __init__(self) -> None:
+        self._ours = {folder.name: folder for folder in sorted(_HERE.iterdir()) if _is_driver(folder)}
+        self._read: dict[str, DriverEntry] = {}
+
+    @cached_property
+    def _vendors(self) -> Mapping[str, Callable[[], DriverEntry]]:
+        """How to read each of theirs; one with the id of another stands beside it, by its distribution's name."""
+        found: dict[str, Callable[[], DriverEntry]] = {}
+        source_of = dict.fromkeys(self._ours, OURS)
+        for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name, point.value)):
+            source = _source(point)
+            if point.name in source_of:
+                found[f"{point.name}@{source}"] = partial(_second, point.name, source, source_of[point.name])
+            else:
+                found[point.name] = partial(_vendors, point)
+                source_of[point.name] = source
+        return found
+
+    def __getitem__(self, driver_id: str) -> DriverEntry:
+        if driver_id not in self._read:
+            folder = self._ours.get(driver_id)
+            self._read[driver_id] = _ours(folder) if folder is not None else self._vendors[driver_id]()
+        return self._read[driver_id]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._ours
+        yield from self._vendors
+
+    def __len__(self) -> int:
+        return len(self._ours) + len(self._vendors)
+
+
 def discover() -> Mapping[str, DriverEntry]:
-    """Every driver that is installed, by id, ours first; broken ones too."""
-    entries = {folder.name: _ours(folder) for folder in sorted(_HERE.iterdir()) if _is_driver(folder)}
-    for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name, point.value)):
-        entry = _vendors(point)
-        if entry.id in entries:
-            error = DriverUnusable(
-                f"driver {entry.id} of {entry.source} has the id of another",
-                why=f"{entries[entry.id].source} brought it first",
-                fix="give it another id",
-            )
-            entry = DriverEntry(f"{entry.id}@{entry.source}", entry.source, error=error)
-        entries[entry.id] = entry
-    return entries
+    """Every driver that is installed, by id, ours first; broken ones too. Only those that are looked at are read."""
+    return _Installed()
 
 
 def named(driver_id: str, drivers: Mapping[str, DriverEntry] | None = None) -> DriverEntry:
@@ -140,8 +166,22 @@ def _ours(folder: Path) -> DriverEntry:
     return _read(folder.name, OURS, f"{__package__}.{folder.name}", folder)
 
 
+def _source(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "unknown"
+
+
+def _second(name: str, source: str, first: str) -> DriverEntry:
+    """A driver with the id of another."""
+    error = DriverUnusable(
+        f"driver {name} of {source} has the id of another",
+        why=f"{first} brought it first",
+        fix="give it another id",
+    )
+    return DriverEntry(f"{name}@{source}", source, error=error)
+
+
 def _vendors(point: EntryPoint) -> DriverEntry:
-    source = point.dist.name if point.dist is not None else "unknown"
+    source = _source(point)
     folder = _locate(point.value)
     if folder is None:
         error = DriverUnusable(
