@@ -1,0 +1,1 @@
+"""Bluetooth sensors that a gateway with OpenMQTTGateway or Theengs Gateway hears."""
