@@ -5,8 +5,9 @@ configuration is read. `create` checks its settings, raises `ConfigurationError`
 
 Every driver has `decode`: bytes to measurements, pure and quick, called on the agent's loop for every frame.
 The other powers are separate: a driver has `split` when its bytes come as a stream, `poll` when its device has
-to be asked. A driver never retries, never logs per message, never blocks, never reads the clock, and is never
-called from two tasks at once: no driver needs a lock.
+to be asked. Over `exec` a program in any language writes the frames, a line each; docs/vendors.md, section 6, has the
+schema of a line, which is part of this contract. A driver never retries, never logs per message, never blocks, never
+reads the clock, and is never called from two tasks at once: no driver needs a lock.
 """
 
 from __future__ import annotations

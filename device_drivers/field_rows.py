@@ -22,6 +22,7 @@ class Transport(enum.StrEnum):
     SERIAL_STREAM = "serial-stream"
     SERIAL_POLL = "serial-poll"
     TCP_POLL = "tcp-poll"
+    EXEC = "exec"
 
     @property
     def is_polled(self) -> bool:

@@ -16,8 +16,9 @@ from device_drivers.tables.entries import EntriesFormat, EntryRow
 from device_drivers.tables.format import Format
 from device_drivers.tables.frames import FrameFormat, FrameRow
 from device_drivers.tables.lines import LinesFormat, ReplyRow
+from device_drivers.tables.readings import ReadingRow, ReadingsFormat
 from device_drivers.tables.registers import RegisterRow, RegistersFormat
-from telemetry import ConfigurationError
+from telemetry import ConfigurationError, quantities
 from telemetry.toml_file import locate, syntax_error_line
 
 if TYPE_CHECKING:
@@ -147,12 +148,23 @@ class _RegistersManifest(Manifest):
     field: tuple[RegisterRow, ...] = Field(strict=False)
 
 
+class _ReadingsManifest(Manifest):
+    format: ReadingsFormat
+    field: tuple[ReadingRow, ...] = Field(default=(), strict=False)
+
+    @property
+    def quantities(self) -> frozenset[str]:
+        """Every quantity the driver may yield; without a field, the whole vocabulary."""
+        return frozenset(row.quantity for row in self.field) or frozenset(entry.id for entry in quantities())
+
+
 _KINDS: Final[dict[str, type[Manifest]]] = {
     "json": _DocumentManifest,
     "frame": _FrameManifest,
     "entries": _EntriesManifest,
     "lines": _LinesManifest,
     "registers": _RegistersManifest,
+    "readings": _ReadingsManifest,
 }
 
 

@@ -65,6 +65,7 @@ class DriverEntry:
     """The distribution it came in."""
     module: str = ""
     """Where its code is; empty for a driver that is a table."""
+    folder: Path = Path()
     found: Manifest | None = None
     error: ConfigurationError | None = None
 
@@ -209,7 +210,7 @@ def _read(name: str, source: str, package: str, folder: Path) -> DriverEntry:
             f"driver {name} has neither {_CODE} nor a table [format]", where=str(folder), fix="see docs/vendors.md"
         )
         return DriverEntry(name, source, error=nothing)
-    return DriverEntry(name, source, module=f"{package}.driver" if has_code else "", found=manifest)
+    return DriverEntry(name, source, f"{package}.driver" if has_code else "", folder, found=manifest)
 
 
 def _locate(package: str) -> Path | None:
@@ -241,7 +242,7 @@ def _declared(driver: object, manifest: Manifest, *, is_ours: bool) -> Driver:
         return driver if is_ours else _DeclaredStream(driver, manifest.quantities)
     if manifest.driver.transport.is_polled and isinstance(driver, PollDriver):
         return driver if is_ours else _DeclaredPoll(driver, manifest.quantities)
-    if manifest.driver.transport is Transport.MQTT and isinstance(driver, Driver):
+    if manifest.driver.transport in (Transport.MQTT, Transport.EXEC) and isinstance(driver, Driver):
         return driver if is_ours else _Declared(driver, manifest.quantities)
     raise DriverUnusable(f"driver {manifest.driver.id} lacks the powers that {manifest.driver.transport} needs")
 

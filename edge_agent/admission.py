@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from device_drivers.contract import Decoded, Driver
     from edge_agent.events import Arrival
     from edge_agent.privacy.rules import Rule
+    from edge_agent.programs import Program
     from edge_agent.windows import Cadence
 
 _log = logging.getLogger(__name__)
@@ -70,6 +71,8 @@ class Binding:
     renew: Callable[[], Driver] | None = None
     """Makes the driver anew, as the configuration says."""
     suspension: Suspension = field(default_factory=Suspension, repr=False)
+    program: Program | None = None
+    """What writes its readings, where that is a program."""
 
     @property
     def summaries_an_hour(self) -> float:

@@ -15,19 +15,16 @@ import apsw
 from broker.listener import Listener
 from broker.publications import Publications
 from broker.subscription import Login
-from device_drivers.contract import StreamDriver
 from edge_agent.bindings import prepare
 from edge_agent.clock_trust import Always, Confirmed
 from edge_agent.core import Core
 from edge_agent.driver_guard import DriverStopped, look_after, resident_bytes
 from edge_agent.events import Acknowledge, Arrived, Commit, Hold, Resume, Send, Tick
 from edge_agent.health import Health, HealthServer
+from edge_agent.intake.device_intakes import device_intakes
+from edge_agent.intake.exec_program import ExecIntake
 from edge_agent.intake.listener import ListenerIntake
-from edge_agent.intake.polling import Polled
-from edge_agent.intake.serial_line import SerialIntake
-from edge_agent.intake.serial_poll import SerialPollIntake
 from edge_agent.intake.subscriber import SubscriberIntake, SubscriberToken
-from edge_agent.intake.tcp_poll import TcpPollIntake
 from edge_agent.local.wiring import local_pages
 from edge_agent.privacy.release import people_counts
 from edge_agent.reporting import Surroundings
@@ -45,9 +42,8 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from edge_agent.admission import Admission
     from edge_agent.clock_trust import ClockTrust
-    from edge_agent.config import SerialTable, SubscriberTable
+    from edge_agent.config import SubscriberTable
     from edge_agent.config_file import LoadedConfiguration
     from edge_agent.events import Batch, Effect, Event
     from edge_agent.intake import DeviceIntake
@@ -140,7 +136,7 @@ class Agent:
         self._listener: Listener | None = None
         self._listener_intake = ListenerIntake(clock, self._deliver, self._admission.device_at)
         self._thread: StoreThread | None = None
-        self._polled = _device_intakes(loaded, self._admission, clock, self._deliver)
+        self._polled = device_intakes(loaded, self._admission, clock, self._deliver)
         self._commit_times = CommitTimes()
         self.health = HealthServer(
             Health(
@@ -154,6 +150,7 @@ class Agent:
                 buffer=lambda: (self.core.state.used_bytes, self.core.pressure.is_holding),
                 commit_times=self._commit_times,
                 listener=lambda: self._listener,
+                program_errors=self._program_errors,
             ),
             tables.health.port,
         )
@@ -340,6 +337,9 @@ class Agent:
         asked = sum(not each.is_available for _, intake in self._polled for each in intake.availabilities)
         return asked + self._listener_intake.unavailable + self._admission.suspended
 
+    def _program_errors(self) -> int:
+        return sum(intake.error_lines for _, intake in self._polled if isinstance(intake, ExecIntake))
+
 
 async def _supervised(intake: DeviceIntake) -> None:
     """Keep an intake running whatever its driver raises, so that no vendor's mistake reaches the others."""
@@ -378,24 +378,3 @@ def _timing(loaded: LoadedConfiguration) -> Timing:
         retry_s=tables.uplink.retry_s,
         ledger_ms=tables.store.ledger_days * 86_400_000,
     )
-
-
-def _device_intakes(
-    loaded: LoadedConfiguration, admission: Admission, clock: Clock, deliver: Callable[[Batch], None]
-) -> list[tuple[str, DeviceIntake]]:
-    """An intake for each device that does not come by MQTT, and one for each line whose devices are asked."""
-    intakes: list[tuple[str, DeviceIntake]] = []
-    shared: dict[str, tuple[SerialTable, list[Polled]]] = {}
-    for device in loaded.tables.device:
-        binding, guard = admission.bindings[device.id], admission.guard
-        if device.serial is not None and isinstance(binding.driver, StreamDriver):
-            serial = SerialIntake(binding, device.serial, guard, clock=clock, deliver=deliver)
-            intakes.append((device.id, serial))
-        elif device.mqtt is None:
-            polled = Polled(binding, guard, clock=clock, deliver=deliver)
-            if device.serial is not None:
-                shared.setdefault(device.serial.port, (device.serial, []))[1].append(polled)
-            elif device.tcp is not None:
-                intakes.append((device.id, TcpPollIntake(device.tcp, polled, clock)))
-    intakes += [(port, SerialPollIntake(line, polled, clock)) for port, (line, polled) in shared.items()]
-    return intakes

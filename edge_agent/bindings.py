@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 from broker.clients import load_client, load_clients
 from broker.tls import Certificate
 from device_drivers.contract import PollDriver, Settings, StreamDriver
+from device_drivers.field_rows import Transport
 from device_drivers.registry import discover
 from edge_agent.admission import Admission, Binding, ClockTolerance
 from edge_agent.config_file import Findings
 from edge_agent.privacy.classes import classify
 from edge_agent.privacy.rules import Rule
+from edge_agent.programs import program_of
 from edge_agent.windows import Cadence
 from telemetry import ConfigurationError, quantity
 from telemetry.table_file import suggest
@@ -107,6 +109,11 @@ def _binding(device: DeviceTable, room: RoomTable, entry: DriverEntry, loaded: L
         raise WrongTransport(f"driver {entry.id} reads no serial line")
     if device.tcp is not None and not isinstance(driver, PollDriver):
         raise WrongTransport(f"driver {entry.id} asks nothing over TCP")
+    if (device.exec is not None) != (entry.manifest.driver.transport is Transport.EXEC):
+        raise WrongTransport(
+            f"driver {entry.id} {'reads no program' if device.exec else 'reads a program'}",
+            fix="set exec for a driver whose transport is exec, and for no other",
+        )
     stale_after_s = device.stale_after_s or CADENCES_A_VALUE_STANDS * device.cadence_s
     return Binding(
         device=device.id,
@@ -118,12 +125,18 @@ def _binding(device: DeviceTable, room: RoomTable, entry: DriverEntry, loaded: L
         rules=_rules(_measured(device, entry), room.placement, device.role, loaded.policy),
         channels=entry.manifest.channels,
         renew=lambda: entry.create(settings),
+        program=program_of(device, entry, loaded.folder),
     )
 
 
 def _measured(device: DeviceTable, entry: DriverEntry) -> frozenset[str]:
     """What may come in of a device: all that its driver can read, or of it what the configuration names."""
     readable = entry.manifest.quantities
+    if not device.quantities and not entry.manifest.field:
+        raise ConfigurationError(
+            f"driver {entry.id} could read anything: the device has to name its quantities",
+            fix='write quantities = ["temperature"], with what it measures',
+        )
     for name in device.quantities:
         if name not in readable:
             raise ConfigurationError(f"driver {entry.id} reads no {name!r}", fix=suggest(name, list(readable)))

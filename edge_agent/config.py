@@ -260,6 +260,19 @@ class TcpTable(Table):
     password_file: str = ""
 
 
+class ExecTable(Table):
+    """The program that reads a device, and what it may take."""
+
+    command: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(max_length=64)] = ()
+    """The program and its arguments; none where the driver brings its own."""
+    memory_mib: Annotated[int, Field(ge=1, le=4096)] = 64
+    cpu_percent: Annotated[int, Field(ge=1, le=100)] = 20
+    processes: Annotated[int, Field(ge=1, le=256)] = 8
+    lines_per_s: Annotated[float, Field(gt=0, le=10_000)] = 50
+    silence_s: Seconds = 900
+    """After how long without a line it is ended and started again."""
+
+
 class DeviceTable(Table):
     """[[device]]: one device, bound to a room, a role and a driver."""
 
@@ -276,12 +289,13 @@ class DeviceTable(Table):
     mqtt: MqttTable | None = None
     serial: SerialTable | None = None
     tcp: TcpTable | None = None
+    exec: ExecTable | None = None
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_transport(self) -> DeviceTable:
-        if sum(table is not None for table in (self.mqtt, self.serial, self.tcp)) != 1:
-            raise ValueError("a device has exactly one of mqtt, serial and tcp")
+        if sum(table is not None for table in (self.mqtt, self.serial, self.tcp, self.exec)) != 1:
+            raise ValueError("a device has exactly one of mqtt, serial, tcp and exec")
         return self
 
 

@@ -50,9 +50,11 @@ class Health:
         buffer: Callable[[], tuple[int, bool]],
         commit_times: CommitTimes,
         listener: Callable[[], Listener | None],
+        program_errors: Callable[[], int] = lambda: 0,
     ) -> None:
         """`people` says why people counts are not told, if they are not; `buffer` gives the bytes in use, and whether
-        senders are held back; `broker_up` is None without a subscriber."""
+        senders are held back; `broker_up` is None without a subscriber; `program_errors` counts what programs of
+        devices said of errors."""
         self.report = report
         self.counts = counts
         self.unavailable = unavailable
@@ -63,6 +65,7 @@ class Health:
         self.buffer = buffer
         self.commit_times = commit_times
         self.listener = listener
+        self.program_errors = program_errors
 
     def as_dict(self) -> dict[str, object]:
         """What /healthz says; `status` is `ok`, or `degraded` while the centre, the broker or a device is out of
@@ -118,6 +121,8 @@ class AgentCollector(Collector):
         yield rejected
         yield slots
         yield CounterMetricFamily("bansui_agent_dropped_fields", "Fields no driver declares", value=dropped)
+        errors = self._health.program_errors()
+        yield CounterMetricFamily("bansui_agent_program_error_lines", "Lines on programs' standard error", value=errors)
         yield CounterMetricFamily("bansui_agent_departures", "Devices that went without a goodbye", value=departed)
         summaries = CounterMetricFamily("bansui_agent_summaries", "Summaries by stage", labels=["stage"])
         for stage in _SUMMARIES:

@@ -1,4 +1,4 @@
-"""Bytes in, nothing understood: the listener, the subscriber, serial lines, serial and TCP polls."""
+"""Bytes in, nothing understood: the listener, the subscriber, serial lines, serial and TCP polls, programs."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias

@@ -14,7 +14,7 @@ from device_drivers.cases import CaseReading
 from device_drivers.contract import Frame, Settings
 from device_drivers.field_rows import FieldRow, TableRow
 from device_drivers.manifest import parse
-from device_drivers.tables import documents, entries, frames, lines, registers
+from device_drivers.tables import documents, entries, frames, lines, readings, registers
 from device_drivers.tables.checksums import SUMS, crc16_modbus
 from device_drivers.tables.format import REASONS
 from device_drivers.units import CONVERSIONS
@@ -39,8 +39,8 @@ acme = ""
 """
 KINDS = (
     documents.DocumentFormat, documents.DocumentRow, frames.FrameFormat, frames.FrameRow, entries.EntriesFormat,
-    entries.EntryRow, lines.LinesFormat, lines.ReplyRow, registers.RegistersFormat, registers.RegisterRow, TableRow,
-    FieldRow,
+    entries.EntryRow, lines.LinesFormat, lines.ReplyRow, registers.RegistersFormat, registers.RegisterRow,
+    readings.ReadingsFormat, readings.ReadingRow, TableRow, FieldRow,
 )  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def test_the_whole_manifest_is_one() -> None:
 
 def test_there_is_an_example_of_every_kind() -> None:
     kinds = {re.search(r'kind = "(\w+)"', body)[1] for _, body, _ in EXAMPLES}  # type: ignore[index] # there is one
-    assert kinds == {"json", "frame", "entries", "lines", "registers"}
+    assert kinds == {"json", "frame", "entries", "lines", "registers", "readings"}
 
 
 @pytest.mark.parametrize(("transport", "body", "case"), EXAMPLES, ids=[transport for transport, _, _ in EXAMPLES])

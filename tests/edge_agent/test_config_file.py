@@ -158,7 +158,11 @@ def test_the_sample_is_valid_as_shipped(tmp_path: Path) -> None:
         ('"08:00", "18:00"', '"8:00", "18:00"', "a time of day is written HH:MM (found '8:00')"),
         ('"08:00", "18:00"', '"08:00", "24:01"', "a time of day is written HH:MM (found '24:01')"),
         ('building = "a"', 'building = "a"\nplacement = "outdoors"', "did you mean 'outdoor'?"),
-        ('mqtt = { topic = "zigbee2mqtt/co2" }', "", "device[1]: a device has exactly one of mqtt, serial and tcp"),
+        (
+            'mqtt = { topic = "zigbee2mqtt/co2" }',
+            "",
+            "device[1]: a device has exactly one of mqtt, serial,",
+        ),
         ('"zigbee2mqtt/co2"', '"zigbee2mqtt/+"', "device[1].mqtt.topic"),
         ('driver = "zigbee2mqtt"', 'driver = "zigbee2mqtt"\ncadence_s = 0', "device[1].cadence_s"),
         ("[[room]]", "[rooms]\nx = 1\n[[room]]", "rooms: no such key; did you mean 'room'?"),

@@ -13,11 +13,11 @@ from pymodbus.framer import FramerRTU
 
 from device_drivers.contract import Frame, PollDriver, Settings
 from device_drivers.registry import named
-from edge_agent.agent import _device_intakes
 from edge_agent.bindings import bind
 from edge_agent.config import SerialTable
 from edge_agent.config_file import load
 from edge_agent.driver_guard import DriverGuard
+from edge_agent.intake.device_intakes import device_intakes
 from edge_agent.intake.polling import Polled
 from edge_agent.intake.serial_poll import SerialPollIntake
 from edge_agent.windows import Cadence
@@ -234,7 +234,7 @@ def configured(tmp_path: Path, *devices: dict[str, object]) -> list[str]:
     path = tmp_path / "agent.toml"
     path.write_text(CONFIGURATION + "".join(DEVICE.format(**SENSOR | device) for device in devices), encoding="utf-8")
     loaded = load(path)
-    intakes = _device_intakes(loaded, bind(loaded), SystemClock(), lambda _: None)
+    intakes = device_intakes(loaded, bind(loaded), SystemClock(), lambda _: None)
     return [name for name, _ in intakes]
 
 

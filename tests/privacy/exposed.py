@@ -28,7 +28,7 @@ from tests.documents import ROOT
 from tests.edge_agent.harness import MONDAY_9
 from tests.edge_agent.running import configure, running
 from tests.edge_agent.servers import DURABLE, serving
-from tests.privacy.inlets import LOGIN, Endpoints, send_all, serial_line, talking
+from tests.privacy.inlets import LOGIN, Endpoints, send_all, serial_line, talking, write_program
 from tests.privacy.vendor import PACKAGE, install
 from tests.support.processes import BANSUI
 from tests.support.waiting import until
@@ -150,9 +150,12 @@ async def _stage(folder: Path, name: str, values: Sequence[str]) -> AsyncIterato
                 tables.append(_DEVICE.format(id=device, driver=driver, more=more))
             more = f'model = "PMS5003"\nserial = {{ port = "{folder}/no line of {name}" }}'
             tables.append(_DEVICE.format(id="gone", driver="plantower", more=more))
+            program = write_program(folder / "vendor" / "program", values)
+            more = f'quantities = ["temperature"]\nexec = {{ command = ["{program}", "{name}"], lines_per_s = 10000 }}'
+            tables.append(_DEVICE.format(id="program", driver="exec", more=more))
             config = configure(folder, *tables, centre=f"http://127.0.0.1:{centre}")
             (folder / f"password of {name}").write_text(name)
-            yield _Stage(folder, config, Endpoints(0, 0, 0, line, failing, answers), wire)
+            yield _Stage(folder, config, Endpoints(0, 0, 0, line, failing, answers, program), wire)
 
 
 async def expose_process(

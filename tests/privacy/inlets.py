@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import pty
+import sys
 import tty
 from dataclasses import dataclass
 from functools import partial
@@ -120,6 +121,8 @@ class Endpoints:
     """The same of one whose driver fails on all it hears; the agent listens to it now and then."""
     answers: deque[str]
     """What the device over TCP says next, one value an answer."""
+    program: Path
+    """The program that says every value; it notes each start of it in a file beside."""
 
 
 async def send_all(values: Sequence[str], to: Endpoints) -> None:
@@ -128,6 +131,7 @@ async def send_all(values: Sequence[str], to: Endpoints) -> None:
     await _connect(values, to.mqtt)
     await _name_users(values[:: max(1, len(values) // _USERS)], to.mqtt)
     await _speak(values, to)
+    await until(lambda: starts(to.program) > 1, timeout=60, what="all that the program says is heard")
     for port in (to.health, to.pages):
         await _ask_pages(values[:: max(1, len(values) // _USERS)], port)
 
@@ -237,6 +241,37 @@ async def talking(answers: deque[str]) -> AsyncIterator[int]:
 
     async with serving(answer) as port:
         yield port
+
+
+_PROGRAM: Final = """#!{python}
+import json, sys
+with open({starts!r}, "a") as starts:
+    starts.write("once more\\n")
+for value in json.loads({values!r}):
+    reading = {{"quantity": "temperature", "value": 21.5}}
+    places = [{{**reading, key: value}} for key in ("quantity", "value", "channel", "time_ms")]
+    for line in (*places, {{value: 1}}, {{**reading, value: 1}}, {{**reading, "x": [{{value: value}}]}}, value):
+        print(line if line == value else json.dumps(line, ensure_ascii=False), flush=True)
+        print(value, file=sys.stderr, flush=True)
+"""
+
+
+def write_program(path: Path, values: Sequence[str]) -> Path:
+    """A program that says each value wherever a line has a place for one, and on its standard error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told = {"python": sys.executable, "starts": str(_starts(path)), "values": json.dumps(values)}
+    path.write_text(_PROGRAM.format(**told))
+    path.chmod(0o755)
+    return path
+
+
+def starts(program: Path) -> int:
+    """How often it was started: what it said before the last start is heard."""
+    return len(_starts(program).read_text().splitlines()) if _starts(program).exists() else 0
+
+
+def _starts(program: Path) -> Path:
+    return program.with_suffix(".starts")
 
 
 @contextlib.contextmanager

@@ -28,8 +28,8 @@ _NETWORK: Final = frozenset(
 )
 _CALLS: Final = frozenset(
     """connection_for_serial create_connection create_datagram_endpoint create_server create_subprocess_exec
-    create_subprocess_shell create_unix_connection create_unix_server execv open_connection open_unix_connection popen
-    posix_spawn sock_connect sock_sendto start_server start_unix_server urlopen""".split()  # noqa: SIM905 - words
+    create_subprocess_shell create_unix_connection create_unix_server execv execve open_connection
+    open_unix_connection popen posix_spawn sock_connect sock_sendto start_server start_unix_server urlopen""".split()  # noqa: SIM905 - words
 )
 MAY: Final = {
     "edge_agent/uplink.py": {"httpx"},  # the one way to the centre
@@ -38,6 +38,8 @@ MAY: Final = {
     "edge_agent/intake/serial_poll.py": {"serial_asyncio_fast", "connection_for_serial"},
     "edge_agent/intake/subscriber.py": {"create_connection"},
     "edge_agent/intake/tcp_poll.py": {"open_connection"},
+    "edge_agent/intake/child_process.py": {"subprocess"},  # the program that the configuration names, and its keeper
+    "edge_agent/intake/exec_keeper.py": {"execve"},
     # from devices and from people in the school, who connect to the agent
     "broker/connection.py": {"socket"},
     "broker/listener.py": {"create_server"},

@@ -1,0 +1,47 @@
+"""Makes the intakes that go to their devices, as a configuration names them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from device_drivers.contract import StreamDriver
+from edge_agent.intake.exec_program import ExecIntake
+from edge_agent.intake.polling import Polled
+from edge_agent.intake.serial_line import SerialIntake
+from edge_agent.intake.serial_poll import SerialPollIntake
+from edge_agent.intake.tcp_poll import TcpPollIntake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge_agent.admission import Admission
+    from edge_agent.config import SerialTable
+    from edge_agent.config_file import LoadedConfiguration
+    from edge_agent.events import Batch
+    from edge_agent.intake import DeviceIntake
+    from telemetry import Clock
+
+
+def device_intakes(
+    loaded: LoadedConfiguration, admission: Admission, clock: Clock, deliver: Callable[[Batch], None]
+) -> list[tuple[str, DeviceIntake]]:
+    """An intake, and its name, for each device that is gone to, and for each line whose devices are asked."""
+    intakes: list[tuple[str, DeviceIntake]] = []
+    shared: dict[str, tuple[SerialTable, list[Polled]]] = {}
+    for device in loaded.tables.device:
+        binding, guard = admission.bindings[device.id], admission.guard
+        if device.serial is not None and isinstance(binding.driver, StreamDriver):
+            serial = SerialIntake(binding, device.serial, guard, clock=clock, deliver=deliver)
+            intakes.append((device.id, serial))
+        elif device.exec is not None:
+            assert binding.program is not None
+            program = ExecIntake(binding, binding.program, device.exec, clock=clock, deliver=deliver)
+            intakes.append((device.id, program))
+        elif device.mqtt is None:
+            polled = Polled(binding, guard, clock=clock, deliver=deliver)
+            if device.serial is not None:
+                shared.setdefault(device.serial.port, (device.serial, []))[1].append(polled)
+            elif device.tcp is not None:
+                intakes.append((device.id, TcpPollIntake(device.tcp, polled, clock)))
+    intakes += [(port, SerialPollIntake(line, polled, clock)) for port, (line, polled) in shared.items()]
+    return intakes
