@@ -62,7 +62,7 @@ ClientId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 class ClientTable(BaseModel):
     """One `[[listener.client]]`: its login, what it may publish, and what it may subscribe to besides its commands."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     id: ClientId
     password_file: Annotated[str, Field(min_length=1)] | None = None

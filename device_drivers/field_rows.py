@@ -33,7 +33,8 @@ class Transport(enum.StrEnum):
 class Table(BaseModel):
     """A table of a `driver.toml`: no key it does not know, no change once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # built when it is first used: most tables stand inside another, and are never built by themselves
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class FieldRow(Table):

@@ -22,7 +22,8 @@ Location = tuple[str | int, ...]
 class Table(BaseModel):
     """A table of a file: no key it does not know, no change once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # built when it is first used: most tables stand inside another, and are never built by themselves
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 T = TypeVar("T", bound=Table)
