@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 
+from cloud_sink.alarms import alarms
 from cloud_sink.csv_text import csv_of
 from cloud_sink.models import (
+    AlarmAnswer,
     BalanceAnswer,
     DeviceAnswer,
     FollowerAnswer,
@@ -56,6 +59,7 @@ class Api:
             ("/series", self.series),
             ("/range", self.range),
             ("/latest", self.latest),
+            ("/alarms", self.alarms),
             ("/balance", self.balance),
             ("/health", self.health),
         ):
@@ -101,8 +105,8 @@ class Api:
 
     async def latest(self, school: School, room: Room | None = None) -> list[ValueAnswer]:
         """The last window of every channel, with its age and freshness (see the answer's description)."""
-        now_ms = self._centre.clock.now()
-        return [ValueAnswer.at(summary, now_ms) for summary in await self._latest(school, room)]
+        judge = self._centre.memory.judge(school, self._centre.clock.now())
+        return [ValueAnswer.at(summary, judge) for summary in await self._latest(school, room)]
 
     async def range(
         self,
@@ -145,6 +149,16 @@ class Api:
         summaries = await self._centre.store.export(school, from_ms, to_ms)
         return PlainTextResponse(encode_all(summaries))
 
+    async def alarms(self, school: School | None = None) -> list[AlarmAnswer]:
+        """What somebody has to act on now, in one school or in all, the oldest first."""
+        centre = self._centre
+        if school is not None:
+            await self._check_school(school)
+        agents, now_ms = await centre.catalogue.agents(), centre.clock.now()
+        schools = [school] if school is not None else [row.code for row in await centre.catalogue.schools()]
+        found = [alarm for code in schools for alarm in alarms(centre.memory, code, agents, now_ms)]
+        return [AlarmAnswer(**asdict(alarm)) for alarm in sorted(found, key=lambda alarm: alarm.since_ms)]
+
     async def balance(self) -> list[BalanceAnswer]:
         """Per agent: what was acknowledged, what is stored, and what the agent itself reports."""
         return [BalanceAnswer.of(balance) for balance in await self._centre.balances()]
@@ -179,7 +193,9 @@ class Api:
         now_ms = self._centre.clock.now()
         if not summaries:
             return f'event: heartbeat\ndata: {{"time_ms": {now_ms}}}\n\n'
-        values = [ValueAnswer.at(summary, now_ms).model_dump(mode="json") for summary in summaries]
+        memory = self._centre.memory
+        judges = {school: memory.judge(school, now_ms) for school in {summary.series.school for summary in summaries}}
+        values = [ValueAnswer.at(told, judges[told.series.school]).model_dump(mode="json") for told in summaries]
         return f"event: summaries\ndata: {json.dumps(values, separators=(',', ':'))}\n\n"
 
     async def _latest(self, school: str, room: str | None) -> list[Summary]:

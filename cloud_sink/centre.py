@@ -11,6 +11,7 @@ from cloud_sink.admission import Admission
 from cloud_sink.catalogue import Catalogue
 from cloud_sink.decoding import Decoding
 from cloud_sink.follower import Follower
+from cloud_sink.hours import HoursOfSchools
 from cloud_sink.inbox import Inbox
 from cloud_sink.live import Live
 from cloud_sink.memory import Memory
@@ -120,7 +121,8 @@ async def open_centre(loaded: LoadedConfig, clock: Clock, seams: Seams | None = 
         stack.push_async_callback(catalogue.close)
         decoding = Decoding()
         stack.callback(decoding.close)
-        memory, live = Memory(), Live()
+        schools = {agent.id: agent.school for agent in await catalogue.agents()}
+        memory, live = Memory(loaded.policy, HoursOfSchools(schools)), Live()
         projector = Projector(
             inbox=inbox,
             store=store,

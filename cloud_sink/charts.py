@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cloud_sink.freshness import fresh_until
+from cloud_sink.freshness import Freshness
 from cloud_sink.latest import MAIN
 from cloud_sink.limits import LIMITS, Over, judge
 from cloud_sink.ranges import grid_lines
@@ -15,6 +15,7 @@ from telemetry import quantity
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from cloud_sink.freshness import Judge
     from cloud_sink.limits import Limit
     from cloud_sink.ranges import GridLine
     from cloud_sink.timetable import Span
@@ -59,6 +60,7 @@ class Frame:
     lessons: Sequence[Span]
     is_one_day: bool
     was_offline: Callable[[int], bool]
+    judge: Judge
 
     @property
     def step_ms(self) -> int:
@@ -126,20 +128,28 @@ class _Drawing:
     def _find_gaps(self) -> list[Gap]:
         frame, found = self._frame, []
         newest = max(self._told, key=lambda window: window.end_ms)
-        now_ms = self._wording.now_ms
         # What is not due yet is no gap.
-        due_ms = newest.end_ms if now_ms < fresh_until(newest) else now_ms
+        due_ms = newest.end_ms if frame.judge.freshness(newest) is Freshness.FRESH else frame.judge.now_ms
         start: int | None = None
+        was_outside = False
         for index, highest in enumerate([*self._highest(), 0]):
             at_ms = min(frame.span[0] + index * frame.step_ms, due_ms)
-            if highest is None and start is None and at_ms < due_ms:
-                start = at_ms
-            elif start is not None and (highest is not None or at_ms >= due_ms):
-                found.append(Gap(start, at_ms, self._reason(start, at_ms)))
+            is_outside = self._is_outside(at_ms)
+            if start is not None and (highest is not None or at_ms >= due_ms or is_outside is not was_outside):
+                found.append(Gap(start, at_ms, self._reason(start, at_ms, is_outside=was_outside)))
                 start = None
+            if highest is None and start is None and at_ms < due_ms:
+                start, was_outside = at_ms, is_outside
         return found
 
-    def _reason(self, from_ms: int, to_ms: int) -> str:
+    def _is_outside(self, time_ms: int) -> bool:
+        """Whether the policy let nothing be told then."""
+        judge = self._frame.judge
+        return judge.span_in_hours(self._told[-1]) is not None and judge.hours.is_outside(time_ms)
+
+    def _reason(self, from_ms: int, to_ms: int, *, is_outside: bool) -> str:
+        if is_outside:
+            return self._text("gap.outside")
         quarter = (to_ms - from_ms) // 4
         is_offline = self._frame.was_offline(from_ms + quarter) and self._frame.was_offline(to_ms - quarter)
         return self._text("gap.offline" if is_offline else "gap.nothing")

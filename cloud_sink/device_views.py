@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from cloud_sink.freshness import Freshness, freshness
+from cloud_sink.freshness import Freshness
 from cloud_sink.views import SHAPES
 from telemetry import quantity
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cloud_sink.catalogue import DeviceRow
+    from cloud_sink.freshness import Judge
     from cloud_sink.views import Viewer
     from telemetry import Summary
 
@@ -40,19 +41,21 @@ class DeviceView:
         return SHAPES[self.freshness]
 
 
-def device_views(viewer: Viewer, devices: Sequence[DeviceRow], windows: Iterable[Summary]) -> list[DeviceView]:
+def device_views(
+    viewer: Viewer, judge: Judge, devices: Sequence[DeviceRow], windows: Iterable[Summary]
+) -> list[DeviceView]:
     """The devices of a room, silent ones first."""
     by_device = sorted(windows, key=lambda window: window.series.device)
     told = {device: list(some) for device, some in groupby(by_device, key=lambda window: window.series.device)}
-    views = [_view(viewer, device, told.get(device.id, [])) for device in devices]
+    views = [_view(viewer, judge, device, told.get(device.id, [])) for device in devices]
     order = tuple(Freshness)
     return sorted(views, key=lambda view: (-order.index(view.freshness), view.id))
 
 
-def _view(viewer: Viewer, device: DeviceRow, windows: Sequence[Summary]) -> DeviceView:
+def _view(viewer: Viewer, judge: Judge, device: DeviceRow, windows: Sequence[Summary]) -> DeviceView:
     text, wording = viewer.text, viewer.wording
     newest = max(windows, key=lambda window: window.end_ms, default=None)
-    state = freshness(newest, wording.now_ms)
+    state = judge.freshness(newest)
     labels = dict.fromkeys(quantity(window.series.quantity).label(text.short) for window in windows)
     named = text("list.comma").join(list(labels)[:_NAMED])
     health = [

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cloud_sink.freshness import Air, Freshness, aged, air, fresh_until, late_until
+from cloud_sink.freshness import Freshness, fresh_until
 from telemetry import Summarise, quantity
 from telemetry.air import AIR_QUANTITY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from cloud_sink.freshness import Air, Judge
     from telemetry import Summary
     from telemetry.uplink_contract import AgentReport
 
 MAIN: Final = (AIR_QUANTITY, "temperature", "humidity", "pm25", "pm10", "sound_pressure", "illuminance")
 """The quantities a room is judged and drawn by, in the order of the pages."""
+_ORDER: Final = tuple(Freshness)
 
 Key = tuple[str, str, str]
 """Device, quantity, channel."""
 
 
 class RoomNow:
-    """The last windows of one room, and until when they are fresh and late."""
+    """The last windows of one room, and until when they are fresh."""
 
     def __init__(self) -> None:
         self._series: dict[Key, Summary] = {}
         self._main: dict[str, Summary] | None = None
         self._alarms: list[Summary] = []
-        self._fresh_until_ms = self._late_until_ms = 0
+        self._fresh_until_ms = 0
 
     @property
     def windows(self) -> Collection[Summary]:
@@ -47,17 +49,18 @@ class RoomNow:
         """Its safety events that no all-clear has ended."""
         return self._alarms
 
-    def freshness(self, now_ms: int) -> Freshness:
+    def freshness(self, judge: Judge) -> Freshness:
         """The worst of its main quantities, or of the others where it has none of these."""
         if not self._series:
             return Freshness.NEVER
-        if self._main is None:
-            self._main = self._judge()
-        return aged(now_ms, self._fresh_until_ms, self._late_until_ms)
+        judged = self.main.values() or self._series.values()
+        if judge.now_ms < self._fresh_until_ms:
+            return Freshness.FRESH
+        return max((judge.freshness(summary) for summary in judged), key=_ORDER.index)
 
-    def air(self, now_ms: int) -> Air:
+    def air(self, judge: Judge) -> Air:
         """What its CO2 asks for."""
-        return air(self.main.get(AIR_QUANTITY), now_ms)
+        return judge.air(self.main.get(AIR_QUANTITY))
 
     def take(self, summary: Summary) -> bool:
         """Keep a window that is not older than the one held; false when it is."""
@@ -74,9 +77,7 @@ class RoomNow:
 
     def _judge(self) -> dict[str, Summary]:
         main = newest(self._series.values())
-        judged = main.values() or self._series.values()
-        self._fresh_until_ms = min(map(fresh_until, judged), default=0)
-        self._late_until_ms = min(map(late_until, judged), default=0)
+        self._fresh_until_ms = min(map(fresh_until, main.values() or self._series.values()), default=0)
         return main
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cloud_sink.episodes import Episodes
+from cloud_sink.freshness import Judge
 from cloud_sink.hearing import Hearing
 from cloud_sink.latest import LatestValues
 from cloud_sink.tallies import Tallies
@@ -13,13 +14,18 @@ from cloud_sink.tallies import Tallies
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cloud_sink.hours import HoursOfSchools
     from cloud_sink.store import Projected
     from telemetry import Summary
+    from telemetry.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Last values, runs of bad air, tallies of the day, and when agents were heard."""
+    """Last values, runs of bad air, tallies of the day, timetable hours, and when agents were heard."""
+
+    policy: Policy
+    hours: HoursOfSchools
 
     latest: LatestValues = field(default_factory=LatestValues)
     episodes: Episodes = field(default_factory=Episodes)
@@ -28,8 +34,15 @@ class Memory:
 
     def take(self, batches: Sequence[Projected]) -> list[Summary]:
         """Take what batches say; returns the summaries that are the last of their series now."""
-        self.latest.reports.update({batch.agent: batch.report for batch in batches if batch.report is not None})
+        for batch in batches:
+            if batch.report is not None:
+                self.latest.reports[batch.agent] = batch.report
+                self.hours.of_agent(batch.agent).take(batch.report)
         summaries = [summary for batch in batches for summary in batch.summaries]
         self.episodes.take(summaries)
         self.tallies.take(summaries)
         return self.latest.take(summaries)
+
+    def judge(self, school: str, now_ms: int) -> Judge:
+        """Who says of a school's numbers what they are worth at a moment."""
+        return Judge(now_ms, self.hours.of(school), self.policy)

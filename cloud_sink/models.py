@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel
 
-from cloud_sink.freshness import Freshness, freshness
+from cloud_sink.alarms import AlarmKind
+from cloud_sink.freshness import Freshness
 from cloud_sink.ranges import value_of
 from telemetry import Summary, quantity
 from telemetry.summaries import MEASURED_FIELDS
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cloud_sink.centre import Balance
+    from cloud_sink.freshness import Judge
     from cloud_sink.ranges import GridLine
 
 
@@ -87,7 +89,8 @@ class ValueAnswer(SeriesAnswer):
     """The last window of a series. `field` says what `value` is; `age_ms` counts from the window's end.
 
     `freshness` is fresh until 2 windows and 15 minutes after that end, late until 10 windows and 15 minutes; then it
-    is stale.
+    is stale. Of what the policy tells in timetable hours alone only windows in them count, and it is quiet when it is
+    old and lacks none.
     """
 
     field: str | None
@@ -100,7 +103,7 @@ class ValueAnswer(SeriesAnswer):
     expected: int | None
 
     @classmethod
-    def at(cls, summary: Summary, now_ms: int) -> ValueAnswer:
+    def at(cls, summary: Summary, judge: Judge) -> ValueAnswer:
         """A summary as it is worth now."""
         name, number = value_of(summary) or (None, None)
         return cls(
@@ -109,8 +112,8 @@ class ValueAnswer(SeriesAnswer):
             value=None if name is None or number is None else in_unit(summary.series.quantity, name, number),
             start_ms=summary.start_ms,
             window_s=summary.series.window_s,
-            age_ms=now_ms - summary.end_ms,
-            freshness=freshness(summary, now_ms),
+            age_ms=judge.now_ms - summary.end_ms,
+            freshness=judge.freshness(summary),
             n=summary.fields.get("n"),
             expected=summary.fields.get("expected"),
         )
@@ -138,6 +141,17 @@ class RangeAnswer(BaseModel):
     to_ms: int
     step_s: int
     lines: list[LineAnswer]
+
+
+class AlarmAnswer(BaseModel):
+    """One thing to act on now: a safety event of a room without an all-clear, or an agent that is not heard."""
+
+    kind: AlarmKind
+    school: str
+    room: str
+    quantity: str
+    agent: str
+    since_ms: int
 
 
 class BalanceAnswer(BaseModel):

@@ -24,15 +24,14 @@ from cloud_sink.reader import WEEK, Reader, read
 from cloud_sink.school_views import LIMIT_LEVEL, buildings, episodes
 from cloud_sink.store import Selection
 from cloud_sink.text import COOKIE, LANGUAGES
-from cloud_sink.views import Viewer
+from cloud_sink.views import RoomStates, Viewer
 from telemetry import quantity
 from telemetry.air import AIR_QUANTITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from cloud_sink.agent_views import AgentView
-    from cloud_sink.catalogue import DeviceRow, SchoolRow
+    from cloud_sink.catalogue import AgentRow, DeviceRow, SchoolRow
     from cloud_sink.centre import Centre
     from cloud_sink.charts import Chart
     from cloud_sink.timetable import Span
@@ -80,7 +79,7 @@ class Pages:
         """Are the schools well, and which are not?"""
         reader, viewer = self._reader(request)
         catalogue = self._centre.catalogue
-        agents = await self._agents(viewer)
+        agents = await self._agents()
         schools = [
             school_line(viewer, row, await catalogue.rooms(row.code), agents[row.code])
             for row in await catalogue.schools()
@@ -88,9 +87,8 @@ class Pages:
         schools.sort(key=lambda school: school.order)
         headline = viewer.headline(
             sum(school.rooms for school in schools),
-            sum(school.fresh for school in schools),
+            RoomStates.sum(school.state for school in schools),
             [room for school in schools for room in school.act],
-            (sum(school.unknown for school in schools), sum(school.judged for school in schools)),
         )
         alarms = [alarm for school in schools for alarm in school.alarms]
         shown = figures(viewer, schools)
@@ -103,34 +101,32 @@ class Pages:
         if row is None:
             return self._not_found(reader)
         room_rows = await self._centre.catalogue.rooms(row.code)
-        rooms = viewer.rooms(row.code, room_rows)
+        rooms, judge = viewer.rooms(row.code, room_rows), viewer.judge(row.code)
+        agents = (await self._agents())[row.code]
         selection = Selection(row.code, quantity=AIR_QUANTITY)
         co2 = await self._centre.store.range(selection, *reader.wording.day_span(reader.day))
         told, more = episodes(viewer, rooms, co2)
-        measured = [room for room in rooms if room.air is not Air.NONE]
+        states = RoomStates()
+        for room in rooms:
+            states.add(room.freshness, room.air)
         return self._page(
             "school.html",
             reader,
-            headline=viewer.headline(
-                len(rooms),
-                sum(room.freshness is Freshness.FRESH for room in rooms),
-                [room for room in rooms if room.air is Air.ACT],
-                (sum(room.air is Air.UNKNOWN for room in measured), len(measured)),
-            ),
+            headline=viewer.headline(len(rooms), states, [room for room in rooms if room.air is Air.ACT]),
             school=row.code,
             school_name=viewer.name(row),
-            is_quiet=self._is_quiet(reader, row.code),
+            is_quiet=reader.is_today and states.quiet > 0,
             rooms=rooms,
-            buildings=buildings(viewer, rooms, co2),
+            buildings=buildings(viewer, judge, rooms, co2),
             limit_level=LIMIT_LEVEL,
             limit=limit_words(LIMITS[AIR_QUANTITY], reader.wording),
             episodes=told,
             more_episodes=more,
-            cell=viewer.cell,
+            cell=lambda name, summary: viewer.cell(name, summary, judge),
             main=[name for name in MAIN if any(name in room.main for room in rooms)],
             labels={name: quantity(name).label(reader.text.short) for name in MAIN},
-            alarms=viewer.alarms(row, room_rows),
-            agents=(await self._agents(viewer))[row.code],
+            alarms=viewer.alarms(row, room_rows, agents),
+            agents=[agent_view(agent.id, viewer.wording, viewer.memory) for agent in agents],
             live=row.code,
         )
 
@@ -144,7 +140,8 @@ class Pages:
         if row is None or room is None:
             return self._not_found(reader)
         now = centre.memory.latest.rooms(row.code).get(room.code) or RoomNow()
-        view = viewer.room(room, now)
+        judge = viewer.judge(row.code)
+        view, agents = viewer.room(room, now, judge), (await self._agents())[row.code]
         devices = [device for device in await centre.catalogue.devices(row.code) if device.room == room.code]
         windows = await centre.store.range(Selection(row.code, room.code), *reader.span)
         frame = Frame(
@@ -153,20 +150,21 @@ class Pages:
             lessons=self._lessons(reader, row.code),
             is_one_day=reader.days == 1,
             was_offline=self._was_offline(devices),
+            judge=judge,
         )
         drawn = charts([window for window in windows if window.series.quantity in MAIN], frame, reader.wording)
         return self._page(
             "room.html",
             reader,
-            headline=viewer.room_line(view),
+            headline=viewer.room_line(view, judge),
             school=row.code,
             school_name=viewer.name(row),
-            is_quiet=self._is_quiet(reader, row.code),
+            is_quiet=reader.is_today and view.freshness is Freshness.QUIET,
             room=view,
-            cells=viewer.cells(view),
-            others=viewer.others(now.windows),
-            devices=device_views(viewer, devices, now.windows),
-            alarms=viewer.alarms(row, [room]) if now.alarms else [],
+            cells=viewer.cells(view, judge),
+            others=viewer.others(now.windows, judge),
+            devices=device_views(viewer, judge, devices, now.windows),
+            alarms=viewer.alarms(row, [room], [agent for agent in agents if agent.id in {d.agent for d in devices}]),
             lessons=self._lesson_words(reader, row.code, frame),
             charts=drawn,
             limits=_limits(drawn, reader.wording),
@@ -201,10 +199,10 @@ class Pages:
         reader = read(request, self._centre.timezone, self._centre.clock.now())
         return reader, Viewer(reader.wording, self._centre.memory)
 
-    async def _agents(self, viewer: Viewer) -> dict[str, list[AgentView]]:
+    async def _agents(self) -> dict[str, list[AgentRow]]:
         agents = defaultdict(list)
         for agent in await self._centre.catalogue.agents():
-            agents[agent.school].append(agent_view(agent.id, viewer.wording, viewer.memory))
+            agents[agent.school].append(agent)
         return agents
 
     async def _school_row(self, code: str) -> SchoolRow | None:
@@ -216,13 +214,6 @@ class Pages:
             return []
         days = (reader.day - timedelta(days=back) for back in range(reader.days))
         return sorted(span for day in days for span in timetable.lessons(day, self._centre.timezone))
-
-    def _is_quiet(self, reader: Reader, school: str) -> bool:
-        """Whether what the page shows of now is the last of an earlier hour, and rightly so."""
-        timetable = self._centre.timetables.get(school)
-        if timetable is None or not reader.is_today:
-            return False
-        return timetable.is_quiet(reader.wording.now_ms, self._centre.timezone)
 
     def _lesson_words(self, reader: Reader, school: str, frame: Frame) -> str:
         text, wording = reader.text, reader.wording

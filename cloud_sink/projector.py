@@ -69,7 +69,11 @@ class Projector:
         memory, from_ms = self._memory, self._clock.now() - KEPT_MS
         self.position = await self._store.position()
         memory.latest.take(await self._store.latest())
-        memory.latest.reports.update(await self._store.reports())
+        for agent, day, hours in await self._store.hours():
+            memory.hours.of_agent(agent).note(day, hours)
+        for agent, report in (await self._store.reports()).items():
+            memory.latest.reports[agent] = report
+            memory.hours.of_agent(agent).take(report)
         for school, room, device, channel, start_ms, mean in await self._store.means(AIR_QUANTITY, from_ms):
             memory.episodes.note((school, room, device, channel), start_ms, mean)
         memory.tallies.count(await self._store.spans(MAIN, (AIR_QUANTITY, AIR_ACT_PPM), from_ms))

@@ -16,6 +16,7 @@ from telemetry.air import AIR_ACT_PPM, AIR_QUANTITY
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from cloud_sink.freshness import Judge
     from cloud_sink.ranges import GridLine
     from cloud_sink.views import Cell, RoomView, Viewer
     from telemetry import Summary
@@ -60,14 +61,15 @@ class EpisodeView:
     peak: str
 
 
-def buildings(viewer: Viewer, rooms: Sequence[RoomView], co2: Sequence[Summary]) -> list[Building]:
+def buildings(viewer: Viewer, judge: Judge, rooms: Sequence[RoomView], co2: Sequence[Summary]) -> list[Building]:
     """The grid; all lines of a school share their axes, and the building with the worst room comes first."""
     lines = _lines(viewer, co2)
     order = {code: index for index, code in reversed(list(enumerate(room.building for room in rooms)))}
     sorted_rooms = sorted(rooms, key=lambda room: (order[room.building], room.order))
     return [
         Building(
-            code, [Multiple(room, next(iter(viewer.cells(room)), None), lines.get(room.code, "")) for room in some]
+            code,
+            [Multiple(room, next(iter(viewer.cells(room, judge)), None), lines.get(room.code, "")) for room in some],
         )
         for code, some in groupby(sorted_rooms, key=lambda room: room.building)
     ]

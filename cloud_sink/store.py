@@ -120,6 +120,10 @@ class Store(Protocol):
         """The last report of each agent."""
         ...
 
+    async def hours(self) -> Sequence[tuple[str, int, int]]:
+        """Agent, day and hours, as `AgentReport` has them, of each of the last days with timetable hours."""
+        ...
+
     async def close(self) -> None:
         """Finish what is under way and let go of the files."""
         ...

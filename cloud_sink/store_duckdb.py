@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import duckdb
 import pyarrow as pa
 
+from cloud_sink.hours import KEPT_DAYS
 from cloud_sink.line_bytes import DECIMALS, LINE_BYTES
 from cloud_sink.store import Count, Left, StoreFull
 from telemetry import FIELDS, EnvironmentFault, Series, Summary
@@ -79,6 +80,9 @@ WHERE list_contains(?, quantity) AND window_s BETWEEN ? AND ? AND start_ms < ? G
 """
 _DELETE_EXPIRED: Final = """
 DELETE FROM summary WHERE list_contains(?, quantity) AND window_s BETWEEN ? AND ? AND start_ms < ?
+"""
+_NOTE_HOURS: Final = """
+INSERT INTO hours SELECT ?, ?, ? WHERE NOT EXISTS (FROM hours WHERE agent = ? AND day = ? AND hours = ?)
 """
 
 
@@ -183,6 +187,11 @@ class DuckDbStore:
         )
         return {agent: AgentReport.from_dict(json.loads(text)) for agent, text in rows}
 
+    async def hours(self) -> Sequence[tuple[str, int, int]]:
+        """As the port says."""
+        query = f"SELECT agent, day, hours FROM hours WHERE day > (SELECT max(day) FROM hours) - {KEPT_DAYS}"  # noqa: S608 - our own number
+        return cast("Sequence[tuple[str, int, int]]", await self._in_thread(lambda: self._select(query)))
+
     async def close(self) -> None:
         """As the port says."""
         await self._in_thread(self._connection.close)
@@ -216,6 +225,9 @@ class DuckDbStore:
                 agents, texts = zip(*reports, strict=True)
                 columns = [[position] * len(reports), agents, texts]
                 self._insert("INSERT INTO report SELECT * FROM arriving", pa.table(columns, schema=_REPORT_SCHEMA))
+                told = {(b.agent, b.report.hours_day, b.report.hours) for b in batches if b.report is not None}
+                for each in sorted(told):
+                    self._connection.execute(_NOTE_HOURS, [*each, *each])
             self._connection.execute("UPDATE mark SET position = ?", [position])
 
     @contextlib.contextmanager
@@ -250,6 +262,7 @@ def _open(path: Path) -> duckdb.DuckDBPyConnection:
         for view in _VIEWS:
             connection.execute(view)
         connection.execute("CREATE TABLE IF NOT EXISTS forgotten (agent VARCHAR, number BIGINT)")
+        connection.execute("CREATE TABLE IF NOT EXISTS hours (agent VARCHAR, day INTEGER, hours BIGINT)")
         connection.execute("CREATE TABLE IF NOT EXISTS mark (position BIGINT)")
         connection.execute("INSERT INTO mark SELECT 0 WHERE NOT EXISTS (FROM mark)")
     except duckdb.Error:

@@ -15,8 +15,6 @@ _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _TimeOfDay = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
-HOUR_MS: Final = 3_600_000
-
 Span = tuple[int, int]
 """[from, to) in milliseconds."""
 
@@ -53,13 +51,6 @@ class Timetable(BaseModel):
         last = self.half_days.get(day, "24:00")
         hours = [(begin, min(end, last)) for begin, end in self.hours if begin < last]
         return [(_moment(day, begin, zone), _moment(day, end, zone)) for begin, end in hours]
-
-    def is_quiet(self, now_ms: int, zone: ZoneInfo) -> bool:
-        """Whether agents tell nothing of rooms now: no hour that lessons touch has just ended, or is under way."""
-        day = dt.datetime.fromtimestamp(now_ms / 1000, zone).date()
-        spans = [span for back in (0, 1) for span in self.lessons(day - dt.timedelta(days=back), zone)]
-        hours = [(begin // HOUR_MS * HOUR_MS, -(-end // HOUR_MS) * HOUR_MS) for begin, end in spans]
-        return not any(begin <= now_ms < end + HOUR_MS for begin, end in hours)
 
 
 def _moment(day: dt.date, time: str, zone: ZoneInfo) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cloud_sink.freshness import Air, Freshness, freshness
+from cloud_sink.alarms import AlarmKind, alarms
+from cloud_sink.freshness import Air, Freshness
 from cloud_sink.latest import MAIN, RoomNow
 from telemetry import quantities, quantity
 from telemetry.air import AIR_QUANTITY
@@ -13,19 +14,35 @@ from telemetry.air import AIR_QUANTITY
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from cloud_sink.catalogue import RoomRow, SchoolRow
+    from cloud_sink.catalogue import AgentRow, RoomRow, SchoolRow
+    from cloud_sink.freshness import Judge
     from cloud_sink.memory import Memory
     from cloud_sink.wording import Wording
     from telemetry import Summary
 
 SHAPES: Final[Mapping[Freshness, str]] = {
     Freshness.FRESH: "●",
+    Freshness.QUIET: "◌",
     Freshness.LATE: "◐",
     Freshness.STALE: "○",
     Freshness.NEVER: "✕",
 }
-AIR_SHAPES: Final[Mapping[Air, str]] = {Air.ACT: "▲", Air.WATCH: "△", Air.GOOD: "–", Air.UNKNOWN: "?", Air.NONE: ""}
-_BADNESS: Final[Mapping[Air, int]] = {Air.ACT: 3, Air.WATCH: 2, Air.UNKNOWN: 1, Air.GOOD: 0, Air.NONE: 0}
+AIR_SHAPES: Final[Mapping[Air, str]] = {
+    Air.ACT: "▲",
+    Air.WATCH: "△",
+    Air.GOOD: "–",
+    Air.QUIET: "",
+    Air.UNKNOWN: "?",
+    Air.NONE: "",
+}
+_BADNESS: Final[Mapping[Air, int]] = {
+    Air.ACT: 3,
+    Air.WATCH: 2,
+    Air.UNKNOWN: 1,
+    Air.QUIET: 0,
+    Air.GOOD: 0,
+    Air.NONE: 0,
+}
 _FRESHNESS_ORDER: Final[Mapping[Freshness, int]] = {state: index for index, state in enumerate(Freshness)}
 _NAMED: Final = 3
 _EMPTY: Final = RoomNow()
@@ -89,6 +106,31 @@ class RoomView:
         return not needs_air, -silent, -bad, self.code
 
 
+@dataclass(slots=True)
+class RoomStates:
+    """How many rooms are in which state."""
+
+    fresh: int = 0
+    quiet: int = 0
+    judged: int = 0
+    """In which CO2 is measured, and told at this hour."""
+    unknown: int = 0
+    """Of those, the ones whose CO2 is too old to judge."""
+
+    @classmethod
+    def sum(cls, states: Iterable[RoomStates]) -> RoomStates:
+        """Those of several schools together."""
+        told = list(states)
+        return cls(*(sum(getattr(each, name) for each in told) for name in ("fresh", "quiet", "judged", "unknown")))
+
+    def add(self, state: Freshness, air: Air) -> None:
+        """Count one room."""
+        self.fresh += state is Freshness.FRESH
+        self.quiet += state is Freshness.QUIET
+        self.judged += air not in (Air.NONE, Air.QUIET)
+        self.unknown += air is Air.UNKNOWN
+
+
 class Viewer:
     """Turns what the centre remembers into views for one reader."""
 
@@ -99,13 +141,17 @@ class Viewer:
 
     def rooms(self, school: str, rows: Sequence[RoomRow]) -> list[RoomView]:
         """The rooms of a school, worst first."""
-        held = self.memory.latest.rooms(school)
-        return sorted((self.room(row, held.get(row.code, _EMPTY)) for row in rows), key=lambda view: view.order)
+        held, judge = self.memory.latest.rooms(school), self.judge(school)
+        views = (self.room(row, held.get(row.code, _EMPTY), judge) for row in rows)
+        return sorted(views, key=lambda view: view.order)
 
-    def room(self, row: RoomRow, now: RoomNow) -> RoomView:
+    def judge(self, school: str) -> Judge:
+        """Who judges a school's numbers at the moment that the page is of."""
+        return self.memory.judge(school, self.wording.now_ms)
+
+    def room(self, row: RoomRow, now: RoomNow, judge: Judge) -> RoomView:
         """A room, its freshness and its air."""
-        now_ms = self.wording.now_ms
-        state, judged = now.freshness(now_ms), now.air(now_ms)
+        state, judged = now.freshness(judge), now.air(judge)
         since_ms = self.bad_since(row, now) if judged is Air.ACT else None
         return RoomView(
             school=row.school,
@@ -115,7 +161,7 @@ class Viewer:
             freshness=state,
             word=self.text(f"state.{state}"),
             air=judged,
-            air_word="" if judged is Air.NONE else self.text(f"air.{judged}"),
+            air_word="" if judged in (Air.NONE, Air.QUIET) else self.text(f"air.{judged}"),
             since_ms=since_ms,
             since="" if since_ms is None else self.wording.time(since_ms),
             main=now.main,
@@ -127,9 +173,9 @@ class Viewer:
         channel = (row.school, row.code, co2.series.device, co2.series.channel)
         return self.memory.episodes.since(channel, self.wording.now_ms) or co2.start_ms
 
-    def cell(self, quantity_id: str, summary: Summary | None) -> Cell:
+    def cell(self, quantity_id: str, summary: Summary | None, judge: Judge) -> Cell:
         """One number, with all that is needed to trust it."""
-        state = freshness(summary, self.wording.now_ms)
+        state = judge.freshness(summary)
         return Cell(
             quantity=quantity_id,
             label=quantity(quantity_id).label(self.text.short),
@@ -141,39 +187,43 @@ class Viewer:
             word=self.text(f"state.{state}"),
         )
 
-    def cells(self, room: RoomView) -> list[Cell]:
+    def cells(self, room: RoomView, judge: Judge) -> list[Cell]:
         """One cell for each main quantity that a room has."""
-        return [self.cell(name, summary) for name, summary in room.main.items()]
+        return [self.cell(name, summary, judge) for name, summary in room.main.items()]
 
-    def others(self, windows: Iterable[Summary]) -> list[Cell]:
+    def others(self, windows: Iterable[Summary], judge: Judge) -> list[Cell]:
         """Every number that is not a main one, in the vocabulary's order."""
         order = {entry.id: index for index, entry in enumerate(quantities())}
         rest = [summary for summary in windows if summary.series.quantity not in MAIN]
         rest.sort(key=lambda summary: (order[summary.series.quantity], device_name(summary)))
-        return [self.cell(summary.series.quantity, summary) for summary in rest]
+        return [self.cell(summary.series.quantity, summary, judge) for summary in rest]
 
-    def headline(self, rooms: int, fresh: int, act: Sequence[RoomView], unjudged: tuple[int, int]) -> str:
-        """The page's question, answered in one line; `unjudged` is how many rooms of how many have old CO2."""
+    def headline(self, rooms: int, state: RoomStates, act: Sequence[RoomView]) -> str:
+        """The page's question, answered in one line."""
         if not rooms:
             return self.text("rooms.none")
-        return self._sentences(self.text.count("rooms.fresh", rooms, fresh=fresh), self.air_line(act, *unjudged))
+        due = rooms - state.quiet
+        parts = [self.text.count("rooms.fresh", due, fresh=state.fresh)] if due else []
+        if state.quiet:
+            parts.append(self.text.count("rooms.quiet" if due else "rooms.quiet.all", state.quiet))
+        return self._sentences(*parts, self.air_line(act, state))
 
-    def room_line(self, room: RoomView) -> str:
+    def room_line(self, room: RoomView, judge: Judge) -> str:
         """A room's question, answered in one line: its first main number, and its air."""
-        cell = next(iter(self.cells(room)), None)
+        cell = next(iter(self.cells(room, judge)), None)
         if cell is None:
             return self.text("room.never" if room.freshness is Freshness.NEVER else "room.silent", room=room.name)
         line = self.text(
             "room.line", room=room.name, quantity=cell.label, value=cell.value, time=cell.time, freshness=cell.word
         )
         if room.air is Air.ACT:
-            return self._sentences(line, self.air_line([room], 0, 1))
-        return self._sentences(line, "" if room.air is Air.NONE else self.text("room.air", air=room.air_word))
+            return self._sentences(line, self.air_line([room], RoomStates()))
+        return self._sentences(line, self.text("room.air", air=room.air_word) if room.air_word else "")
 
     def _sentences(self, *sentences: str) -> str:
         return ("" if self.text.short == "zh" else " ").join(filter(None, sentences))
 
-    def air_line(self, act: Sequence[RoomView], unknown: int, measured: int) -> str:
+    def air_line(self, act: Sequence[RoomView], state: RoomStates) -> str:
         """Which rooms need air, or that none does, or that it cannot be told; nothing where nothing is measured."""
         if act:
             first = sorted(act, key=lambda room: room.since_ms or 0)
@@ -181,23 +231,27 @@ class Viewer:
             if len(act) > _NAMED:
                 return self.text("air.need.many", n=len(act), rooms=named, time=first[0].since)
             return self.text.count("air.need", len(act), rooms=named, time=first[0].since)
-        if unknown == measured:
-            return self.text("air.unknown.all") if measured else ""
-        return self.text.count("air.unknown.some", unknown) if unknown else self.text("air.well")
+        if not state.judged:
+            return ""
+        if state.unknown == state.judged and not state.quiet:
+            return self.text("air.unknown.all")
+        return self.text.count("air.unknown.some", state.unknown) if state.unknown else self.text("air.well")
 
-    def alarms(self, school: SchoolRow, rows: Sequence[RoomRow]) -> list[str]:
-        """The safety alerts that no all-clear has ended, the oldest first."""
-        held, names = self.memory.latest.rooms(school.code), {row.code: self.name(row) for row in rows}
-        open_ones = [(code, event) for code, room in held.items() for event in room.alarms]
-        open_ones.sort(key=lambda alarm: alarm[1].start_ms)
+    def alarms(self, school: SchoolRow, rows: Sequence[RoomRow], agents: Sequence[AgentRow]) -> list[str]:
+        """What somebody has to act on, of these rooms and agents, the oldest first."""
+        found = alarms(self.memory, school.code, agents, self.wording.now_ms)
+        names = {row.code: self.name(row) for row in rows} if found else {}
         return [
             self.text(
                 "alarm.since",
-                what=quantity(alarm.series.quantity).label(self.text.short),
-                where=f"{self.name(school)} {names.get(code, code)}",
-                time=self.wording.time(alarm.start_ms),
+                what=quantity(alarm.quantity).label(self.text.short)
+                if alarm.kind is AlarmKind.SAFETY
+                else self.text(f"alarm.{alarm.kind}", agent=alarm.agent),
+                where=" ".join(filter(None, (self.name(school), names.get(alarm.room, "")))),
+                time=self.wording.time(alarm.since_ms),
             )
-            for code, alarm in open_ones
+            for alarm in found
+            if not alarm.room or alarm.room in names
         ]
 
     def name(self, row: SchoolRow | RoomRow) -> str:

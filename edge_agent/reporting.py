@@ -72,7 +72,7 @@ def report_of(state: State, now_ms: int, surroundings: Surroundings, rate: Rate)
     """The report of this moment."""
     sums = totals(state.counts)
     unacknowledged = sum(batch.summaries for batch in state.unacknowledged.values())
-    oldest_ms = state.oldest_stored_ms()
+    oldest_ms, hours = state.oldest_stored_ms(), state.timetable.hours(now_ms)
     return AgentReport(
         time_ms=now_ms,
         received=sums.get("received", 0),
@@ -99,4 +99,7 @@ def report_of(state: State, now_ms: int, surroundings: Surroundings, rate: Rate)
         damaged=sums.get("damaged", 0),
         restamped=sums.get("restamped", 0),
         clock_steps=sums.get("clock_steps", 0),
+        hours_day=hours.day,
+        hours=hours.hours,
+        hours_next_ms=hours.next_ms,
     )

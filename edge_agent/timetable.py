@@ -21,6 +21,8 @@ FINE_S: Final = 900
 COARSE_S: Final = 3600
 DAY_S: Final = 86_400
 HOURS_A_DAY: Final = 24
+FORESEEN_DAYS: Final = 7
+"""How far hours are looked for, back and forth."""
 _SOME_DAYS: Final = range(20_000, 25_000, 28)
 """Days since 1970, in 2024 to 2038, by which a zone's offsets are known."""
 
@@ -77,6 +79,18 @@ class Timetable:
         return dt.datetime.fromtimestamp(time_ms / 1000, self.zone)
 
 
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """When timetable hours were last, and when they are next: by the calendar alone, whatever was measured."""
+
+    day: int
+    """The last UTC day, since 1970, that has any, today's included; 0 where none of the last days had."""
+    hours: int
+    """Its hours, as `CompiledTimetable.days` has them."""
+    next_ms: int
+    """When the first begin on a day after today; where there are none soon, a moment before which none begin."""
+
+
 @dataclass(slots=True)
 class CompiledTimetable:
     """The timetable as it was compiled for each day; a day's windows never change once one was opened.
@@ -88,6 +102,8 @@ class CompiledTimetable:
 
     timetable: Timetable
     days: dict[int, int] = field(default_factory=dict)
+    _foreseen: dict[int, int] = field(default_factory=dict, compare=False)
+    """Days that were looked at and may still change."""
 
     def window_at(self, time_ms: int) -> tuple[int, int]:
         """Start in milliseconds and length in seconds of the window that holds `time_ms`."""
@@ -106,16 +122,35 @@ class CompiledTimetable:
         day, within = divmod(time_ms, DAY_S * 1000)
         return time_ms - time_ms % HOUR_MS if self._mask(day) >> within // HOUR_MS & 1 else None
 
+    def hours(self, now_ms: int) -> Hours:
+        """The timetable hours around a moment. Compiles no day for good."""
+        today = now_ms // (DAY_S * 1000)
+        last = next((day for day in range(today, today - FORESEEN_DAYS, -1) if self._foresee(day)), 0)
+        ahead = today + FORESEEN_DAYS
+        coming = next((day for day in range(today + 1, ahead) if self._foresee(day)), ahead)
+        mask = self._foresee(coming) if coming < ahead else 1
+        first_hour = next(hour for hour in range(HOURS_A_DAY) if (mask | mask >> HOURS_A_DAY) >> hour & 1)
+        return Hours(last, self._foresee(last) if last else 0, coming * DAY_S * 1000 + first_hour * HOUR_MS)
+
     def _mask(self, day: int) -> int:
         mask = self.days.get(day)
         if mask is None:
-            midnight = day * DAY_S * 1000
-            starts = [midnight + hour * HOUR_MS for hour in range(HOURS_A_DAY)]
-            mask = 0
-            for hour, start in enumerate(starts):
-                mask |= self.timetable.covers(start, start + HOUR_MS) << hour
-                mask |= self.timetable.touches(start, start + HOUR_MS) << HOURS_A_DAY + hour
-            self.days[day] = mask
+            mask = self.days[day] = self._compile(day)
+        return mask
+
+    def _foresee(self, day: int) -> int:
+        """A day's hours, as they are or will be."""
+        mask = self.days.get(day, self._foreseen.get(day))
+        if mask is None:
+            mask = self._foreseen[day] = self._compile(day)
+        return mask
+
+    def _compile(self, day: int) -> int:
+        midnight, mask = day * DAY_S * 1000, 0
+        for hour in range(HOURS_A_DAY):
+            start = midnight + hour * HOUR_MS
+            mask |= self.timetable.covers(start, start + HOUR_MS) << hour
+            mask |= self.timetable.touches(start, start + HOUR_MS) << HOURS_A_DAY + hour
         return mask
 
 

@@ -183,6 +183,13 @@ class AgentReport:
     """Rows of readings whose device stated a time that could not be believed."""
     clock_steps: int = 0
     """How often the agent's clock was set."""
+    hours_day: int = 0
+    """The last UTC day, since 1970, with timetable hours, today's included; 0 where none of the last days had."""
+    hours: int = 0
+    """Of that day, two bits an hour: of the lower 24 one where timetable hours cover all of it, of the upper 24 where
+    they touch it. Outside them the policy may let nothing of a room leave, and silence is no fault."""
+    hours_next_ms: int = 0
+    """When timetable hours next begin on a later day, or a moment before which they do not; 0: this is not told."""
 
     def as_dict(self) -> dict[str, int]:
         """The report as JSON carries it."""

@@ -10,7 +10,16 @@ from playwright.sync_api import sync_playwright
 
 from bansui.assets import fetch
 from telemetry import ManualClock
-from tests.cloud_sink.school_day import FROM_QUARTER, OUTAGE, TIMETABLE, health, quarter_of
+from tests.cloud_sink.school_day import (
+    AFTERNOON,
+    FROM_QUARTER,
+    HOURS,
+    OUTAGE,
+    TIMETABLE,
+    dust_of,
+    health,
+    quarter_of,
+)
 from tests.cloud_sink.support import CONFIG, NOON_MS, QUARTER_MS, Running, report, running_centre, sealed
 from tests.support.programs import CHROMIUM
 
@@ -39,6 +48,22 @@ def centre_at_noon(folder: Path) -> Iterator[Running]:
         clock.now_ms = NOON_MS + 240_000
         said = report(time_ms=NOON_MS, stored_minutes=2, room_minutes=71 * 1440, clock_offset_ms=20, version=100)
         centre.report(said, -FROM_QUARTER - len(OUTAGE) + 1)
+        yield centre
+
+
+@contextlib.contextmanager
+def centre_at_night(folder: Path) -> Iterator[Running]:
+    """The same at ten in the evening, after an afternoon of lessons; of the evening dust alone is told."""
+    with centre_at_noon(folder) as centre:
+        assert isinstance(centre.clock, ManualClock)
+        sequence = -FROM_QUARTER - len(OUTAGE) + 2
+        afternoon = [summary for quarter in AFTERNOON for summary in quarter_of(quarter)]
+        assert centre.post(sealed(*afternoon), sequence).status_code == 204
+        sequence += 1
+        for hour in range(10):
+            centre.clock.now_ms = NOON_MS + (hour + 1) * 4 * QUARTER_MS + 150_000
+            assert centre.post(sealed(*dust_of(hour)), sequence + 2 * hour).status_code == 204
+            centre.report(report(time_ms=centre.clock.now_ms, version=100, **HOURS), sequence + 2 * hour + 1)
         yield centre
 
 

@@ -17,13 +17,33 @@ FROM_QUARTER: Final = -21
 """The first window before noon that the day has: 06:45."""
 OUTAGE: Final = range(-12, -8)
 """The quarters from 09:00 to 10:00, which come late, or never."""
+AFTERNOON: Final = range(4, 16)
+"""The quarters from 13:00 to 16:00."""
 TIMETABLE: Final = """
 [school.timetable]
 hours = [["08:00", "09:40"], ["10:00", "11:45"], ["13:30", "16:00"]]
 make_up_days = ["2025-10-12"]
 """
-_LESSONS: Final = (range(-16, -9), range(-8, 0))
+HOURS: Final = {
+    "hours_day": NOON_MS // 86_400_000,
+    "hours": 0b11101111 << 24 | 0b11000101,
+    "hours_next_ms": NOON_MS // 86_400_000 * 86_400_000 + 86_400_000,
+}
+"""The timetable's as an agent reports them, by universal time: eight in Shanghai is its midnight."""
+_LESSONS: Final = (range(-16, -9), range(-8, 0), range(6, 16))
 _SILENT: Final = "b-303"
+
+
+def dust_of(hour: int) -> Iterator[Summary]:
+    """What is told of an hour after noon, outside timetable hours: the dust in some rooms, and the yard."""
+    for room in ROOMS[::3]:
+        fields = {"mean": 280 + 5 * hour, "n": 60, "expected": 60}
+        start_ms = NOON_MS + hour * 4 * QUARTER_MS
+        yield summary("pm25", start_ms, fields, room=room, device=f"pm-{room}", window_s=3600)
+    start_ms = NOON_MS + (hour * 4 + 3) * QUARTER_MS
+    for quantity, ticks in (("temperature", 1250 - 30 * hour), ("pm25", 310 + hour)):
+        fields = {"mean": ticks, "n": 15, "expected": 15}
+        yield summary(quantity, start_ms, fields, room="yard", device="weather-yard", window_s=60)
 
 
 def quarter_of(quarter: int) -> Iterator[Summary]:
@@ -62,7 +82,7 @@ def _levels(index: int, quarter: int) -> dict[str, int]:
             if past <= quarter:
                 level += (1750 - 120 * index - level) * 0.28
                 begun = past
-    if quarter not in _LESSONS[0] and quarter not in _LESSONS[1]:
+    if not any(quarter in lesson for lesson in _LESSONS):
         level = 430 + (level - 430) * 0.35
     wave = math.sin(quarter / 2 + index)
     is_lesson = begun == quarter

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloud_sink.freshness import Air, Freshness, air, freshness
-from cloud_sink.latest import LatestValues, RoomNow
+from cloud_sink.latest import LatestValues
 from cloud_sink.ranges import RangeTooLong, grid_lines
 from tests.cloud_sink.support import NOON_MS, QUARTER_MS, summary
 
@@ -54,48 +53,6 @@ def test_devices_and_channels_have_lines_of_their_own() -> None:
 def test_a_span_without_steps_or_with_too_many_is_refused(to_ms: int) -> None:
     with pytest.raises(RangeTooLong):
         grid_lines([], NOON_MS, to_ms, 900)
-
-
-@pytest.mark.parametrize(
-    ("windows", "state"),
-    [
-        (0, Freshness.FRESH),
-        (2.24, Freshness.FRESH),
-        (2.25, Freshness.LATE),
-        (10.24, Freshness.LATE),
-        (10.25, Freshness.STALE),
-    ],
-)
-def test_freshness_counts_from_the_end_of_the_window_in_windows_with_a_quarter_of_an_hour_of_grace(
-    windows: float, state: Freshness
-) -> None:
-    hour = summary(window_s=3600)
-    assert freshness(hour, hour.end_ms + int(windows * HOUR_MS)) is state
-    minute = summary(window_s=60)
-    assert freshness(minute, minute.end_ms + 16 * 60_000) is Freshness.FRESH
-    assert freshness(minute, minute.end_ms + 25 * 60_000) is Freshness.STALE
-
-
-def test_what_never_was_is_never_fresh_and_a_room_is_as_its_oldest_main_quantity() -> None:
-    assert freshness(None, NOON_MS) is Freshness.NEVER
-    room = RoomNow()
-    assert room.freshness(NOON_MS) is Freshness.NEVER
-    room.take(summary("battery", fields={"mean": 80}))
-    assert room.freshness(NOON_MS + 20 * QUARTER_MS) is Freshness.STALE
-    room.take(summary("temperature", NOON_MS + 19 * QUARTER_MS, {"mean": 2000}))
-    assert room.freshness(NOON_MS + 20 * QUARTER_MS) is Freshness.FRESH, "a main quantity counts, others do not"
-    room.take(summary("humidity", NOON_MS + 14 * QUARTER_MS, {"mean": 500}))
-    assert room.freshness(NOON_MS + 20 * QUARTER_MS) is Freshness.LATE
-
-
-@pytest.mark.parametrize(("mean", "needs"), [(800, Air.GOOD), (850, Air.WATCH), (1000, Air.WATCH), (1050, Air.ACT)])
-def test_air_is_judged_by_the_limit_of_the_standard(mean: int, needs: Air) -> None:
-    assert air(summary(fields={"mean": mean}), NOON_MS + QUARTER_MS) is needs
-
-
-def test_stale_air_is_not_judged_and_a_room_without_a_sensor_has_none() -> None:
-    assert air(summary(fields={"mean": 2000}), NOON_MS + 12 * QUARTER_MS) is Air.UNKNOWN
-    assert air(None, NOON_MS) is Air.NONE
 
 
 def test_the_last_window_stays_when_an_older_one_comes_later_and_gives_way_to_its_revision() -> None:

@@ -11,6 +11,7 @@ import pytest
 from edge_agent import delivery
 from edge_agent.delivery import LONGEST_WAIT_S, MOST_UNACKNOWLEDGED
 from edge_agent.events import Applied, Delivered, Forked, Undelivered
+from edge_agent.timetable import CompiledTimetable
 from edge_agent.timing import Timing
 from edge_agent.transactions import Span
 from telemetry.uplink_contract import REPORT_PATH, WRITE_PATH, AgentReport, BatchId, unseal
@@ -19,6 +20,7 @@ from tests.edge_agent.harness import (
     MINUTE,
     MONDAY_9,
     SECOND,
+    TIMETABLE,
     Bench,
     delivered,
     forked,
@@ -343,6 +345,8 @@ class TestReports:
         assert send.path == REPORT_PATH
         report = AgentReport.from_dict(json.loads(unseal(send.body)))
         assert (report.received, report.admitted, report.summarised, report.open, report.withheld) == (1, 1, 1, 0, 0)
+        hours = CompiledTimetable(TIMETABLE).hours(report.time_ms)
+        assert (report.hours_day, report.hours, report.hours_next_ms) == (hours.day, hours.hours, hours.next_ms)
         own = bench.core.report()
         assert (own.received, own.open, own.withheld) == (4, 1, 2)
         bench.answer(delivered)

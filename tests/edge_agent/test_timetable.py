@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edge_agent.privacy.rules import Rule
 from edge_agent.timetable import CompiledTimetable
 from telemetry import PrivacyClass, quantity
-from tests.edge_agent.harness import HOUR, MINUTE, MONDAY_9, SHANGHAI, STRICT, TIMETABLE
+from tests.edge_agent.harness import DAY, HOUR, MINUTE, MONDAY_9, SHANGHAI, STRICT, TIMETABLE
 
 MIDNIGHT = MONDAY_9 - 9 * HOUR
 SCHOOL = dataclasses.replace(
@@ -134,3 +134,37 @@ def test_fine_windows_lie_in_lesson_time(moment: int, zone: str) -> None:
 def test_the_zone_is_the_schools() -> None:
     """Nine in Shanghai is one in the night of UTC."""
     assert dt.datetime.fromtimestamp(MONDAY_9 / 1000, SHANGHAI).hour == 9
+
+
+class TestTheHoursThatAReportTells:
+    def test_a_school_day_tells_its_own_hours_and_when_the_next_begins(self) -> None:
+        hours = CompiledTimetable(TIMETABLE).hours(MONDAY_9)
+        assert hours.day == MIDNIGHT // DAY + 1, "of universal time: eight in Shanghai is midnight there"
+        assert hours.next_ms == MIDNIGHT + 24 * HOUR + 8 * HOUR
+        told = {hour for hour in range(24) if (hours.hours | hours.hours >> 24) >> hour & 1}
+        assert told == {
+            hour - 8 for hour in range(8, 24) if CompiledTimetable(TIMETABLE).touches(MIDNIGHT + hour * HOUR)
+        }
+        whole = {hour for hour in range(24) if hours.hours >> hour & 1}
+        assert whole == {hour - 8 for hour in range(8, 24) if length_at(hour) == 900}
+
+    def test_a_weekend_tells_of_the_last_school_day_and_holidays_are_passed_over(self) -> None:
+        compiled = CompiledTimetable(HOLIDAY)
+        saturday = compiled.hours(MIDNIGHT + 5 * 24 * HOUR + 12 * HOUR)
+        assert saturday.day == MIDNIGHT // DAY + 5
+        assert saturday.next_ms == MIDNIGHT + (7 * 24 + 8) * HOUR
+        assert compiled.hours(MONDAY_9).next_ms == MIDNIGHT + (2 * 24 + 8) * HOUR
+
+    def test_in_long_holidays_none_is_near(self) -> None:
+        none = dataclasses.replace(TIMETABLE, weekdays=frozenset())
+        hours = CompiledTimetable(none).hours(MONDAY_9)
+        assert (hours.day, hours.hours) == (0, 0)
+        assert hours.next_ms == (MONDAY_9 // DAY + 7) * DAY
+
+    def test_looking_ahead_binds_no_day_and_what_is_bound_is_told(self) -> None:
+        """An edit of the timetable takes effect with the next day, and not later because somebody has looked."""
+        compiled = CompiledTimetable(TIMETABLE)
+        compiled.hours(MONDAY_9)
+        assert compiled.days == {}
+        bound = CompiledTimetable(TIMETABLE, {MIDNIGHT // DAY + 1: 1 << 3})
+        assert bound.hours(MONDAY_9).hours == 1 << 3
