@@ -17,6 +17,7 @@ from zlib import crc32
 
 from msgspec import Struct
 
+from broker.topics import matches
 from device_drivers.channels import is_channel
 from device_drivers.contract import REASONS, FrameRefused, Layout
 from edge_agent.driver_guard import DriverBlocked, DriverGuard, Suspension
@@ -131,13 +132,16 @@ class Admission:
         self.bindings: dict[str, Binding] = {}
         self._by_topic: dict[str, Binding] = {}
         self._by_prefix: list[tuple[str, Binding]] = []
+        self._by_filter: list[tuple[str, Binding]] = []
         self._tolerance = tolerance
         self.believes_devices = True
         """Whether a device's clock can be compared with ours: not while ours cannot be believed."""
         self._failing: set[str] = set()
         for binding, topic in bindings:
             self.bindings[binding.device] = binding
-            if topic.endswith("/#"):
+            if "+" in topic:
+                self._by_filter.append((topic, binding))
+            elif topic.endswith("/#"):
                 self._by_topic[topic[:-2]] = binding
                 self._by_prefix.append((topic[:-1], binding))
             elif topic:
@@ -204,8 +208,9 @@ class Admission:
 
     def _within(self, topic: str) -> Binding | None:
         """The device to which the topics below belong, the nearest of several."""
-        matches = [(len(prefix), bound) for prefix, bound in self._by_prefix if topic.startswith(prefix)]
-        return max(matches, key=lambda match: match[0])[1] if matches else None
+        found = [(len(prefix), bound) for prefix, bound in self._by_prefix if topic.startswith(prefix)]
+        found += [(len(wanted), bound) for wanted, bound in self._by_filter if matches(wanted, topic)]
+        return max(found, key=lambda match: match[0])[1] if found else None
 
     def _sort(self, decoded: Decoded, binding: Binding, received_ms: int, is_retained: bool) -> Admitted:
         if len(decoded.rows) > MOST_ROWS:

@@ -240,9 +240,9 @@ class RoomTable(Table):
 
 
 class MqttTable(Table):
-    """Where a device publishes; a topic that ends in /# takes in everything below."""
+    """Where a device publishes: `+` stands for one level that is not the last, `/#` at the end for everything below."""
 
-    topic: Annotated[str, StringConstraints(pattern=r"^[^+#\x00]+(/#)?$", max_length=512)]
+    topic: Annotated[str, StringConstraints(pattern=r"^[^+#\x00]+((/\+)+/[^+#\x00]+)*(/#)?$", max_length=512)]
 
 
 class SerialTable(Table):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import math
+import tomllib
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from device_drivers.contract import Decoded, Frame, FrameRefused
+from device_drivers.registry import discover
+from edge_agent.admission import Admission, ClockTolerance
+from edge_agent.config import DeviceTable
 from edge_agent.events import Arrival, Arrived, Batch
 from edge_agent.timing import Timing
 from tests.edge_agent.harness import (
@@ -177,3 +181,30 @@ class TestAdmission:
         events = [reading.carried or next(iter(reading.open.values())) for reading in series]
         starts = [getattr(window, "start_ms", 0) for window in events]
         assert starts == [MONDAY_9 + 2 * MINUTE, MONDAY_9, MONDAY_9 - DAY, MONDAY_9]
+
+
+@pytest.mark.parametrize(
+    ("topic", "device"),
+    [
+        ("spBv1.0/school/DDATA/plc-1", "node"),
+        ("spBv1.0/school/DDATA/plc-1/probe", "node"),
+        ("spBv1.0/school/DDATA/plc-1/meter", "meter"),
+        ("spBv1.0/school/DDATA/plc-2", ""),
+        ("spBv1.0/school/x/DDATA/plc-1", ""),
+        ("home/co2/state", "below"),
+        ("home/co2", "below"),
+        ("home", ""),
+    ],
+)
+def test_whose_topic_it_is(topic: str, device: str) -> None:
+    """A level that is any one, everything below, and the nearer of two that match."""
+    topics = {"node": "spBv1.0/school/+/plc-1/#", "meter": "spBv1.0/school/+/plc-1/meter", "below": "home/co2/#"}
+    bindings = [(bind(name, ("temperature",)), topic_of) for name, topic_of in topics.items()]
+    assert Admission(bindings, ClockTolerance(0, 0)).device_at(topic) == device
+
+
+@pytest.mark.parametrize("driver", sorted(discover()))
+def test_every_drivers_sample_can_be_configured(driver: str) -> None:
+    """What a manifest shows is what agent.toml takes."""
+    (device,) = tomllib.loads(discover()[driver].manifest.sample)["device"]
+    assert DeviceTable.model_validate(device).driver == driver
