@@ -36,16 +36,16 @@ def list_scenarios(
     scenario: Annotated[str, typer.Argument(help="Only this one: a name, or a .toml file to check.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """List the scenarios, or check one."""
-    from bansui.sim_text import describe
+    """List the scenarios and the faults, or check one scenario."""
+    from bansui import sim_text
     from simulators.scenarios import load, names
 
-    found = [describe(load(name)) for name in ([scenario] if scenario else names())]
+    found = [sim_text.describe(load(name)) for name in ([scenario] if scenario else names())]
     if as_json:
-        print(json.dumps(found, ensure_ascii=False, indent=2))
+        faults = {} if scenario else {"faults": sim_text.faults()}
+        print(json.dumps({"scenarios": found, **faults}, ensure_ascii=False, indent=2))
         return
-    for entry in found:
-        print(f"{entry['name']:<14} {entry['title']}")
+    sim_text.print_list(found, with_faults=not scenario)
 
 
 @app.command()
@@ -65,7 +65,10 @@ def run(
         str, typer.Option(metavar="HOST:PORT", help="Open a relay to a centre, which can be cut.")
     ] = "",
     agent_pid_file: Annotated[Path | None, typer.Option(help="File with the process id that agent-kill kills.")] = None,
-    fault: Annotated[list[str] | None, typer.Option(help="uplink-outage@HH:MM+1h or agent-kill@HH:MM.")] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME@[DATET]HH:MM[+1h30m][:DEVICE]", help="What to break; see bansui sim list."),
+    ] = None,
     stay: Annotated[bool, typer.Option("--stay", help="Keep the relay open after the day, until told.")] = False,
     as_json: JsonLines = False,
     sabotage: Annotated[str, typer.Option(hidden=True)] = "",
@@ -73,7 +76,7 @@ def run(
     """Live a scenario: a simulated school, or many, against any broker."""
     import asyncio
 
-    from simulators.faults import parse
+    from simulators.faults import parse_for
     from simulators.growing import schools as schools_of
     from simulators.growing import with_rooms
     from simulators.scenarios import load
@@ -88,6 +91,7 @@ def run(
         _check_writable(file)
     shared, all_schools = _clock(found, clock, seconds, speed), schools_of(found)
     is_one_of_many = len(all_schools) > 1
+    faults = parse_for(fault or (), all_schools, seed)
     plans = [
         Run(
             scenario=school,
@@ -98,11 +102,11 @@ def run(
             truth_file=_for_school(truth, school, is_one_of_many=is_one_of_many),
             relay_to=_address(relay_to, "--relay-to") if relay_to else None,
             agent_pid_file=agent_pid_file,
-            faults=[parse(text, school) for text in fault or ()],
+            faults=faults_of,
             sabotage=_sabotage(sabotage),
             stay=stay,
         )
-        for school in all_schools
+        for school, faults_of in zip(all_schools, faults, strict=True)
     ]
     outcomes = asyncio.run(_live(plans, as_json=as_json))
     if any(not outcome.is_complete and not outcome.was_stopped for outcome in outcomes):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from bansui.failures import language
+from simulators.faults import FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from simulators.scenarios import Scenario
     from simulators.school import Outcome, Run
+
+
+_FAULTS_ATTACK: Final = "Faults (--fault NAME@TIME[+LENGTH][:DEVICE]), each with what it attacks:"
 
 
 def describe(scenario: Scenario) -> dict[str, object]:
@@ -27,6 +33,34 @@ def describe(scenario: Scenario) -> dict[str, object]:
     }
 
 
+def faults() -> list[dict[str, object]]:
+    """Every fault that a run can bring about."""
+    return [
+        {
+            "name": name,
+            "strikes": str(kind.strikes),
+            "length": {None: "moment", "": "required"}.get(kind.length, kind.length),
+            "attacks": kind.attacks,
+            "attacks_zh": kind.attacks_zh,
+        }
+        for name, kind in FAULTS.items()
+    ]
+
+
+def print_list(scenarios: list[dict[str, object]], *, with_faults: bool) -> None:
+    """Scenarios by name, and then each fault with what it attacks."""
+    for entry in scenarios:
+        print(f"{entry['name']:<15} {entry['title']}")
+    if not with_faults:
+        return
+    is_chinese = language() == "zh"
+    print()
+    print("故障（--fault 名称@时刻[+时长][:设备]），各攻击一条不变式：" if is_chinese else _FAULTS_ATTACK)
+    for fault in faults():
+        attacks = fault["attacks_zh"] if is_chinese else fault["attacks"]
+        print(f"{fault['name']:<19} {fault['strikes']:<7} {fault['length']:<9} {attacks}")
+
+
 def outcome(school: str, came: Outcome) -> dict[str, object]:
     """What came of one school's run."""
     return {
@@ -37,6 +71,7 @@ def outcome(school: str, came: Outcome) -> dict[str, object]:
         "readings_sent": came.readings_sent,
         "unconfirmed": came.unconfirmed,
         "refused": came.refused,
+        "forgotten": came.forgotten,
         "missed": list(came.missed),
     }
 

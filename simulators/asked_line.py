@@ -9,7 +9,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Final, Protocol
 
-from simulators.plantower import SerialLine
+from simulators.serial_line import SerialLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,15 +30,26 @@ class Asked(Protocol):
 class AskedLine:
     """One line and the devices on it. `on_answer` is told as a projector's is: before, and once it is sent."""
 
-    def __init__(self, on_answer: Callable[[str, int, bool], None]) -> None:
+    def __init__(
+        self,
+        on_answer: Callable[[str, int, bool], None],
+        perceive: Callable[[str], bool] = lambda _device: True,
+    ) -> None:
+        """`perceive` is called before a device measures, and says whether it can speak at all."""
         self.devices: list[Asked] = []
-        self._on_answer = on_answer
+        self._on_answer, self._perceive = on_answer, perceive
         self._line = SerialLine()
         self.port = self._line.port
         asyncio.get_running_loop().add_reader(self._line.near, self._listen)
 
+    def plug(self) -> bool:
+        """Put the line back under the name it had; whether that name was free."""
+        if self._line.near < 0 and self._line.plug():
+            asyncio.get_running_loop().add_reader(self._line.near, self._listen)
+        return self._line.near >= 0
+
     def close(self) -> None:
-        """Give the line back; harmless when it is closed already."""
+        """Pull the line out; harmless when that is done."""
         if self._line.near >= 0:
             asyncio.get_running_loop().remove_reader(self._line.near)
         self._line.close()
@@ -46,7 +57,7 @@ class AskedLine:
     def _listen(self) -> None:
         question = os.read(self._line.near, _LONGEST_QUESTION)
         for device in self.devices:
-            answer = device.answer(question)
+            answer = device.answer(question) if self._perceive(device.id) else None
             if answer is not None:
                 content, readings = answer
                 self._on_answer(device.id, readings, False)

@@ -127,12 +127,27 @@ class Room:
             power += _PROJECTOR_W
         return power
 
+    def actual(self, quantity: str) -> float | None:
+        """What a perfect sensor of the quantity would say now; None of what rooms do not have."""
+        look = _ACTUAL.get(quantity)
+        return None if look is None else look(self)
+
     @property
     def changes_per_h(self) -> tuple[float, float]:
         """The air changes with windows shut, and open."""
         if self.model.placement is Placement.PLANT:
             return _PLANT_COOLING_PER_H, _PLANT_COOLING_PER_H
         return self.leak_per_h, _AIRING_PER_H
+
+
+_ACTUAL: Final[dict[str, Callable[[Room], float]]] = {
+    "carbon_dioxide": lambda room: room.air.co2_ppm,
+    "temperature": lambda room: room.air.temperature_c,
+    "humidity": lambda room: room.air.humidity,
+    "pm25": lambda room: room.air.pm25,
+    "illuminance": lambda room: room.illuminance_lx,
+    "sound_pressure": lambda room: room.sound_db,
+}
 
 
 class Campus:

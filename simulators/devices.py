@@ -13,15 +13,14 @@ from simulators.emissions import Emission, emissions
 from simulators.kinds import Kind
 from simulators.pjlink import Projector
 from simulators.plantower import PlantowerSensor
-from simulators.seeding import stream
+from simulators.seeding import Noise, stream
 from simulators.senses import Senses
 from simulators.timetable import Span
 from simulators.vr import VrStation
 from simulators.zigbee import ZigbeeDevice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from random import Random
+    from collections.abc import Callable, Iterator
 
     from simulators.asked_line import Asked
     from simulators.emissions import Emitter
@@ -85,6 +84,7 @@ class Devices:
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
         self.scenario = scenario
+        self._seed = seed
         self.campus = Campus(scenario, seed)
         self.emitters: list[Emitter] = []
         self.projectors: list[Projector] = []
@@ -95,38 +95,47 @@ class Devices:
         self.passwords: dict[str, str] = {}
         """By device, for projectors, and by client, for MQTT; new for every run."""
         for model in scenario.device:
-            self._add(model, seed)
+            self._add(model)
 
-    def day(self) -> Iterator[Emission]:
-        """Every frame that devices send unasked, in order; to be taken once."""
-        return emissions(self.emitters, self.campus, self.scenario.start_ms, self.scenario.end_ms)
+    def day(self, perceive: Callable[[str, int], None] = lambda _device, _at_ms: None) -> Iterator[Emission]:
+        """Every frame that devices send unasked, in order; to be taken once.
 
-    def _add(self, model: DeviceModel, seed: int) -> None:
-        rng = stream(seed, f"device/{model.id}")
-        room = self.senses[model.id] = Senses(self.campus.rooms[model.room], rng)
-        if model.kind is Kind.PROJECTOR:
-            self.projectors.append(Projector(model, room.timetable, rng, self.scenario.start_ms))
-            self.passwords[model.id] = secrets.token_hex(8) if model.password else ""
-            return
-        if model.kind is Kind.PARTICLES:
-            self.emitters.append(PlantowerSensor(model, room, rng))
-            return
-        if model.kind in CATALOGUE:
-            self._add_from_catalogue(model, room, rng)
-            return
-        self.passwords.setdefault(client_of(model), secrets.token_hex(8))
-        if model.kind is Kind.VR:
-            self.emitters.append(VrStation(model, room, rng))
-        else:
-            self.emitters.append(ZigbeeDevice(model, room, rng, self._alarms(model.id)))
+        `perceive` is called before a device measures, with the time.
+        """
+        return emissions(self.emitters, self.campus, self.scenario.start_ms, self.scenario.end_ms, perceive)
 
-    def _add_from_catalogue(self, model: DeviceModel, room: Senses, rng: Random) -> None:
-        entry = CATALOGUE[model.kind]
-        if entry.ask is not None:
-            self.asked.setdefault(line_of(model), []).append(entry.ask(model, room, rng))
-        if entry.speak is not None:
+    def replace(self, device: str) -> None:
+        """Put another device of the same model in its place, under its id: with counters and offsets of its own."""
+        model = next(model for model in self.scenario.device if model.id == device)
+        others = self._speaking(model, stream(self._seed, f"device/{device}/another"))
+        places = [place for place, emitter in enumerate(self.emitters) if emitter.id == device]
+        for place, emitter in zip(places, others, strict=True):
+            self.emitters[place] = emitter
+
+    def _add(self, model: DeviceModel) -> None:
+        rng = stream(self._seed, f"device/{model.id}")
+        senses = self.senses[model.id] = Senses(self.campus.rooms[model.room], rng)
+        if transport_of(model) == "mqtt":
             self.passwords.setdefault(client_of(model), secrets.token_hex(8))
-            self.emitters += entry.speak(model, room, rng, ZoneInfo(self.scenario.timezone))
+        if model.kind is Kind.PROJECTOR:
+            self.projectors.append(Projector(model, senses.timetable, rng, self.scenario.start_ms))
+            self.passwords[model.id] = secrets.token_hex(8) if model.password else ""
+        elif model.kind in CATALOGUE and (ask := CATALOGUE[model.kind].ask) is not None:
+            self.asked.setdefault(line_of(model), []).append(ask(model, senses, rng))
+        else:
+            self.emitters += self._speaking(model, rng)
+
+    def _speaking(self, model: DeviceModel, rng: Noise) -> list[Emitter]:
+        senses = self.senses[model.id]
+        senses.listen_to(rng)
+        if model.kind in CATALOGUE:
+            speak = CATALOGUE[model.kind].speak
+            return [] if speak is None else list(speak(model, senses, rng, ZoneInfo(self.scenario.timezone)))
+        if model.kind is Kind.PARTICLES:
+            return [PlantowerSensor(model, senses, rng)]
+        if model.kind is Kind.VR:
+            return [VrStation(model, senses, rng)]
+        return [ZigbeeDevice(model, senses, rng, self._alarms(model.id))]
 
     def _alarms(self, device: str) -> tuple[Span, ...]:
         starts = (

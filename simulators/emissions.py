@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from simulators.campus import Campus
 
@@ -38,13 +38,19 @@ class Emitter(Protocol):
         ...
 
 
-def emissions(emitters: Sequence[Emitter], campus: Campus, start_ms: int, end_ms: int) -> Iterator[Emission]:
-    """Every frame of the day in order of time; each is computed when its predecessor has been taken."""
+def emissions(
+    emitters: Sequence[Emitter], campus: Campus, start_ms: int, end_ms: int, perceive: Callable[[str, int], None]
+) -> Iterator[Emission]:
+    """Every frame of a run in order of time; each is computed when its predecessor has been taken.
+
+    An emitter may be exchanged for another on the way, which then speaks at its times.
+    """
     due = [(start_ms + emitter.phase_ms, index) for index, emitter in enumerate(emitters)]
     heapq.heapify(due)
     while due and due[0][0] < end_ms:
         at_ms, index = due[0]
         campus.advance(at_ms)
+        perceive(emitters[index].id, at_ms)
         emitter = emitters[index]
         yield emitter.emit(at_ms)
         heapq.heapreplace(due, (at_ms + emitter.cadence_ms, index))

@@ -12,6 +12,8 @@ import asyncio
 import contextlib
 import functools
 import logging
+import socket
+import struct
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
@@ -61,7 +63,8 @@ class DeviceClient:
         self._connack: asyncio.Future[bool] | None = None
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self._client = self._create(client_id, password)
+        self._password = password
+        self._client = self._create()
 
     @property
     def waiting(self) -> int:
@@ -94,6 +97,22 @@ class DeviceClient:
             await asyncio.sleep(delay)
             delay = min(2 * delay, _LONGEST_DELAY_S)
 
+    def power_off(self) -> None:
+        """Be gone at once, without a goodbye, and remember nothing; `run` may be called again."""
+        sock = self._client.socket()
+        if isinstance(sock, socket.socket):
+            with contextlib.suppress(OSError):
+                # a linger of no time resets the connection: the other side learns that nobody said goodbye
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._on_socket_close(self._client, None, sock)
+            sock.close()
+        self._connected = False
+        self._lost.set()
+        self._queue.clear()
+        self._unconfirmed.clear()
+        self._room.set()
+        self._client = self._create()
+
     async def close(self) -> None:
         """Say goodbye; what is still unacknowledged stays unacknowledged."""
         if self._client.socket() is None:
@@ -103,16 +122,16 @@ class DeviceClient:
             async with asyncio.timeout(1.0):
                 await self._lost.wait()
 
-    def _create(self, client_id: str, password: str) -> paho.Client:
+    def _create(self) -> paho.Client:
         is_v5 = self._protocol == MQTTProtocolVersion.MQTTv5
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
-            client_id,
+            self.client_id,
             clean_session=None if is_v5 else False,
             protocol=self._protocol,
             reconnect_on_failure=False,
         )
-        client.username_pw_set(client_id, password)
+        client.username_pw_set(self.client_id, self._password)
         client.max_inflight_messages_set(0)  # the window is kept here, where the broker's is known
         client.connect_timeout = 5.0
         client.on_connect = self._on_connect

@@ -1,4 +1,4 @@
-"""Plantower PMS5003 particle sensors on pseudo-terminals, in active mode.
+"""Plantower PMS5003 particle sensors, in active mode.
 
 Format: Plantower PMS5003 series data manual V2.3, appendix I "PMS5003 transport protocol - active mode":
 32 bytes, 42 4D, the length 28 as a big-endian word, thirteen big-endian words, and the sum of the thirty bytes
@@ -7,17 +7,10 @@ before it as a word. 9600 baud, no parity, one stop bit.
 
 from __future__ import annotations
 
-import array
-import contextlib
-import fcntl
-import os
 import struct
-import termios
-import tty
 from typing import TYPE_CHECKING, Final
 
 from simulators.emissions import Emission
-from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
     from random import Random
@@ -30,13 +23,6 @@ BAUD: Final = 9600
 FRAME_BYTES: Final = 32
 _VERSION: Final = 0x9700
 """Data word 13 is reserved; devices in the field send a version there, and no error."""
-_MOST_UNREAD: Final = 4 * FRAME_BYTES
-
-
-class NoPseudoTerminal(EnvironmentFault):
-    """The machine has no pseudo-terminal to give."""
-
-    code = "no_pty"
 
 
 class PlantowerSensor:
@@ -69,46 +55,3 @@ def frame(words: list[int]) -> bytes:
     """The 32 bytes that carry twelve measured words."""
     body = b"BM" + struct.pack(">H12HH", 2 * 13 + 2, *words, _VERSION)
     return body + struct.pack(">H", sum(body))
-
-
-class SerialLine:
-    """A pseudo-terminal whose far end an agent opens as a serial port.
-
-    Bytes that nobody reads are lost, as on a real line: when more than a few frames lie unread, they go.
-    """
-
-    def __init__(self) -> None:
-        try:
-            self._near, self._far = os.openpty()
-        except OSError as error:
-            raise NoPseudoTerminal(
-                f"no pseudo-terminal could be opened: {error}",
-                why="the particle sensors of a scenario speak over serial lines",
-                fix="mount /dev/pts, or raise kernel.pty.max",
-            ) from None
-        tty.setraw(self._far)
-        os.set_blocking(self._near, False)
-        self.port = os.ttyname(self._far)
-
-    @property
-    def near(self) -> int:
-        """The descriptor of the devices' end; -1 when it is closed."""
-        return self._near
-
-    def write(self, data: bytes) -> bool:
-        """Put a frame on the line; false when the line could not take it."""
-        unread = array.array("i", [0])
-        fcntl.ioctl(self._far, termios.FIONREAD, unread)
-        if unread[0] > _MOST_UNREAD:
-            termios.tcflush(self._far, termios.TCIFLUSH)
-        try:
-            return os.write(self._near, data) == len(data)
-        except BlockingIOError:
-            return False
-
-    def close(self) -> None:
-        """Give the pseudo-terminal back; harmless when it is closed already."""
-        for descriptor in (self._near, self._far):
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-        self._near = self._far = -1

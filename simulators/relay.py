@@ -1,4 +1,4 @@
-"""The uplink's cable: a TCP relay on loopback, in front of a centre, that can be cut and mended."""
+"""A cable: a TCP relay on loopback, in front of a centre or a broker, that can be cut and mended."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 import socket
 import struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import ssl
 
 HOST: Final = "127.0.0.1"
 _CHUNK: Final = 65_536
@@ -18,6 +21,8 @@ class Relay:
     def __init__(self, target: tuple[str, int]) -> None:
         self.target = target
         self.port = 0
+        self.is_mute = False
+        """While it is, what the target says does not come through."""
         self._holder: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -46,6 +51,10 @@ class Relay:
         if self._server is None:
             self._server = await asyncio.start_server(self._serve, sock=_bound(self.port))
 
+    async def pretend(self, context: ssl.SSLContext) -> None:
+        """While it is cut, be a server that encrypts with `context` and says nothing else; `cut` ends it."""
+        self._server = await asyncio.start_server(_shake_hands, sock=_bound(self.port), ssl=context)
+
     async def close(self) -> None:
         """End every connection and give the port back."""
         await self.cut()
@@ -70,21 +79,25 @@ class Relay:
         self._writers.add(far_writer)
         try:
             async with asyncio.TaskGroup() as both:
-                both.create_task(_pour(reader, far_writer))
-                both.create_task(_pour(far_reader, writer))
+                both.create_task(self._pour(reader, far_writer, is_answer=False))
+                both.create_task(self._pour(far_reader, writer, is_answer=True))
         finally:
             self._writers.discard(far_writer)
             far_writer.close()
 
+    async def _pour(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_answer: bool) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := await reader.read(_CHUNK):
+                if not (is_answer and self.is_mute):
+                    writer.write(chunk)
+                    await writer.drain()
+        with contextlib.suppress(OSError):
+            if writer.can_write_eof():
+                writer.write_eof()
 
-async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while chunk := await reader.read(_CHUNK):
-            writer.write(chunk)
-            await writer.drain()
-    with contextlib.suppress(OSError):
-        if writer.can_write_eof():
-            writer.write_eof()
+
+async def _shake_hands(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

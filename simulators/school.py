@@ -6,19 +6,16 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from paho.mqtt.enums import MQTTProtocolVersion
-
-from simulators.asked_line import AskedLine
-from simulators.devices import Devices, client_of, driver_of, is_asked, line_of, stamps, transport_of
-from simulators.faults import FaultMalformed, Striker
-from simulators.mqtt_client import DeviceClient
-from simulators.pace import Pace
-from simulators.pjlink_server import ProjectorServer
-from simulators.plantower import SerialLine
+from simulators.afflictions import Afflictions
+from simulators.devices import Devices, driver_of, stamps, transport_of
+from simulators.faults import FaultMalformed, Target
+from simulators.pace import Pace, Progress
 from simulators.relay import Relay
 from simulators.sabotage import sabotaged
+from simulators.striker import Striker
 from simulators.truth import DeviceTruth, Truth, write_json
-from simulators.wiring import wiring
+from simulators.wires import Wires
+from simulators.wiring import HOST, wiring
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +62,8 @@ class Outcome:
     """Messages without a PUBACK at the end."""
     refused: int
     """Messages the broker answered with an error."""
+    forgotten: int
+    """Messages that devices lost with their power: without a PUBACK, and rightly so."""
     missed: tuple[str, ...]
     """Faults that did not take place, with the reason."""
     was_stopped: bool
@@ -83,16 +82,24 @@ class School:
         self._devices = Devices(run.scenario, run.seed)
         self._pace = Pace(run.clock)
         self._stopping = asyncio.Event()
-        self._truth = Truth(run.scenario.name, run.seed, run.clock)
+        self._truth = Truth(run.scenario, run.seed, run.clock, self._actual)
+        self._afflictions = Afflictions(run.faults, self._devices)
+        self._truth.afflicted(self._afflictions.touches)
+        self._wires = Wires(self._devices, run.clock, answered=self._answered, perceive=self._perceive_now)
         self._relay = Relay(run.relay_to) if run.relay_to is not None else None
-        self._striker = Striker(self._pace, self._truth, self._relay, run.agent_pid_file)
+        strikes_broker = any(fault.kind.strikes is Target.BROKER for fault in run.faults)
+        self._broker_relay = Relay(run.broker) if strikes_broker else None
+        self._progress = Progress()
+        self._striker = Striker(
+            self._pace,
+            self._truth,
+            self._relay,
+            run.agent_pid_file,
+            self._broker_relay,
+            self._wires,
+            self._progress,
+        )
         self._missed: list[str] = []
-        self._lines: dict[str, SerialLine] = {}
-        self._asked_lines: dict[str, AskedLine] = {}
-        self._servers: dict[str, ProjectorServer] = {}
-        self._clients: dict[str, DeviceClient] = {}
-        self._client_of: dict[str, DeviceClient] = {}
-        self._connecting: list[asyncio.Task[None]] = []
         self._publish: Callable[[Emission, Callable[[], None]], None] = self._offer
         if run.sabotage is not None:
             self._publish = sabotaged(self._offer, run.sabotage)
@@ -101,35 +108,25 @@ class School:
         """Open every wire, write the wiring file, and return what is in it. Raises `BansuiError`."""
         self._striker.check(self._run.faults)
         for model in self._run.scenario.device:
-            transport = transport_of(model)
             self._truth.devices[model.id] = DeviceTruth(
-                driver_of(model), transport, model.cadence_s * 1000, stamps=stamps(model)
+                driver_of(model), transport_of(model), model.cadence_s * 1000, stamps=stamps(model)
             )
-            if transport == "serial" and not is_asked(model):
-                self._lines[model.id] = SerialLine()
-        for name, devices in self._devices.asked.items():
-            self._asked_lines[name] = AskedLine(self._answered)
-            self._asked_lines[name].devices += devices
-        for projector in self._devices.projectors:
-            server = ProjectorServer(
-                projector,
-                self._run.clock,
-                password=self._devices.passwords[projector.id],
-                on_answer=_answer_counter(self._truth.devices[projector.id]),
-            )
-            await server.open()
-            self._servers[projector.id] = server
+        await self._wires.open()
+        broker = self._run.broker
+        if self._broker_relay is not None:
+            await self._broker_relay.open()
+            broker = (HOST, self._broker_relay.port)
         if self._relay is not None:
             await self._relay.open()
         document = wiring(
             self._devices,
-            serial_ports=self._serial_ports(),
-            tcp_ports={name: server.port for name, server in self._servers.items()},
+            serial_ports=self._wires.serial_ports,
+            tcp_ports=self._wires.tcp_ports,
             relay_port=None if self._relay is None else self._relay.port,
         )
         if self._run.wiring_file is not None:
             write_json(self._run.wiring_file, document)
-        self._connect()
+        self._wires.connect(broker)
         return document
 
     def stop(self) -> None:
@@ -148,10 +145,7 @@ class School:
             await asyncio.gather(day, *faults, return_exceptions=True)
         await self._settle()
         # what is asked after the truth is written would be missing from it
-        for server in self._servers.values():
-            await server.close()
-        for asked in self._asked_lines.values():
-            asked.close()
+        await self._wires.fall_silent()
         if self._run.truth_file is not None:
             write_json(self._run.truth_file, self._truth.document())
         return self._outcome()
@@ -162,60 +156,49 @@ class School:
 
     async def close(self) -> None:
         """Close every wire; harmless after a failed `open`."""
-        for task in self._connecting:
-            task.cancel()
-        await asyncio.gather(*self._connecting, return_exceptions=True)
-        await asyncio.gather(*(client.close() for client in self._clients.values()))
-        for server in self._servers.values():
-            await server.close()
-        for line in self._lines.values():
-            line.close()
-        for asked in self._asked_lines.values():
-            asked.close()
-        if self._relay is not None:
-            await self._relay.close()
+        await self._wires.close()
+        for relay in (self._relay, self._broker_relay):
+            if relay is not None:
+                await relay.close()
 
-    def _serial_ports(self) -> dict[str, str]:
-        ports = {name: line.port for name, line in self._lines.items()}
-        asked = [model for model in self._run.scenario.device if is_asked(model)]
-        return ports | {model.id: self._asked_lines[line_of(model)].port for model in asked}
+    def _actual(self, device: str, quantity: str) -> float | None:
+        return self._devices.senses[device].room.actual(quantity)
+
+    def _perceive_now(self, device: str) -> bool:
+        now_ms = self._run.clock.now()
+        self._afflictions.perceive(device, now_ms)
+        return not self._afflictions.is_silent(device, now_ms)
 
     def _answered(self, device: str, readings: int, is_delivered: bool) -> None:
-        _answer_counter(self._truth.devices[device])(readings, is_delivered)
-
-    def _connect(self) -> None:
-        for model in self._run.scenario.device:
-            if transport_of(model) != "mqtt":
-                continue
-            name = client_of(model)
-            if name not in self._clients:
-                is_old = model.mqtt_version == "3.1.1"
-                protocol = MQTTProtocolVersion.MQTTv311 if is_old else MQTTProtocolVersion.MQTTv5
-                password = self._devices.passwords[name]
-                client = DeviceClient(name, password, self._run.broker, protocol=protocol)
-                self._clients[name] = client
-                self._connecting.append(asyncio.create_task(client.run(), name=f"mqtt/{name}"))
-            self._client_of[model.id] = self._clients[name]
+        truth = self._truth.devices[device]
+        if is_delivered:
+            truth.confirmed(readings)
+        else:
+            truth.sent(readings)
 
     async def _day(self) -> None:
-        for emission in self._devices.day():
+        for emission in self._devices.day(self._afflictions.perceive):
             await self._pace.until(emission.event_ms)
-            if emission.topic:
-                await self._speak(emission)
-            else:
-                self._truth.emitted(emission)
-                if self._lines[emission.device].write(emission.payload):
-                    self._truth.devices[emission.device].confirmed(len(emission.readings))
+            await self._progress.reach(emission.event_ms)
+            for frame in self._afflictions.pass_on(emission):
+                await self._speak(frame)
+        for frame in self._afflictions.rest():
+            await self._speak(frame)
         await self._pace.until(self._run.scenario.end_ms)
 
     async def _speak(self, emission: Emission) -> None:
-        await self._client_of[emission.device].has_room()
-        self._truth.emitted(emission)
         device, readings = self._truth.devices[emission.device], len(emission.readings)
+        if not emission.topic:
+            self._truth.emitted(emission)
+            if self._wires.write(emission.device, emission.payload):
+                device.confirmed(readings)
+            return
+        await self._wires.client(emission.device).has_room()
+        self._truth.emitted(emission)
         self._publish(emission, lambda: device.confirmed(readings))
 
     def _offer(self, emission: Emission, confirmed: Callable[[], None]) -> None:
-        self._client_of[emission.device].offer(emission.topic, emission.payload, confirmed)
+        self._wires.client(emission.device).offer(emission.topic, emission.payload, confirmed)
 
     async def _strike(self, fault: Fault) -> None:
         try:
@@ -235,35 +218,23 @@ class School:
     async def _settle(self) -> None:
         loop = asyncio.get_running_loop()
         ended = loop.time()
-        while self._unconfirmed():
+        while self._wires.unconfirmed:
             patience_s = _HURRIED_S if self._stopping.is_set() else self._run.patience_s
             if loop.time() - ended > patience_s:
                 return
             await asyncio.sleep(_POLL_S)
-
-    def _unconfirmed(self) -> int:
-        return sum(client.waiting for client in self._clients.values())
 
     def _outcome(self) -> Outcome:
         devices = self._truth.devices.values()
         return Outcome(
             frames_sent=sum(device.frames_sent for device in devices),
             readings_sent=sum(device.readings_sent for device in devices),
-            unconfirmed=self._unconfirmed(),
-            refused=sum(client.refused for client in self._clients.values()),
+            unconfirmed=self._wires.unconfirmed,
+            refused=self._wires.refused,
+            forgotten=sum(device.frames_forgotten for device in devices),
             missed=tuple(self._missed),
             was_stopped=self._stopping.is_set(),
         )
-
-
-def _answer_counter(device: DeviceTruth) -> Callable[[int, bool], None]:
-    def count(readings: int, is_delivered: bool) -> None:
-        if is_delivered:
-            device.confirmed(readings)
-        else:
-            device.sent(readings)
-
-    return count
 
 
 async def run_school(

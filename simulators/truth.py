@@ -1,10 +1,12 @@
 """The ground truth of a run: what was sent, what was confirmed, and what every window should say.
 
-Schema 1, one JSON object. A reading is one vocabulary measurement that the format's document says is in a frame.
+Schema 2, one JSON object; docs/testers.md describes every field. A reading is one vocabulary measurement that the
+format's document says is in a frame.
 At QoS 1 a frame is confirmed by its PUBACK; a serial or TCP frame is confirmed when the line has taken it, which
 promises nothing: such devices are `at_most_once`, and an agent may have received fewer, never more.
 `windows` hold quantities whose summary is a mean, of devices that stamp their own readings: the sum, in ticks, of
-the last value in each cadence slot, and the number of slots filled.
+the last value in each cadence slot, and the number of slots filled; beside it, of what rooms have, the same sum as a
+perfect sensor would have it.
 """
 
 from __future__ import annotations
@@ -13,19 +15,22 @@ import json
 import os
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from operator import itemgetter
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from telemetry.quantities import Summarise
 from telemetry.vocabulary import quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from simulators.emissions import Emission
+    from simulators.faults import Fault
+    from simulators.scenarios import Scenario
     from telemetry import ScaledClock
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 WINDOW_S: Final = 900
 _WINDOW_MS: Final = WINDOW_S * 1000
 
@@ -43,6 +48,8 @@ class DeviceTruth:
     frames_confirmed: int = 0
     readings_sent: int = 0
     readings_confirmed: int = 0
+    frames_forgotten: int = 0
+    """Lost with the device's power before they were confirmed: an agent may have them, or not."""
 
     def sent(self, readings: int) -> None:
         """A frame left the device."""
@@ -54,6 +61,10 @@ class DeviceTruth:
         self.frames_confirmed += 1
         self.readings_confirmed += readings
 
+    def forgot(self) -> None:
+        """The device lost its power: nothing that is not confirmed will be."""
+        self.frames_forgotten = self.frames_sent - self.frames_confirmed
+
     def as_dict(self) -> dict[str, object]:
         """The device's entry of the schema."""
         return {
@@ -64,17 +75,33 @@ class DeviceTruth:
             "frames_confirmed": self.frames_confirmed,
             "readings_sent": self.readings_sent,
             "readings_confirmed": self.readings_confirmed,
+            "frames_forgotten": self.frames_forgotten,
         }
+
+
+class _Slot(NamedTuple):
+    """The last value of a cadence slot, and what a perfect sensor would have said, both in ticks."""
+
+    ticks: int
+    perfect: int | None
 
 
 class Truth:
     """Collects the truth of one run."""
 
-    def __init__(self, scenario: str, seed: int, clock: ScaledClock) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        clock: ScaledClock,
+        actual: Callable[[str, str], float | None] = lambda _device, _quantity: None,
+    ) -> None:
+        """`actual` says what a perfect sensor in a device's place would measure of a quantity now."""
         self.devices: dict[str, DeviceTruth] = {}
-        self._scenario, self._seed, self._clock = scenario, seed, clock
-        self._slots: dict[tuple[str, str, int], dict[int, int]] = defaultdict(dict)
+        self._scenario, self._seed, self._clock, self._actual = scenario, seed, clock, actual
+        self._slots: dict[tuple[str, str, int], dict[int, _Slot]] = defaultdict(dict)
         self._faults: list[dict[str, object]] = []
+        self._touches: Callable[[str, int, int], list[str]] = lambda _device, _start_ms, _end_ms: []
 
     def emitted(self, emission: Emission) -> None:
         """A device has measured and sent; its windows know it from now on."""
@@ -87,34 +114,51 @@ class Truth:
         for name, value in emission.readings:
             entry = quantity(name)
             if entry.summarise is Summarise.MEAN:
-                self._slots[emission.device, name, start_ms][slot] = entry.to_ticks(value)
+                actual = self._actual(emission.device, name)
+                perfect = None if actual is None else entry.to_ticks(actual)
+                self._slots[emission.device, name, start_ms][slot] = _Slot(entry.to_ticks(value), perfect)
 
-    def fault(self, name: str, at_ms: int, until_ms: int) -> None:
+    def afflicted(self, touches: Callable[[str, int, int], list[str]]) -> None:
+        """`touches` says which faults happen to a device in a span of time."""
+        self._touches = touches
+
+    def fault(self, fault: Fault, at_ms: int, until_ms: int) -> None:
         """A fault took place, from and until these moments of simulated time."""
-        self._faults.append({"name": name, "at_ms": at_ms, "until_ms": until_ms})
+        named = {"name": fault.name, "attacks": fault.kind.attacks, "device": fault.device or None}
+        self._faults.append({**named, "at_ms": at_ms, "until_ms": until_ms})
+
+    def forgotten(self, device: str | None) -> None:
+        """A device, or all that publish, lost what was not confirmed, with its power."""
+        for name, truth in self.devices.items():
+            if truth.transport == "mqtt" and device in (None, name):
+                truth.forgot()
 
     def document(self) -> Mapping[str, object]:
         """The truth so far, in its schema."""
         return {
             "schema": SCHEMA,
-            "scenario": self._scenario,
+            "scenario": self._scenario.name,
+            "school": self._scenario.school,
             "seed": self._seed,
             "clock": [self._clock.origin_ms, self._clock.started_ms, self._clock.speed],
             "devices": {name: device.as_dict() for name, device in self.devices.items()},
-            "windows": [
-                {
-                    "device": device,
-                    "quantity": name,
-                    "channel": "",
-                    "start_ms": start_ms,
-                    "window_s": WINDOW_S,
-                    "sum_ticks": sum(slots.values()),
-                    "n": len(slots),
-                    "expected": _WINDOW_MS // self.devices[device].cadence_ms,
-                }
-                for (device, name, start_ms), slots in sorted(self._slots.items())
-            ],
+            "windows": [self._window(*key, slots) for key, slots in sorted(self._slots.items(), key=itemgetter(0))],
             "faults": self._faults,
+        }
+
+    def _window(self, device: str, name: str, start_ms: int, slots: Mapping[int, _Slot]) -> dict[str, object]:
+        perfect = [slot.perfect for slot in slots.values() if slot.perfect is not None]
+        return {
+            "device": device,
+            "quantity": name,
+            "channel": "",
+            "start_ms": start_ms,
+            "window_s": WINDOW_S,
+            "sum_ticks": sum(slot.ticks for slot in slots.values()),
+            "physics_sum_ticks": sum(perfect) if len(perfect) == len(slots) else None,
+            "n": len(slots),
+            "expected": _WINDOW_MS // self.devices[device].cadence_ms,
+            "faults": self._touches(device, start_ms, start_ms + _WINDOW_MS),
         }
 
 

@@ -22,10 +22,15 @@ if TYPE_CHECKING:
 
 def test_list_names_the_scenarios_with_what_a_clock_needs() -> None:
     done = run_bansui("sim", "list", "--json")
-    (entry,) = [entry for entry in json.loads(done.stdout) if entry["name"] == "school-day"]
+    told = json.loads(done.stdout)
+    (entry,) = [entry for entry in told["scenarios"] if entry["name"] == "school-day"]
     assert (entry["rooms"], entry["school"]) == (12, "cn-002")
     assert entry["end_ms"] - entry["start_ms"] == 9.5 * 3600 * 1000
-    assert "school-day" in run_bansui("sim", "list").stdout
+    shown = run_bansui("sim", "list").stdout
+    assert "school-day" in shown
+    for fault in told["faults"]:
+        assert f"{fault['name']} " in shown
+        assert fault["attacks"] in shown
 
 
 @pytest.mark.parametrize(
@@ -66,7 +71,7 @@ def test_runs_alone_against_mosquitto_and_sums_up(mosquitto: Mosquitto, tmp_path
     assert "MQTT    127.0.0.1" in done.stdout
     assert "19,950 frames" in done.stdout
     assert "everything sent over MQTT is confirmed" in done.stdout
-    assert json.loads(truth.read_text())["schema"] == 1
+    assert json.loads(truth.read_text())["schema"] == 2
 
 
 async def test_json_is_an_object_a_line(processes: Processes) -> None:

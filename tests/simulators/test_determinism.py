@@ -19,7 +19,7 @@ _DAY_S = 9.5 * 3600
 async def live(scenario: Scenario, seed: int, *, real_s: float) -> tuple[list[tuple[str, int, str, bytes]], object]:
     """A day without a network: everything that would have been said, and the windows' truth."""
     clock = ScaledClock(scenario.start_ms, SystemClock().now(), _DAY_S / real_s)
-    pace, truth, said = Pace(clock), Truth(scenario.name, seed, clock), []
+    pace, truth, said = Pace(clock), Truth(scenario, seed, clock), []
     for model in scenario.device:
         truth.devices[model.id] = DeviceTruth("", "mqtt", model.cadence_s * 1000, stamps=True)
     for emission in Devices(scenario, seed).day():

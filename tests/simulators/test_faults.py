@@ -1,23 +1,15 @@
 from __future__ import annotations
 
-import asyncio
-import signal
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from simulators.faults import Fault, FaultMalformed, Striker, parse
-from simulators.pace import Pace
-from simulators.relay import Relay
-from simulators.truth import Truth
-from telemetry import ScaledClock, SystemClock
+from simulators.faults import FAULTS, Fault, FaultMalformed, Target, parse, parse_for
+from simulators.growing import schools
+from simulators.scenarios import load
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from simulators.scenarios import Scenario
-    from tests.support.processes import Processes
 
 
 def test_outage_is_read_in_local_time(school_day: Scenario) -> None:
@@ -43,7 +35,13 @@ def test_kill_has_a_moment_and_no_length(school_day: Scenario) -> None:
         ("uplink-outage", "is not a fault"),
         ("uplink-outage@10", "is not a fault"),
         ("uplink-outage@24:00+1h", "is not a fault"),
-        ("power-cut@10:00", "no fault is called 'power-cut'"),
+        ("flood@10:00", "no fault is called 'flood'"),
+        ("stuck@10:00:co2-z", "there is no such device"),
+        ("stuck@10:00:plug-board-a-204", "it cannot happen to that device"),
+        ("power-cut@10:00:co2-a-101", "not one of a single device"),
+        ("stuck@2026-13-40T10:00", "is not a date"),
+        ("stuck@2026-10-13T10:00", "does not lie within the day"),
+        ("baud-mismatch@10:00:projector-a-101", "it cannot happen to that device"),
         ("uplink-outage@10:00", "needs a length"),
         ("agent-kill@10:00+1h", "has no length"),
         ("uplink-outage@10:00+soon", "'soon' is not a duration"),
@@ -59,66 +57,37 @@ def test_what_cannot_be_meant_is_refused_with_a_way_out(school_day: Scenario, te
     assert caught.value.fix
 
 
-def striker(school_day: Scenario, *, relay: Relay | None = None, pid_file: Path | None = None) -> Striker:
-    clock = ScaledClock(school_day.moment("10:00"), SystemClock().now(), 1000.0)
-    return Striker(Pace(clock), Truth("x", 1, clock), relay, pid_file)
+def test_a_fault_without_a_device_happens_to_one_that_the_seed_picks(school_day: Scenario) -> None:
+    victims = {parse("stuck@10:00", school_day, seed).device for seed in range(20)}
+    assert len(victims) > 3
+    assert all(FAULTS["stuck"].suits(model) for model in school_day.device if model.id in victims)
+    assert parse("stuck@10:00", school_day, 5) == parse("stuck@10:00", school_day, 5)
 
 
-def faults(striker: Striker) -> list[dict[str, Any]]:
-    found = striker.truth.document()["faults"]
-    assert isinstance(found, list)
-    return found
+def test_a_length_that_is_left_out_is_the_kinds_own(school_day: Scenario) -> None:
+    fault = parse("stuck@10:00:co2-a-101", school_day)
+    assert (fault.device, fault.until_ms - fault.at_ms) == ("co2-a-101", 2 * 3_600_000)
 
 
-@pytest.mark.parametrize(
-    ("text", "fix"), [("uplink-outage@10:00+1h", "--relay-to"), ("agent-kill@11:20", "--agent-pid-file")]
-)
-def test_fault_without_a_victim_is_refused_before_the_day(school_day: Scenario, text: str, fix: str) -> None:
-    with pytest.raises(FaultMalformed) as caught:
-        striker(school_day).check([parse(text, school_day)])
-    assert fix in caught.value.fix
+def test_a_week_has_the_time_of_day_on_its_first_day_and_on_any_date() -> None:
+    week = load("winter-week")
+    assert parse("broker-restart@08:10", week).at_ms == week.moment("08:10")
+    assert parse("broker-restart@2026-01-04T08:10", week).at_ms == week.moment("08:10", 6)
+    summer = load("summer-holiday").model_copy(update={"starts": "09:00"})
+    assert parse("power-cut@08:10", summer).at_ms == summer.moment("08:10", 1)
 
 
-async def test_kill_kills_the_process_in_the_file(school_day: Scenario, processes: Processes, tmp_path: Path) -> None:
-    victim = processes.start(sys.executable, "-c", "import time; time.sleep(600)")
-    pid_file = tmp_path / "agent.pid"
-    pid_file.write_text(f"{victim.pid}\n")
-    hit = striker(school_day, pid_file=pid_file)
-    await hit.strike(parse("agent-kill@10:01", school_day))
-    assert await asyncio.to_thread(victim.wait) == -signal.SIGKILL
-    (fault,) = faults(hit)
-    assert fault["name"] == "agent-kill"
-    assert school_day.moment("10:01") <= fault["at_ms"] == fault["until_ms"]
+def test_in_a_district_a_named_device_is_struck_in_its_school_and_others_everywhere() -> None:
+    found = schools(load("district").model_copy(update={"schools": 3}))
+    one, every = parse_for(["drift@10:00:cn-102-co2-a-101"], found, 1), parse_for(["power-cut@10:00"], found, 1)
+    assert [len(faults) for faults in one] == [0, 1, 0]
+    assert [len(faults) for faults in every] == [1, 1, 1]
 
 
-@pytest.mark.parametrize("content", [None, "", "0", "-1", "one", "999999999999999999999"])
-async def test_kill_that_finds_nobody_says_so_and_is_not_recorded(
-    school_day: Scenario, tmp_path: Path, content: str | None
-) -> None:
-    pid_file = tmp_path / "agent.pid"
-    if content is not None:
-        pid_file.write_text(content)
-    missed = striker(school_day, pid_file=pid_file)
-    with pytest.raises(FaultMalformed, match="no agent to kill"):
-        await missed.strike(parse("agent-kill@10:01", school_day))
-    assert faults(missed) == []
-
-
-async def test_outage_cuts_the_relay_and_mends_it(school_day: Scenario) -> None:
-    relay = Relay(("127.0.0.1", 9))
-    await relay.open()
-    try:
-        cutting = asyncio.create_task(
-            (hit := striker(school_day, relay=relay)).strike(parse("uplink-outage@10:01+10m", school_day))
-        )
-        states = {relay._server is not None}
-        while not cutting.done():
-            states.add(relay._server is not None)
-            await asyncio.sleep(0.01)
-        await cutting
-        assert states == {True, False}
-        assert relay._server is not None
-        (fault,) = faults(hit)
-        assert fault["until_ms"] - fault["at_ms"] > 9 * 60_000
-    finally:
-        await relay.close()
+def test_every_fault_says_in_both_languages_what_it_attacks_and_can_happen_somewhere() -> None:
+    devices = [*load("school-day").device, *load("mixed-school").device]
+    assert len(FAULTS) == 17
+    for name, kind in FAULTS.items():
+        assert kind.attacks.isascii(), name
+        assert not kind.attacks_zh.isascii(), name
+        assert kind.strikes is not Target.DEVICE or any(kind.suits(model) for model in devices), name

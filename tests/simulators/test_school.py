@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import itertools
 import json
+import os
 from collections import Counter
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -155,7 +158,7 @@ async def test_mosquitto_killed_in_mid_run_leaves_nothing_unconfirmed(
     async with started(plan(morning, tmp_path, mosquitto.port, real_s=2)) as (school, living):
         await until(lambda: sum(d.frames_confirmed for d in school._truth.devices.values()) > 1000)
         await asyncio.to_thread(mosquitto.stop)
-        await until(lambda: school._unconfirmed() > 100)
+        await until(lambda: school._wires.unconfirmed > 100)
         await asyncio.to_thread(mosquitto.start)
         outcome = await living
     assert outcome.is_complete
@@ -211,7 +214,7 @@ async def test_school_that_stays_keeps_its_relay_until_it_is_stopped(
 ) -> None:
     run = plan(morning, tmp_path, recorder.port, real_s=0.3, relay_to=("127.0.0.1", recorder.port), stay=True)
     async with started(run) as (_, living):
-        await until((tmp_path / "truth.json").exists)
+        await until((tmp_path / "truth.json").exists, 40)
         relay = json.loads((tmp_path / "wiring.json").read_text(encoding="utf-8"))["relay"]
         _, writer = await asyncio.open_connection(relay["host"], relay["port"])
         writer.close()
@@ -223,9 +226,9 @@ async def test_projectors_fall_silent_before_the_truth_is_written(
 ) -> None:
     """Answers given later would be readings that the truth does not know."""
     async with started(plan(morning, tmp_path, recorder.port, real_s=0.5, stay=True)) as (school, _):
-        (server, *_) = school._servers.values()
+        (server, *_) = school._wires._servers.values()
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        await until((tmp_path / "truth.json").exists)
+        await until((tmp_path / "truth.json").exists, 40)
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", server.port)
         writer.close()
@@ -255,3 +258,79 @@ async def test_fault_that_cannot_strike_stops_everything_at_the_start(morning: S
     with pytest.raises(FaultMalformed):
         await run_school(plan(morning, tmp_path, 9, faults=[parse("uplink-outage@09:00+30m", morning)]))
     assert not (tmp_path / "wiring.json").exists()
+
+
+async def test_broker_that_restarts_in_front_of_the_devices_loses_and_doubles_nothing(
+    morning: Scenario, tmp_path: Path, recorder: Recorder
+) -> None:
+    faults = [parse("broker-restart@08:30+20m", morning), parse("broker-restart@09:20", morning)]
+    outcome = await run_school(plan(morning, tmp_path, recorder.port, real_s=3, faults=faults))
+    assert outcome.is_complete
+    as_new = Counter((publish.topic, publish.payload) for publish in recorder.publishes if not publish.dup)
+    assert max(as_new.values()) == 1
+    assert len({(publish.topic, publish.payload) for publish in recorder.publishes}) == _published(tmp_path)
+    assert len(recorder.connects) >= 2 * 7
+
+
+async def test_a_storm_of_duplicates_is_the_same_messages_again(
+    morning: Scenario, tmp_path: Path, recorder: Recorder
+) -> None:
+    faults = [parse("duplicate-storm@08:15+1h", morning)]
+    outcome = await run_school(plan(morning, tmp_path, recorder.port, real_s=3, faults=faults))
+    assert outcome.is_complete
+    again = [publish for publish in recorder.publishes if publish.dup]
+    assert len(again) > 100
+    new = Counter((publish.topic, publish.payload) for publish in recorder.publishes if not publish.dup)
+    assert max(new.values()) == 1
+    assert len({(publish.topic, publish.payload) for publish in recorder.publishes}) == _published(tmp_path)
+
+
+async def test_a_power_cut_forgets_what_was_not_confirmed_and_says_so(
+    morning: Scenario, tmp_path: Path, recorder: Recorder
+) -> None:
+    cut_ms = morning.moment("08:30")
+    recorder.acknowledges = lambda publish: not cut_ms - 300_000 <= _stamp(publish) < cut_ms
+    faults = [parse("power-cut@08:30+15m", morning)]
+    outcome = await run_school(plan(morning, tmp_path, recorder.port, real_s=4, patience_s=5, faults=faults))
+    assert outcome.is_complete
+    devices = truth_of(tmp_path)["devices"].values()
+    assert outcome.forgotten == sum(device["frames_forgotten"] for device in devices) > 20
+    for device in devices:
+        if device["transport"] == "mqtt":
+            assert device["frames_sent"] == device["frames_confirmed"] + device["frames_forgotten"] == 120
+    stamps = [_stamp(publish) for publish in recorder.publishes]
+    assert not [stamp for stamp in stamps if cut_ms <= stamp < cut_ms + 15 * 60_000]
+    assert len(recorder.connects) == 14
+
+
+async def test_a_serial_port_that_is_pulled_out_comes_back_under_its_name(
+    morning: Scenario, tmp_path: Path, recorder: Recorder
+) -> None:
+    faults = [parse("unplug@08:30+15m:pm-a-101", morning)]
+    heard: list[int] = []
+    async with started(plan(morning, tmp_path, recorder.port, real_s=6, faults=faults)) as (school, living):
+        port = school._wires.serial_ports["pm-a-101"]
+        while not living.done():
+            with contextlib.suppress(OSError):
+                descriptor = os.open(port, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+                try:
+                    while not living.done():
+                        with contextlib.suppress(BlockingIOError):
+                            if not os.read(descriptor, 4096):
+                                break
+                            heard.append(school._run.clock.now())
+                        await asyncio.sleep(0.005)
+                finally:
+                    os.close(descriptor)
+            await asyncio.sleep(0.005)
+        outcome = await living
+    assert outcome.is_complete
+    gap_ms = max(later - sooner for sooner, later in itertools.pairwise(heard))
+    assert gap_ms > 12 * 60_000
+    assert max(heard) > morning.moment("09:00")
+    (fault,) = truth_of(tmp_path)["faults"]
+    assert (fault["name"], fault["device"]) == ("unplug", "pm-a-101")
+
+
+def _published(folder: Path) -> int:
+    return sum(d["frames_sent"] for d in truth_of(folder)["devices"].values() if d["transport"] == "mqtt")

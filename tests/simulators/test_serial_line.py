@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simulators.plantower import SerialLine, frame
+from simulators.plantower import frame
+from simulators.serial_line import SerialLine
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
