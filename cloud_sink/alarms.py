@@ -1,10 +1,10 @@
-"""What somebody has to act on now: safety events without an all-clear, and agents that are not heard."""
+"""What somebody has to act on now: safety events without an all-clear, agents that are not heard or were copied."""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cloud_sink.freshness import Freshness
 
@@ -14,12 +14,18 @@ if TYPE_CHECKING:
     from cloud_sink.catalogue import AgentRow
     from cloud_sink.memory import Memory
 
+COPIED_MS: Final = 7 * 24 * 3600 * 1000
+"""How long a copy that was noticed is an alarm."""
+
 
 class AlarmKind(enum.StrEnum):
     """What is the matter."""
 
     SAFETY = "safety"
     AGENT_OFFLINE = "agent_offline"
+    AGENT_COPIED = "agent_copied"
+    """An agent told something else under a number that was told already: its database was put back from a copy, or two
+    copies are at work. It tells no counts of people for a day of privacy time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +52,13 @@ def alarms(memory: Memory, school: str, agents: Iterable[AgentRow], now_ms: int)
         for event in room.alarms
     ]
     for agent in agents:
-        since_ms = _silent_since(memory, agent.id, now_ms)
-        if agent.school == school and since_ms is not None:
+        if agent.school != school:
+            continue
+        since_ms, copied_ms = _silent_since(memory, agent.id, now_ms), memory.copies.get(agent.id, 0)
+        if since_ms is not None:
             found.append(Alarm(AlarmKind.AGENT_OFFLINE, school, since_ms, agent=agent.id))
+        if copied_ms > now_ms - COPIED_MS:
+            found.append(Alarm(AlarmKind.AGENT_COPIED, school, copied_ms, agent=agent.id))
     return sorted(found, key=lambda alarm: (alarm.since_ms, alarm.room, alarm.agent))
 
 

@@ -122,6 +122,8 @@ class Ingest:
         try:
             return await take(writer, BatchId.parse(request.headers.get(IDEMPOTENCY_HEADER, "")))
         except ForkedBatch as error:
+            if error.is_copy:
+                self._centre.memory.copies[writer.agent] = self._centre.clock.now()
             return refusal(409, str(error), headers=_fork_headers(error))
         except (InboxFull, InboxFault) as error:
             return refusal(503, str(error), retry_after_s=2)

@@ -31,6 +31,8 @@ class Memory:
     episodes: Episodes = field(default_factory=Episodes)
     tallies: Tallies = field(default_factory=Tallies)
     hearing: Hearing = field(default_factory=Hearing)
+    copies: dict[str, int] = field(default_factory=dict)
+    """When a copy of an agent's database was last noticed at work, by agent."""
 
     def take(self, batches: Sequence[Projected]) -> list[Summary]:
         """Take what batches say; returns the summaries that are the last of their series now."""

@@ -144,7 +144,7 @@ class RangeAnswer(BaseModel):
 
 
 class AlarmAnswer(BaseModel):
-    """One thing to act on now: a safety event of a room without an all-clear, or an agent that is not heard."""
+    """One thing to act on now: an open safety event of a room, or an agent that is silent or was copied."""
 
     kind: AlarmKind
     school: str

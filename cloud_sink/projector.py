@@ -78,6 +78,7 @@ class Projector:
             memory.episodes.note((school, room, device, channel), start_ms, mean)
         memory.tallies.count(await self._store.spans(MAIN, (AIR_QUANTITY, AIR_ACT_PPM), from_ms))
         memory.hearing.take(await self._inbox.heard(from_ms))
+        memory.copies.update(await self._inbox.copies())
         await self._catch_up()
 
     async def run(self) -> None:

@@ -29,10 +29,12 @@ class ForkedBatch(ContractViolation):
 
     code = "forked_batch"
 
-    def __init__(self, what: str, receipt: Receipt, told: Told | None = None) -> None:
+    def __init__(self, what: str, receipt: Receipt, told: Told | None = None, *, is_copy: bool = False) -> None:
+        """`is_copy`: its number was taken, so two copies of one database have gone on by themselves."""
         super().__init__(what, fix="open a new epoch and seal anew what is not acknowledged")
         self.receipt = receipt
         self.told = told
+        self.is_copy = is_copy
 
 
 class InboxFull(DeliveryFault):

@@ -99,6 +99,11 @@ class Inbox:
         query = "SELECT agent, received_ms FROM mark WHERE received_ms >= ? ORDER BY position"
         return await self._in_thread(lambda: list(self._connection.execute(query, (from_ms,))))
 
+    async def copies(self) -> list[tuple[str, int]]:
+        """Agents of whose database a copy was at work, and when that was last noticed."""
+        query = "SELECT agent, noticed_ms FROM copy ORDER BY agent"
+        return await self._in_thread(lambda: list(self._connection.execute(query)))
+
     async def waiting_after(self, position: int) -> int:
         """How many batches stand after a position."""
         return await self._in_thread(lambda: self._count_after(position))
@@ -164,7 +169,9 @@ class Inbox:
         for known, kind, position in self._connection.execute(query, (agent, epoch, sequence)):
             if known != digest:
                 what = f"batch {batch.id} is known with other bytes"
-                return ForkedBatch(what, receipt, self._told_since(batch))
+                note = "INSERT INTO copy VALUES (?1, ?2) ON CONFLICT DO UPDATE SET noticed_ms = ?2"
+                self._connection.execute(note, (agent, self._now()))
+                return ForkedBatch(what, receipt, self._told_since(batch), is_copy=True)
             if kind != Kind.REFUSED or batch.kind is Kind.REFUSED:
                 return receipt
             self._connection.execute("DELETE FROM mark WHERE position = ?", (position,))  # refused once, good now

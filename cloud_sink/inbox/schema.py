@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import apsw
 
-VERSION: Final = 3
+VERSION: Final = 4
 _TABLES: Final = """
 CREATE TABLE mark (
     position INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -37,11 +37,13 @@ CREATE TABLE epoch (
     PRIMARY KEY (agent, epoch)
 ) STRICT;
 CREATE TABLE note (name TEXT PRIMARY KEY) STRICT;
+CREATE TABLE copy (agent TEXT PRIMARY KEY, noticed_ms INTEGER NOT NULL) STRICT;
 """
 _STEPS: Final[Mapping[int, str]] = {
     # What the batches of version 1 span stays unknown: to unpack a day of them would take minutes.
     1: "ALTER TABLE mark ADD COLUMN from_ms INTEGER; ALTER TABLE mark ADD COLUMN to_ms INTEGER;",
     2: "CREATE TABLE note (name TEXT PRIMARY KEY) STRICT;",
+    3: "CREATE TABLE copy (agent TEXT PRIMARY KEY, noticed_ms INTEGER NOT NULL) STRICT;",
 }
 """From each earlier version to the one after it."""
 

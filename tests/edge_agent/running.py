@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from edge_agent.store import Store
     from edge_agent.transactions import Transaction, Written
+    from telemetry import Clock
 
 SPEED: Final = 600.0
 """A minute passes in a tenth of a second."""
@@ -74,14 +75,19 @@ def configure(folder: Path, *tables: str, centre: str = "") -> Path:
     return path
 
 
+def fast_clock(speed: float = SPEED) -> ScaledClock:
+    """A Monday from nine on, at this speed from now on."""
+    return ScaledClock(MONDAY_9, time.time_ns() // 1_000_000, speed)
+
+
 class Running:
     """An agent at work."""
 
-    def __init__(self, path: Path, seams: Seams | None, speed: float) -> None:
+    def __init__(self, path: Path, seams: Seams | None, speed: float, clock: Clock | None) -> None:
         self._loaded = load(path)
         self._stop = asyncio.Event()
         self._ready = asyncio.Event()
-        self.clock = ScaledClock(MONDAY_9, time.time_ns() // 1_000_000, speed)
+        self.clock = clock or fast_clock(speed)
         self.agent = Agent(self._loaded, self.clock, seams)
         self.task = asyncio.create_task(self.agent.run(self._stop, self._ready.set))
 
@@ -111,9 +117,11 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(path: Path, seams: Seams | None = None, *, speed: float = SPEED) -> AsyncIterator[Running]:
+async def running(
+    path: Path, seams: Seams | None = None, *, speed: float = SPEED, clock: Clock | None = None
+) -> AsyncIterator[Running]:
     """Run an agent while the block runs; at its end it is gone, whatever happened."""
-    agent = Running(path, seams, speed)
+    agent = Running(path, seams, speed, clock)
     try:
         await agent.ready()
         yield agent
