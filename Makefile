@@ -20,7 +20,7 @@ help:
 	@echo 'make privacy-proof  attacks on privacy at length; writes docs/privacy.md; ARGS="presence"'
 	@echo 'make soak-memory  one agent at a steady rate for an hour; ARGS="--minutes 5"'
 	@echo 'make bench   measure beside a peer in the same run; writes bench/README.md; ARGS="listener", "peers"'
-	@echo 'make fuzz    Atheris over the listener'"'"'s codec and sessions; ARGS="--seconds 600 --corpus folder"'
+	@echo 'make fuzz    Atheris over the listener'"'"'s codec and sessions, with --drivers over every driver; ARGS="--seconds 600 --corpus folder"'
 	@echo 'make clean   remove what setup built, and every cache'
 
 setup: $(READY)

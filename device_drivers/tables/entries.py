@@ -183,7 +183,8 @@ class Entries:
             values += found[1]
             dropped += found[2]
             position += length
-        row = (Row(Layout.of(tuple(columns)), tuple(values)),) if values else ()
+        last = dict(zip(columns, values, strict=True))  # of entries that say the same, the last
+        row = (Row(Layout.of(tuple(last)), tuple(last.values())),) if last else ()
         return Decoded(row, tuple(dropped))
 
     def _length_of(self, entry_id: bytes) -> int | None:

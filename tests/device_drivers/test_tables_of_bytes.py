@@ -400,6 +400,11 @@ def test_a_sum_of_entries_stands_at_their_end() -> None:
         entries('checksum = { kind = "sum8", from = 1, to = -1, at = 0 }')
 
 
+def test_of_entries_that_say_the_same_the_last_is_read() -> None:
+    decoded = entries().decode(Frame(bytes.fromhex("036700d5 036700d6")))
+    assert [m.value for m in decoded.measurements] == pytest.approx([21.4])
+
+
 def test_an_entry_that_tells_of_a_person_refuses_the_payload() -> None:
     assert refused(entries(personal='personal = ["FF 30"]'), bytes.fromhex("036700d5 ff3001")) == "personal"
 

@@ -1,6 +1,7 @@
-"""Atheris over the listener's codec and sessions: `make fuzz`, for as long as one likes.
+"""Atheris over the listener's codec and sessions, or over every driver: `make fuzz`, for as long as one likes.
 
     python -m tests.fuzz --seconds 600 --corpus folder
+    python -m tests.fuzz --drivers --seconds 600
 
 What crashes is left in the folder as `crash-…`; `python -m tests.fuzz --replay FILE` runs that one again.
 """
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING
 
 import atheris
 
-with atheris.instrument_imports(include=["broker"]):
+with atheris.instrument_imports(include=["broker", "device_drivers"]):
     from tests.broker.fuzzing import exercise
+    from tests.device_drivers import fuzzing as drivers
 
 from tests.broker import device
 
@@ -54,16 +56,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--replay", type=Path)
+    parser.add_argument("--drivers", action="store_true")
     options = parser.parse_args()
+    target, begin = (drivers.exercise, drivers.seeds) if options.drivers else (exercise, seeds)
     if options.replay is not None:
-        exercise(options.replay.read_bytes())
+        target(options.replay.read_bytes())
         return
     folder: Path = options.corpus or Path(tempfile.mkdtemp(prefix="bansui-fuzz-"))
     folder.mkdir(parents=True, exist_ok=True)
-    for number, seed in enumerate(seeds()):
+    for number, seed in enumerate(begin()):
         (folder / f"seed-{number}").write_bytes(seed)
     limits = (f"-max_total_time={options.seconds}", f"-max_len={LONGEST_INPUT}", "-print_final_stats=1")
-    atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={folder}/", str(folder)], exercise)
+    atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={folder}/", str(folder)], target)
     atheris.Fuzz()
 
 
