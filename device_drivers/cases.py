@@ -20,7 +20,7 @@ from telemetry import BansuiError, ContractViolation, Summarise, quantity
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from device_drivers.contract import Measurement
+    from device_drivers.contract import Driver, Measurement
     from device_drivers.manifest import Manifest
     from device_drivers.registry import DriverEntry
 
@@ -133,6 +133,13 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 
 def _run(case: dict[str, Any], drivers: Mapping[str, DriverEntry]) -> CaseResult:
+    entry, driver, frame = configured(case, drivers)
+    decoded = shielded(entry.id, lambda: driver.decode(frame))
+    return CaseResult(_string(case, "id"), tuple(CaseReading.of(m) for m in decoded.measurements), decoded.dropped)
+
+
+def configured(case: dict[str, Any], drivers: Mapping[str, DriverEntry]) -> tuple[DriverEntry, Driver, Frame]:
+    """The driver that a case's family and model pick, made for its device, and the frame. Raises `BansuiError`."""
     family = _text(case, "family")
     if not family:
         raise MalformedCase("the case names no family")
@@ -144,9 +151,7 @@ def _run(case: dict[str, Any], drivers: Mapping[str, DriverEntry]) -> CaseResult
     frame, password = _frame(case, manifest)
     secrets = {"password": password} if password else {}
     options = {name: case[key] for key, name in _STATED.items() if key in case and name in manifest.options}
-    driver = entry.create(Settings(manifest.model_for(family, model), options, secrets))
-    decoded = shielded(entry.id, lambda: driver.decode(frame))
-    return CaseResult(_string(case, "id"), tuple(CaseReading.of(m) for m in decoded.measurements), decoded.dropped)
+    return entry, entry.create(Settings(manifest.model_for(family, model), options, secrets)), frame
 
 
 def _frame(case: dict[str, Any], manifest: Manifest) -> tuple[Frame, str]:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.decode import FORMATS
+from bench.decode import FORMATS, richest
 from device_drivers.contract import Frame, Settings
-from device_drivers.registry import named
+from device_drivers.registry import OURS, discover, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,3 +24,11 @@ def test_a_table_reads_of_a_frame_what_the_code_beside_it_reads(
     found = {m.quantity: m.value for m in by_table.measurements}
     assert found
     assert found == pytest.approx({m.quantity: m.value for m in by_hand(Frame(payload)).measurements})
+
+
+def test_every_family_is_measured_by_a_frame_that_is_decoded() -> None:
+    families = {family for entry in discover().values() if entry.source == OURS for family in entry.manifest.families}
+    measured = {family: driver.decode(frame) for family, driver, frame in richest()}
+    assert families - measured.keys() == {"modbus-rs485-iaq"}  # whose registers are nowhere to be found
+    without_readings = {family for family, decoded in measured.items() if not decoded.measurements}
+    assert without_readings == {"ha-discovery", "modbus-rtu-framing"}  # which teach, and which are of no table
