@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import gc
+import ipaddress
 import json
 import logging
 import os
@@ -99,3 +100,46 @@ def validate(config: Config, as_json: AsJson = False) -> None:
         print(json.dumps({"valid": True, "mistakes": [], **counts}))
     else:
         print(f"{config} is valid: {counts['devices']} devices in {counts['rooms']} rooms")
+
+
+@app.command()
+def discover(
+    config: Config,
+    room: Annotated[str, typer.Option(help="Put this room into each block.")] = "",
+    search: Annotated[
+        str, typer.Option(help="Address to ask for projectors, mostly a broadcast address; empty: ask nobody.")
+    ] = "255.255.255.255",
+    as_json: AsJson = False,
+) -> None:
+    """Devices that nobody has placed: announced over MQTT, on serial ports, found by PJLink; a block for each."""
+    import msgspec
+
+    from bansui import discovery_text, failures
+    from device_drivers.registry import discover as installed
+    from edge_agent.agent import state_folder
+    from edge_agent.config_file import load
+    from edge_agent.discovery.finding import find
+
+    loaded = load(config)
+    rooms = [each.code for each in loaded.tables.room]
+    if room and room not in rooms:
+        raise failures.UsageError(f"there is no room {room!r}", where="--room", fix=f"one of: {', '.join(rooms)}")
+    if search and not _is_address(search):
+        raise failures.UsageError(f"{search!r} is no IPv4 address", where="--search", fix="such as 10.20.255.255")
+    found = asyncio.run(find(loaded, state_folder(loaded), search))
+    language = failures.language()
+    blocks = discovery_text.Blocks(installed(), [each.id for each in loaded.tables.device], room, language)
+    if as_json:
+        listed = [{**msgspec.to_builtins(each), "block": blocks.block(each)} for each in found.proposals]
+        besides = {"forgotten": found.forgotten, "unread": found.unread, "search_failure": found.search_failure}
+        print(json.dumps({"agent_running": found.is_running, **besides, "proposals": listed}, ensure_ascii=False))
+    else:
+        print(discovery_text.page(found, blocks, language, str(config)))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True

@@ -28,7 +28,7 @@ from telemetry.spans import SHORTEST_S
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from device_drivers.contract import Decoded, Driver
+    from device_drivers.contract import Decoded, Driver, Frame
     from edge_agent.events import Arrival
     from edge_agent.privacy.rules import Rule
     from edge_agent.programs import Program
@@ -137,6 +137,8 @@ class Admission:
         self.believes_devices = True
         """Whether a device's clock can be compared with ours: not while ours cannot be believed."""
         self._failing: set[str] = set()
+        self.notice: Callable[[Frame, int], None] = lambda _frame, _received_ms: None
+        """Called with each message that is no device's, and when it came: it may announce one."""
         for binding, topic in bindings:
             self.bindings[binding.device] = binding
             if "+" in topic:
@@ -155,6 +157,7 @@ class Admission:
         frame = arrival.frame
         binding = self.bindings.get(device) if device else self._by_topic.get(frame.topic) or self._within(frame.topic)
         if binding is None:
+            self.notice(frame, received_ms)
             return _refused("", "", UNKNOWN_DEVICE, arrival)
         if binding.suspension.failures and binding.suspension.holds(received_ms):
             return _refused(binding.device, binding.driver_id, DRIVER_SUSPENDED, arrival)

@@ -18,6 +18,7 @@ from broker.subscription import Login
 from edge_agent.bindings import prepare
 from edge_agent.clock_trust import Always, Confirmed
 from edge_agent.core import Core
+from edge_agent.discovery.telling import Teller
 from edge_agent.driver_guard import DriverStopped, look_after, resident_bytes
 from edge_agent.events import Acknowledge, Arrived, Commit, Hold, Resume, Send, Tick
 from edge_agent.health import Health, HealthServer
@@ -154,7 +155,8 @@ class Agent:
             ),
             tables.health.port,
         )
-        self.pages = local_pages(loaded, self.core, state_folder(loaded), clock)
+        self._teller = Teller(state_folder(loaded), self._admission)
+        self.pages = local_pages(loaded, self.core, state_folder(loaded), clock, self._teller.unplaced)
         self._failure: asyncio.Future[None] | None = None
 
     @property
@@ -177,6 +179,7 @@ class Agent:
         try:
             await self._start_listener()
             await self.health.start()
+            await self._teller.start()
             if self.pages is not None:
                 await self.pages.start()
             on_ready()
@@ -265,6 +268,7 @@ class Agent:
         if self._listener is not None:
             await self._listener.stop()
         await self.health.stop()
+        await self._teller.stop()
         if self.pages is not None:
             await self.pages.stop()
         self._admission.guard.end()

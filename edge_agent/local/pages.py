@@ -7,10 +7,12 @@ who ask too often are turned away. Nothing is kept of who asked.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.discovery.serial_ports import free_ports
 from edge_agent.local.label import coarseness, given
 from edge_agent.local.light import STEP_MS, Lights
 from edge_agent.local.meaning import clock, grouped, meaning
@@ -24,9 +26,10 @@ from telemetry.air import AIR_ACT_PPM, AIR_WATCH_PPM
 
 if TYPE_CHECKING:
     import zoneinfo
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from edge_agent.config import PagesTable
+    from edge_agent.discovery.proposals import Proposal
     from edge_agent.local.light import State
     from edge_agent.local.server import Request
     from edge_agent.local.site import Site
@@ -73,7 +76,7 @@ class Rate:
 
 
 class LocalPages:
-    """`/`, `/rooms/CODE/label` and `/light/TOKEN`, on the address of [pages]."""
+    """`/`, `/new`, `/rooms/CODE/label` and `/light/TOKEN`, on the address of [pages]."""
 
     def __init__(
         self,
@@ -83,14 +86,16 @@ class LocalPages:
         reader: TodayReader,
         lights: Lights,
         tokens: Mapping[str, str],
+        unplaced: Callable[[], Sequence[Proposal]],
         timetable: Callable[[], Timetable],
         clock: Clock,
     ) -> None:
-        """`tokens` gives the room of each light."""
+        """`tokens` gives the room of each light, `unplaced` what announced itself and has no room."""
         self._site = site
         self._reader = reader
         self._lights = lights
         self._tokens = tokens
+        self._unplaced = unplaced
         self._timetable = timetable
         self._clock = clock
         self._server = PageServer("pages.port", table.host, table.port, self._answer)
@@ -127,6 +132,8 @@ class LocalPages:
         match parts:
             case ["", ""]:
                 return await self._today(words)
+            case ["", "new"]:
+                return await self._new(words)
             case ["", "rooms", room, "label"] if room in self._site.rooms:
                 return await self._label(room, words)
             case ["", "light", token] if token in self._tokens:
@@ -140,6 +147,17 @@ class LocalPages:
         except StoreUnusable:
             return _told("broken", "503 Service Unavailable", words, {"Retry-After": "60"})
         return _page(html)
+
+    async def _new(self, words: Words) -> Answer:
+        """How many devices of which kind wait for a room: never which, since names and addresses are no page's."""
+        used = [device.serial.port for device in self._site.loaded.tables.device if device.serial is not None]
+        heard = self._unplaced()
+
+        def make() -> str:
+            kinds = Counter(proposal.source for proposal in (*heard, *free_ports(used)))
+            return render("new.html", words=words, kinds=kinds.most_common(), count=kinds.total())
+
+        return _page(await self._once("new", words, self._reader.until(self._clock.now()), make))
 
     async def _label(self, room: str, words: Words) -> Answer:
         now_ms = self._clock.now()

@@ -46,7 +46,7 @@ class Looking:
     def __init__(self, folder: Path) -> None:
         self.config = configure(folder, PAGES, LISTENER, ROOMS)
         self.bench = Bench(folder / "state", devices=DEVICES, timing=Timing(lateness_ms=2 * MINUTE))
-        found = local_pages(load(self.config), self.bench.core, folder / "state", self.bench.clock)
+        found = local_pages(load(self.config), self.bench.core, folder / "state", self.bench.clock, list)
         assert found is not None
         self.pages: LocalPages = found
 

@@ -241,7 +241,14 @@ async def _expose(values: Sequence[str], stage: _Stage, clock: Clock, minutes: i
         pages = f"http://127.0.0.1:{stage.endpoints.pages}"
         secret = load_or_make(stage.folder / "state")
         light = f"{pages}/light/{token(secret, 'cn-002', 'a-301')}"
-        shown = [f"{health}/healthz", f"{health}/metrics", f"{pages}/", f"{pages}/rooms/a-301/label", light]
+        shown = [
+            f"{health}/healthz",
+            f"{health}/metrics",
+            f"{pages}/",
+            f"{pages}/new",
+            f"{pages}/rooms/a-301/label",
+            light,
+        ]
         for page in shown:
             answer = await client.get(page)
             assert answer.is_success, page

@@ -55,6 +55,10 @@ def publications(value: str) -> Iterator[tuple[str, bytes]]:
     yield f"esp/{level}/state", b"21.5"
     yield f"esp/{level}/second", b"22.5"
     yield "application/1/device/2/event/up", _lorawan(value)
+    yield "zigbee2mqtt/bridge/devices", _bridge(value)
+    yield f"homeassistant/sensor/{level}/x/config", _discovery(value, level)
+    yield f"spBv1.0/{level.replace('/', '-')}/NBIRTH/{level.replace('/', '-')}", value.encode()
+    yield "application/1/device/24e124725c140000/event/join", _lorawan(value)
     for deed in DEEDS:
         yield f"careless/{deed}", value.encode()
 
@@ -92,6 +96,11 @@ def _discovery(value: str, level: str) -> bytes:
             },
         }
     )
+
+
+def _bridge(value: str) -> bytes:
+    definition = {"vendor": value, "model": value, "exposes": [{"property": value}, {"property": "temperature"}]}
+    return json.dumps([{"friendly_name": value, "definition": definition}], ensure_ascii=False).encode()
 
 
 def _lorawan(value: str) -> bytes:

@@ -40,6 +40,10 @@ MAY: Final = {
     "edge_agent/intake/tcp_poll.py": {"open_connection"},
     "edge_agent/intake/child_process.py": {"subprocess"},  # the program that the configuration names, and its keeper
     "edge_agent/intake/exec_keeper.py": {"execve"},
+    # of devices that have no place yet: by a command alone, never by the agent
+    "edge_agent/discovery/pjlink_search.py": {"create_datagram_endpoint"},
+    "edge_agent/discovery/serial_ports.py": {"serial"},
+    "edge_agent/discovery/telling.py": {"open_unix_connection", "start_unix_server"},  # within the state folder
     # from devices and from people in the school, who connect to the agent
     "broker/connection.py": {"socket"},
     "broker/listener.py": {"create_server"},
