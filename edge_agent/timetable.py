@@ -55,8 +55,14 @@ class Timetable:
         return any(begin <= start.time() and last.time() < end for begin, end in self.hours)
 
     def touches(self, start_ms: int, end_ms: int) -> bool:
-        """Whether any minute of [start, end) lies in timetable hours."""
-        return any(self.covers(at_ms, at_ms + MINUTE_MS) for at_ms in range(start_ms, end_ms, MINUTE_MS))
+        """Whether any minute of [start, end), whole ones, lies in timetable hours."""
+        return any(self._is_lesson(self._local(at_ms)) for at_ms in range(start_ms, end_ms, MINUTE_MS))
+
+    def _is_lesson(self, minute: dt.datetime) -> bool:
+        day, time = minute.date(), minute.time()
+        if not self.is_school_day(day) or time >= self.half_days.get(day, dt.time.max):
+            return False
+        return any(begin <= time < end for begin, end in self.hours)
 
     def most_hours(self) -> int:
         """The most hours, as the clock of the world cuts them, that lie wholly in the timetable hours of one day."""

@@ -13,7 +13,7 @@ import re
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, get_type_hints
+from typing import TYPE_CHECKING, Final
 
 from telemetry.errors import ContractViolation
 
@@ -201,8 +201,9 @@ class AgentReport:
 
         An agent of an earlier version leaves out the fields that came after it.
         """
-        names = get_type_hints(cls).keys()
-        later = {field.name for field in dataclasses.fields(cls) if field.default is not dataclasses.MISSING}
+        fields = dataclasses.fields(cls)
+        names = dict.fromkeys(field.name for field in fields)
+        later = {field.name for field in fields if field.default is not dataclasses.MISSING}
         for name in mapping:
             if name not in names:
                 raise MalformedBatch(f"field {name!r} is not in the agent report")
