@@ -29,6 +29,7 @@ _EXTRAS: Final = {
     "broker": "sim",
     "centre": "centre",
     "demo": "agent,centre,sim",
+    "driver": "agent",
     "privacy": "agent",
     "sim": "sim",
 }

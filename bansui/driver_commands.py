@@ -68,6 +68,31 @@ def decode(
             driver_report.print_scores(tally(every))
 
 
+@app.command("test")
+def check(
+    drivers: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[DRIVER]...", help="A driver's folder, or the name of an installed one; all, if none."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the conformance suite on drivers, without hardware, and grade them; exit 1 when a check fails."""
+    from bansui import driver_grades
+    from device_drivers.conformance.suite import examine, subject_of
+    from device_drivers.registry import discover
+
+    subjects = [subject_of(driver) for driver in drivers or discover()]
+    reports = [examine(subject) for subject in subjects]
+    if as_json:
+        print(json.dumps([report.as_dict() for report in reports], ensure_ascii=False, indent=2))
+    elif len(reports) == 1:
+        driver_grades.print_report(reports[0])
+    else:
+        driver_grades.print_summary(reports)
+    if any(report.failed for report in reports):
+        raise typer.Exit(1)
+
+
 @contextmanager
 def _lines(path: Path) -> Iterator[Iterable[bytes]]:
     if path == _STDIN:

@@ -41,10 +41,10 @@ def describe(entry: DriverEntry) -> dict[str, Any]:
 
 def print_drivers(entries: Sequence[DriverEntry]) -> None:
     """Print the drivers that are installed, and under them what is wrong with the broken ones."""
-    table = _table("id", "name", "名称", "transport", "models", "fields", "contract", "from")
+    rows = table("id", "name", "名称", "transport", "models", "fields", "contract", "from")
     for entry in entries:
-        table.add_row(*_row(entry))
-    _print(table)
+        rows.add_row(*_row(entry))
+    print_table(rows)
     for entry in entries:
         if entry.error is not None:
             print(f"✕ {entry.id}: {entry.error}")
@@ -52,16 +52,16 @@ def print_drivers(entries: Sequence[DriverEntry]) -> None:
 
 def print_results(results: Iterable[CaseResult]) -> None:
     """Print what became of each case, a reading a line."""
-    table = _table("case", "quantity", "channel", "value", "unit", "dropped, or why refused")
+    rows = table("case", "quantity", "channel", "value", "unit", "dropped, or why refused")
     for result in results:
         note = f"✕ {result.error[0]}: {result.error[1]}" if result.error is not None else ", ".join(result.dropped)
         name = result.id if result.id and result.id.isprintable() else "?"
         if not result.readings:
-            table.add_row(name, "", "", "", "", note)
+            rows.add_row(name, "", "", "", "", note)
         for reading in result.readings:
-            table.add_row(name, reading.quantity, reading.channel or "", _value(reading), reading.unit or "", note)
+            rows.add_row(name, reading.quantity, reading.channel or "", _value(reading), reading.unit or "", note)
             name = note = ""
-    _print(table)
+    print_table(rows)
 
 
 def print_scores(scores: Sequence[Score]) -> None:
@@ -95,16 +95,18 @@ def _value(reading: CaseReading) -> str:
     return {True: "yes", False: "no"}[reading.value] if isinstance(reading.value, bool) else str(reading.value)
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False)
+def table(*columns: str) -> Table:
+    """An empty table with these heads."""
+    rows = Table(box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in _RIGHT else "left")
-    return table
+        rows.add_column(column, justify="right" if column in _RIGHT else "left")
+    return rows
 
 
-def _print(table: Table) -> None:
+def print_table(rows: Table) -> None:
+    """Print a table; into a pipe, whole."""
     console = Console(markup=False)
     if not console.is_terminal:  # a pipe has no width: no cell is to be cut
-        needed = Measurement.get(console, console.options.update(width=_ENDLESS), table).maximum
+        needed = Measurement.get(console, console.options.update(width=_ENDLESS), rows).maximum
         console = Console(width=needed, markup=False)
-    console.print(table)
+    console.print(rows)

@@ -3,7 +3,8 @@
 A case has `family` and, where bytes alone do not tell it, `model`; the frame as `payload` (an object is published as
 JSON, a string as it stands; `{"request", "response"}` or `{"greeting", "password"}` for a device that is polled) or as
 `bytes_hex`; perhaps `topic`, `f_port`, `unit_id`, and `crc_present`, false where a document prints a frame without it;
-and `expect` where it is known what must come out (see `device_drivers.conformance`).
+`before`, a list of messages, each with `topic` and `payload`, that the device sent earlier and that the frame needs; and
+`expect` where it is known what must come out (see `device_drivers.conformance`).
 Each line gives one result, and a line that cannot be run gives an error.
 """
 
@@ -88,6 +89,26 @@ class CaseResult:
         return {"id": self.id, "readings": readings, "dropped": list(self.dropped), "error": error}
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A case made ready: its frame, and what a configuration would say of the device that sent it."""
+
+    entry: DriverEntry
+    settings: Settings
+    frame: Frame
+    greets: bool
+    """Whether it is what a device says before it is asked."""
+    before: tuple[Frame, ...] = ()
+    """What the device has sent already."""
+
+    def driver(self) -> Driver:
+        """A driver that has heard what came before. Raises `BansuiError`."""
+        driver = self.entry.create(self.settings)
+        for frame in self.before:
+            shielded(self.entry.id, lambda frame=frame: driver.decode(frame))  # type: ignore[misc]
+        return driver
+
+
 def run_lines(lines: Iterable[bytes]) -> Iterator[CaseResult]:
     """The result of every line that is not blank, in order."""
     drivers = discover()
@@ -132,14 +153,8 @@ def _parse(line: bytes) -> dict[str, Any]:
     return case
 
 
-def _run(case: dict[str, Any], drivers: Mapping[str, DriverEntry]) -> CaseResult:
-    entry, driver, frame = configured(case, drivers)
-    decoded = shielded(entry.id, lambda: driver.decode(frame))
-    return CaseResult(_string(case, "id"), tuple(CaseReading.of(m) for m in decoded.measurements), decoded.dropped)
-
-
-def configured(case: dict[str, Any], drivers: Mapping[str, DriverEntry]) -> tuple[DriverEntry, Driver, Frame]:
-    """The driver that a case's family and model pick, made for its device, and the frame. Raises `BansuiError`."""
+def prepare(case: Mapping[str, Any], drivers: Mapping[str, DriverEntry]) -> Prepared:
+    """The frame of a case and the driver that configuration would pick for it. Raises `BansuiError`."""
     family = _text(case, "family")
     if not family:
         raise MalformedCase("the case names no family")
@@ -151,10 +166,27 @@ def configured(case: dict[str, Any], drivers: Mapping[str, DriverEntry]) -> tupl
     frame, password = _frame(case, manifest)
     secrets = {"password": password} if password else {}
     options = {name: case[key] for key, name in _STATED.items() if key in case and name in manifest.options}
-    return entry, entry.create(Settings(manifest.model_for(family, model), options, secrets)), frame
+    payload = case.get("payload")
+    greets = isinstance(payload, dict) and bool(payload.get("greeting"))
+    before = tuple(_frame(earlier, manifest)[0] for earlier in _earlier(case))
+    return Prepared(entry, Settings(manifest.model_for(family, model), options, secrets), frame, greets, before)
 
 
-def _frame(case: dict[str, Any], manifest: Manifest) -> tuple[Frame, str]:
+def _earlier(case: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    messages = case.get("before", [])
+    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+        raise MalformedCase("before is not a list of messages")
+    return messages
+
+
+def _run(case: dict[str, Any], drivers: Mapping[str, DriverEntry]) -> CaseResult:
+    ready = prepare(case, drivers)
+    driver = ready.driver()
+    decoded = shielded(ready.entry.id, lambda: driver.decode(ready.frame))
+    return CaseResult(_string(case, "id"), tuple(CaseReading.of(m) for m in decoded.measurements), decoded.dropped)
+
+
+def _frame(case: Mapping[str, Any], manifest: Manifest) -> tuple[Frame, str]:
     payload, password, request = case.get("payload"), "", b""
     is_exchange = isinstance(payload, dict) and not _EXCHANGE.isdisjoint(payload)
     if payload is None or (manifest.driver.transport.is_polled and "bytes_hex" in case and not is_exchange):
@@ -170,7 +202,7 @@ def _frame(case: dict[str, Any], manifest: Manifest) -> tuple[Frame, str]:
     return Frame(content, _text(case, "topic"), request, port if isinstance(port, int) else None), password
 
 
-def _text(table: dict[str, Any], key: str) -> str:
+def _text(table: Mapping[str, Any], key: str) -> str:
     value = table.get(key)
     if value is None:
         return ""

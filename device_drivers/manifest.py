@@ -66,6 +66,8 @@ class Manifest(Table):
     format: Format | None = None
     """How a driver without code reads its device."""
     field: tuple[FieldRow, ...] = Field(default=(), strict=False)
+    exempt: dict[str, Annotated[str, Field(min_length=12)]] = Field(default={})
+    """Checks of the conformance suite that cannot be met, each with its reason."""
     sample: str
     """A [[device]] table that could stand in agent.toml."""
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -126,6 +127,19 @@ class _Installed(Mapping[str, DriverEntry]):
 def discover() -> Mapping[str, DriverEntry]:
     """Every driver that is installed, by id, ours first; broken ones too. Only those that are looked at are read."""
     return _Installed()
+
+
+def at(folder: Path) -> DriverEntry:
+    """The driver in a folder that nobody has installed: its code is found from there. Broken ones have an `error`."""
+    folder = folder.resolve()
+    if folder.parent == _HERE:
+        return _ours(folder)
+    top, package = folder.parent, folder.name
+    while (top / "__init__.py").is_file():
+        top, package = top.parent, f"{top.name}.{package}"
+    if str(top) not in sys.path:
+        sys.path.insert(0, str(top))
+    return _read(folder.name, str(folder.parent), package, folder)
 
 
 def named(driver_id: str, drivers: Mapping[str, DriverEntry] | None = None) -> DriverEntry:

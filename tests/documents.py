@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from bansui import cli
 from bansui.explanations import Explanation, explanations
+from device_drivers.conformance.suite import rules
 from device_drivers.units import CONVERSIONS
 from telemetry import Quantity, quantities
 
@@ -101,6 +102,16 @@ def _units() -> str:
     return "\n".join([*lines, ""])
 
 
+def _checks() -> str:
+    lines = ["| check | grade | for | what has to hold | 要求 |", "|---|---|---|---|---|"]
+    lines += [
+        f"| `{rule.id}` | {rule.grade.word}{', may be open' if rule.is_merit else ''}"
+        f"{', may be exempt' if rule.is_exemptible else ''} | {_NEEDS[rule.needs]} | {rule.what['en']} | {rule.what['zh']} |"
+        for rule in rules()
+    ]
+    return "\n".join([*lines, ""])
+
+
 def _explained(entry: Explanation, column: str = "") -> str:
     english, chinese = (
         _cell(separator.join(part[language] for part in (entry.what, entry.why, entry.fix)))
@@ -109,8 +120,15 @@ def _explained(entry: Explanation, column: str = "") -> str:
     return f"| `{entry.code}` | {column}{english} | {chinese} |"
 
 
+_NEEDS: Final = {
+    "decode": "every driver",
+    "line": "devices on a line",
+    "poll": "devices that are asked",
+    "serial_poll": "devices that are asked over serial, or have an address",
+}
 _PARTS: Final[dict[str, Callable[[], str]]] = {
     "balance": _balance,
+    "checks": _checks,
     "cli": _cli,
     "errors": _errors,
     "reasons": _reasons,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 LONGEST_VALUE: Final = 255
 """Bytes of an entry's value."""
+LONGEST: Final = 1024
+"""Bytes of a payload; LoRaWAN brings 242 at most."""
 
 
 class EntryRow(BinaryRow):
@@ -149,6 +151,8 @@ class Entries:
 
     def decode_bytes(self, payload: bytes) -> Decoded:
         """Every entry up to the first whose length is unknown. Raises `FrameRefused` when one is cut off."""
+        if len(payload) > LONGEST:
+            raise FrameRefused("too_large", f"a payload of more than {LONGEST} bytes")
         if len(payload) < self._skip + self._trailer:
             raise FrameRefused("length", "the payload is too short to hold an entry")
         if self._is_whole is not None and not self._is_whole(payload):

@@ -1,11 +1,11 @@
-"""What all intakes that ask have in common: one round of one device, and a line with a time limit on each call."""
+"""What all intakes that ask have in common: one round of one device."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING, Final
 
+from device_drivers.connections import DeviceSilent, LineLost
 from device_drivers.contract import REASONS, FrameRefused, PollDriver
 from edge_agent.driver_guard import DriverBlocked, DriverStopped
 from edge_agent.events import Arrival, Batch
@@ -13,63 +13,14 @@ from edge_agent.intake.availability import Availability
 from telemetry import DeviceFault
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-    from typing import TypeVar
-
     from device_drivers.contract import Connection
     from edge_agent.admission import Binding
     from edge_agent.driver_guard import DriverGuard
     from edge_agent.intake import Deliver
     from telemetry import Clock
 
-    T = TypeVar("T")
-
 ROUND_TIMEOUT_S: Final = 30.0
-LONGEST_ANSWER: Final = 4096
 MOST_FRAMES: Final = 1_000
-
-
-class DeviceSilent(DeviceFault):
-    """A device that does not answer in time, or does not stop talking."""
-
-    code = "device_silent"
-
-
-class LineLost(DeviceSilent):
-    """The line itself is gone: the device hung up, the adapter was pulled out."""
-
-    code = "line_lost"
-
-
-class StreamConnection:
-    """A line to a device over a pair of streams."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout_s: float) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._timeout_s = timeout_s
-
-    async def read_until(self, separator: bytes) -> bytes:
-        """The bytes up to and including `separator`. Raises `DeviceSilent`."""
-        return await self._within(self._reader.readuntil(separator))
-
-    async def read_exactly(self, count: int) -> bytes:
-        """That many bytes. Raises `DeviceSilent`."""
-        return await self._within(self._reader.readexactly(count))
-
-    async def write(self, data: bytes) -> None:
-        """Send all of `data`. Raises `DeviceSilent`."""
-        self._writer.write(data)
-        await self._within(self._writer.drain())
-
-    async def _within(self, call: Awaitable[T]) -> T:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await call
-        except (TimeoutError, asyncio.LimitOverrunError) as error:
-            raise DeviceSilent(reason(error)) from None
-        except (OSError, asyncio.IncompleteReadError) as error:
-            raise LineLost(reason(error)) from None
 
 
 class Polled:
@@ -122,9 +73,3 @@ class Polled:
             except StopAsyncIteration:
                 return arrivals
         raise DriverStopped(f"its driver finds more than {MOST_FRAMES} answers in one round")
-
-
-def reason(error: Exception) -> str:
-    """An error of the system in few words, without what was on the line, and without the line's name."""
-    number = error.errno if isinstance(error, OSError) else None
-    return os.strerror(number) if number else type(error).__name__

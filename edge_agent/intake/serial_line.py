@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from device_drivers.connections import reason
 from device_drivers.contract import StreamDriver
+from device_drivers.serial_port import SerialPort
 from edge_agent.driver_guard import DriverBlocked, DriverStopped
 from edge_agent.events import Arrival, Batch
 from edge_agent.intake.availability import Availability
-from edge_agent.intake.polling import reason
-from edge_agent.intake.serial_port import SerialPort
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

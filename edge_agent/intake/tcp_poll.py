@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.intake.polling import LONGEST_ANSWER, DeviceSilent, LineLost, Polled, StreamConnection, reason
+from device_drivers.connections import DeviceSilent, open_tcp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edge_agent.config import TcpTable
     from edge_agent.intake.availability import Availability
+    from edge_agent.intake.polling import Polled
     from telemetry import Clock
 
 ANSWER_TIMEOUT_S: Final = 5.0
@@ -41,14 +42,8 @@ class TcpPollIntake:
             await asyncio.sleep(wait_s)
 
     async def _ask(self) -> float:
+        connection = await open_tcp(self._address.host, self._address.port, ANSWER_TIMEOUT_S)
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                reader, writer = await asyncio.open_connection(
-                    self._address.host, self._address.port, limit=LONGEST_ANSWER
-                )
-        except (TimeoutError, OSError) as error:
-            raise LineLost(reason(error)) from None
-        try:
-            return await self._polled.ask(StreamConnection(reader, writer, ANSWER_TIMEOUT_S))
+            return await self._polled.ask(connection)
         finally:
-            writer.close()
+            connection.close()

@@ -11,7 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from bansui.driver_commands import app
+from device_drivers.conformance.suite import rules
 from telemetry import ConfigurationError
+from tests.device_drivers.conformance.sample_drivers import SampleDriver
+from tests.support.processes import run_bansui
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,3 +100,29 @@ def test_the_installed_command_decodes_a_pipe_and_fails_with_exit_code_2(tmp_pat
     failed = subprocess.run([*command, str(tmp_path / "no")], capture_output=True, timeout=60, check=False)
     assert failed.returncode == 2
     assert b"Traceback" not in failed.stderr
+
+
+def test_a_driver_in_a_folder_is_graded_check_by_check(tmp_path: Path) -> None:
+    driver = SampleDriver(tmp_path, "mqtt").write()
+    done = run_bansui("driver", "test", str(driver.folder))
+    assert done.returncode == 0
+    assert f"{driver.id}: platinum" in done.stdout
+    assert all(rule.id in done.stdout and rule.what["en"] in done.stdout for rule in rules())
+    report = json.loads(run_bansui("driver", "test", str(driver.folder), "--json").stdout)
+    assert [each["grade"] for each in report] == ["platinum"]
+    assert {"check": "golden", "grade": "bronze", "result": "passed", "figure": "7 frames"} in report[0]["checks"]
+
+
+def test_a_driver_that_fails_a_check_ends_with_exit_code_1_and_says_which(tmp_path: Path) -> None:
+    spoiled = SampleDriver(tmp_path, "mqtt").replace("float(value)", "value + 1.0").write()
+    done = run_bansui("driver", "test", str(spoiled.folder), "pjlink")
+    assert done.returncode == 1
+    assert f"{spoiled.id}  none" in done.stdout
+    assert "✕ golden: 412: it gives {'carbon_dioxide': 413}" in done.stdout
+
+
+@pytest.mark.parametrize(("target", "fix"), [("pze", "did you mean 'pzem'?"), ("./nowhere", "a driver's folder")])
+def test_a_driver_that_is_not_there_is_a_mistake_of_the_caller(target: str, fix: str) -> None:
+    done = run_bansui("driver", "test", target)
+    assert done.returncode == 2
+    assert fix in done.stderr

@@ -34,16 +34,17 @@ _CALLS: Final = frozenset(
 MAY: Final = {
     "edge_agent/uplink.py": {"httpx"},  # the one way to the centre
     # to devices and to the school's own broker, named in the configuration
-    "edge_agent/intake/serial_port.py": {"serial"},
-    "edge_agent/intake/serial_poll.py": {"serial_asyncio_fast", "connection_for_serial"},
+    "device_drivers/serial_port.py": {"serial"},
+    "device_drivers/connections.py": {"serial_asyncio_fast", "connection_for_serial", "open_connection"},
     "edge_agent/intake/subscriber.py": {"create_connection"},
-    "edge_agent/intake/tcp_poll.py": {"open_connection"},
     "edge_agent/intake/child_process.py": {"subprocess"},  # the program that the configuration names, and its keeper
     "edge_agent/intake/exec_keeper.py": {"execve"},
     # of devices that have no place yet: by a command alone, never by the agent
     "edge_agent/discovery/pjlink_search.py": {"create_datagram_endpoint"},
     "edge_agent/discovery/serial_ports.py": {"serial"},
     "edge_agent/discovery/telling.py": {"open_unix_connection", "start_unix_server"},  # within the state folder
+    # to what the kit puts in a device's place, on loopback; no agent imports it
+    "device_drivers/conformance/wire.py": {"create_server"},
     # from devices and from people in the school, who connect to the agent
     "broker/connection.py": {"socket"},
     "broker/listener.py": {"create_server"},

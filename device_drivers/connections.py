@@ -1,0 +1,123 @@
+"""Lines to devices that are asked, over TCP or serial: what the agent hands to `poll` as a `Connection`.
+
+Modbus over Serial Line V1.02, section 2.5.1.1: silence of three and a half characters parts one message from the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Final
+
+import serial_asyncio_fast
+
+from device_drivers.serial_port import SerialPort
+from telemetry import DeviceFault
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+LONGEST_ANSWER: Final = 4096
+_SILENT_CHARACTERS: Final = 3.5
+_BITS: Final = 11
+_SHORTEST_SILENCE_S: Final = 0.00175
+"""At 19200 baud and above."""
+
+
+class DeviceSilent(DeviceFault):
+    """A device that does not answer in time, or does not stop talking."""
+
+    code = "device_silent"
+
+
+class LineLost(DeviceSilent):
+    """The line itself is gone: the device hung up, the adapter was pulled out."""
+
+    code = "line_lost"
+
+
+class StreamConnection:
+    """A line to a device over a pair of streams."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout_s: float) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._timeout_s = timeout_s
+
+    async def read_until(self, separator: bytes) -> bytes:
+        """The bytes up to and including `separator`. Raises `DeviceSilent`."""
+        return await self._within(self._reader.readuntil(separator))
+
+    async def read_exactly(self, count: int) -> bytes:
+        """That many bytes. Raises `DeviceSilent`."""
+        return await self._within(self._reader.readexactly(count))
+
+    async def write(self, data: bytes) -> None:
+        """Send all of `data`. Raises `DeviceSilent`."""
+        self._writer.write(data)
+        await self._within(self._writer.drain())
+
+    def close(self) -> None:
+        """Close the line, whatever is still on it."""
+        self._writer.close()
+
+    async def _within(self, call: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await call
+        except (TimeoutError, asyncio.LimitOverrunError) as error:
+            raise DeviceSilent(reason(error)) from None
+        except (OSError, asyncio.IncompleteReadError) as error:
+            raise LineLost(reason(error)) from None
+
+
+class SerialConnection(StreamConnection):
+    """A line on which whatever comes before a question belongs to none."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout_s: float, *, baud: int
+    ) -> None:
+        super().__init__(reader, writer, timeout_s)
+        self._silence_s = max(_SHORTEST_SILENCE_S, _SILENT_CHARACTERS * _BITS / baud)
+
+    async def write(self, data: bytes) -> None:
+        """Wait until the line is silent, then send all of `data`. Raises `DeviceSilent`."""
+        await self._within(self._fall_silent())
+        await super().write(data)
+
+    async def _fall_silent(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._silence_s):
+                    if not await self._reader.read(LONGEST_ANSWER):
+                        raise ConnectionResetError
+            except TimeoutError:
+                return
+
+
+async def open_serial(port: str, baud: int, timeout_s: float) -> SerialConnection:
+    """Open a serial line for this process alone. Raises `OSError` or ValueError."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(LONGEST_ANSWER, loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    transport, _ = await serial_asyncio_fast.connection_for_serial(loop, lambda: protocol, SerialPort(port, baud))
+    return SerialConnection(reader, asyncio.StreamWriter(transport, protocol, reader, loop), timeout_s, baud=baud)
+
+
+async def open_tcp(host: str, port: int, timeout_s: float) -> StreamConnection:
+    """Connect to a device. Raises `LineLost`."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            reader, writer = await asyncio.open_connection(host, port, limit=LONGEST_ANSWER)
+    except (TimeoutError, OSError) as error:
+        raise LineLost(reason(error)) from None
+    return StreamConnection(reader, writer, timeout_s)
+
+
+def reason(error: Exception) -> str:
+    """An error of the system in few words, without what was on the line, and without the line's name."""
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number else type(error).__name__
