@@ -66,13 +66,13 @@ def print_results(results: Iterable[CaseResult]) -> None:
 
 def print_scores(scores: Sequence[Score]) -> None:
     """Print what became of the cases of each family."""
-    table = _table("family", "cases", "decoded", "refused", "no driver", "as expected")
+    rows = table("family", "cases", "decoded", "refused", "no driver", "as expected")
     for score in scores:
         expected = f"{score.as_expected}/{score.expecting}" if score.expecting else "-"
         counts = (score.cases, score.decoded, score.refused, score.no_driver)
-        table.add_row(score.family if score.family.isprintable() else "?", *map(str, counts), expected)
+        rows.add_row(score.family if score.family.isprintable() else "?", *map(str, counts), expected)
     print()
-    _print(table)
+    print_table(rows)
 
 
 def _row(entry: DriverEntry) -> tuple[str, ...]:

@@ -3,8 +3,8 @@
 A case has `family` and, where bytes alone do not tell it, `model`; the frame as `payload` (an object is published as
 JSON, a string as it stands; `{"request", "response"}` or `{"greeting", "password"}` for a device that is polled) or as
 `bytes_hex`; perhaps `topic`, `f_port`, `unit_id`, and `crc_present`, false where a document prints a frame without it;
-`before`, a list of messages, each with `topic` and `payload`, that the device sent earlier and that the frame needs; and
-`expect` where it is known what must come out (see `device_drivers.conformance`).
+`before`, a list of messages, each with `topic` and `payload`, that the device sent earlier and that the frame needs;
+and `expect` where it is known what must come out (see `device_drivers.conformance`).
 Each line gives one result, and a line that cannot be run gives an error.
 """
 

@@ -103,12 +103,11 @@ def _units() -> str:
 
 
 def _checks() -> str:
-    lines = ["| check | grade | for | what has to hold | 要求 |", "|---|---|---|---|---|"]
-    lines += [
-        f"| `{rule.id}` | {rule.grade.word}{', may be open' if rule.is_merit else ''}"
-        f"{', may be exempt' if rule.is_exemptible else ''} | {_NEEDS[rule.needs]} | {rule.what['en']} | {rule.what['zh']} |"
-        for rule in rules()
-    ]
+    lines = ["| check | grade | of | what has to hold | 要求 |", "|---|---|---|---|---|"]
+    for rule in rules():
+        may = [word for word, holds in (("open", rule.is_merit), ("exempt", rule.is_exemptible)) if holds]
+        grade = rule.grade.word + (f", may be {' or '.join(may)}" if may else "")
+        lines.append(f"| `{rule.id}` | {grade} | {_NEEDS[rule.needs]} | {rule.what['en']} | {rule.what['zh']} |")
     return "\n".join([*lines, ""])
 
 

@@ -128,7 +128,9 @@ def _whole(entry: DriverEntry) -> Subject:
     if unknown:
         known = ", ".join(rule.id for rule in rules() if rule.is_exemptible)
         raise ConfigurationError(
-            f"no driver can be exempt from {unknown[0]!r}", where=str(entry.folder / FILE_NAME), fix=f"there is: {known}"
+            f"no driver can be exempt from {unknown[0]!r}",
+            where=str(entry.folder / FILE_NAME),
+            fix=f"there is: {known}",
         )
     return Subject(entry, entry.folder)
 

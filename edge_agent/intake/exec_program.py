@@ -13,13 +13,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from device_drivers.connections import reason
 from device_drivers.contract import Frame
 from device_drivers.tables.readings import LONGEST_LINE
 from edge_agent.events import Arrival, Batch
 from edge_agent.intake import exec_keeper
 from edge_agent.intake.availability import Availability
 from edge_agent.intake.child_process import ChildProcess
-from edge_agent.intake.polling import reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
