@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import device_drivers
 from bench import _decoders
-from device_drivers.cases import configured
+from device_drivers.cases import prepare
 from device_drivers.conformance import fixture_cases
 from device_drivers.contract import Frame, Settings
 from device_drivers.registry import OURS, discover
@@ -80,8 +80,8 @@ def richest() -> Iterator[tuple[str, Driver, Frame]]:
         for case in fixture_cases(_DRIVERS / entry.id) if entry.source == OURS else ():
             count = len(case["expect"].get("readings", {}))
             if "error" not in case["expect"] and count >= best.get(case["family"], (0,))[0]:
-                _, driver, frame = configured(case, drivers)
-                best[case["family"]] = count, driver, frame
+                ready = prepare(case, drivers)
+                best[case["family"]] = count, ready.driver(), ready.frame
     for family in sorted(best):
         _, driver, frame = best[family]
         yield family, driver, frame

@@ -31,4 +31,4 @@ def test_every_family_is_measured_by_a_frame_that_is_decoded() -> None:
     measured = {family: driver.decode(frame) for family, driver, frame in richest()}
     assert families - measured.keys() == {"modbus-rs485-iaq"}  # whose registers are nowhere to be found
     without_readings = {family for family, decoded in measured.items() if not decoded.measurements}
-    assert without_readings == {"ha-discovery", "modbus-rtu-framing"}  # which teach, and which are of no table
+    assert without_readings == {"modbus-rtu-framing"}  # which are of no table
