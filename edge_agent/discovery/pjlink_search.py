@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from device_drivers.connections import reason
 from edge_agent.discovery.proposals import MOST, Proposal, Source, Transport
-from edge_agent.intake.polling import reason
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
