@@ -21,6 +21,9 @@ app = typer.Typer(
     help="Simulated schools: devices on real wires, with ground truth.", no_args_is_help=True, rich_markup_mode=None
 )
 
+bench = typer.Typer(help="Measure a broker.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(bench, name="bench")
+
 _ADDRESS: Final = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::([0-9]{1,5}))?")
 _SPEED: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)x?")
 
@@ -75,7 +78,9 @@ def run(
 ) -> None:
     """Live a scenario: a simulated school, or many, against any broker."""
     import asyncio
+    import time
 
+    from bansui.sim_text import print_cost
     from simulators.faults import parse_for
     from simulators.growing import schools as schools_of
     from simulators.growing import with_rooms
@@ -108,8 +113,66 @@ def run(
         )
         for school, faults_of in zip(all_schools, faults, strict=True)
     ]
+    began = time.monotonic()
     outcomes = asyncio.run(_live(plans, as_json=as_json))
+    if not as_json:
+        print_cost(time.monotonic() - began)
     if any(not outcome.is_complete and not outcome.was_stopped for outcome in outcomes):
+        raise typer.Exit(EXIT_CHECK)
+
+
+@app.command()
+def score(
+    truth: Annotated[Path, typer.Argument(help="The file that --truth has written.")],
+    *,
+    centre: Annotated[str, typer.Option(metavar="URL", help="The centre's address.")],
+    least: Annotated[float, typer.Option(min=0, max=1, help="Exit 1 if a smaller share of windows arrived.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Compare what arrived at a centre with what was true: completeness, error, broken sensors that show."""
+    from bansui import sim_score
+
+    found = sim_score.judge(sim_score.read(truth), centre)
+    if as_json:
+        print(json.dumps(sim_score.as_dict(found), indent=2))
+    else:
+        sim_score.show(found)
+    if found.completeness < least:
+        raise typer.Exit(EXIT_CHECK)
+
+
+@bench.command("pub")
+def bench_pub(
+    *,
+    devices: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many devices publish in turn.")] = 1000,
+    rate: Annotated[float, typer.Option(min=0, help="Messages a second in all; 0: as many as PUBACKs allow.")] = 0,
+    seconds: Annotated[float, typer.Option(min=1, max=86_400, help="For how long.")] = 10,
+    broker: Annotated[str, typer.Option(metavar="HOST[:PORT]", help="Where devices publish.")] = "127.0.0.1",
+    connections: Annotated[int, typer.Option(min=0, help="Connections that they share; 0: each has its own.")] = 0,
+    processes: Annotated[int, typer.Option(min=1, max=64, help="Processes that they are spread over.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Publish at QoS 1 and show how long PUBACKs take, live; exit 1 when a message or a connection was lost."""
+    from bansui import sim_bench
+
+    shared = min(connections or devices, devices)
+    if shared < processes:
+        raise UsageError(f"{shared} connections cannot be spread over {processes} processes", where="--processes")
+    parts = sim_bench.loads(
+        address=_address(broker, "--broker", default_port=1883),
+        devices=devices,
+        connections=shared,
+        rate=rate,
+        seconds=seconds,
+        processes=processes,
+    )
+    measured = sim_bench.measure(parts, is_live=not as_json)
+    told = measured.as_dict(parts)
+    if as_json:
+        print(json.dumps(told, indent=2))
+    else:
+        sim_bench.print_measured(parts, measured)
+    if told["sent"] != told["acknowledged"] or told["lost_connections"]:
         raise typer.Exit(EXIT_CHECK)
 
 

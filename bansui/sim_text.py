@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from bansui.failures import language
+from simulators.cost import cpu_s, peak_memory_mb
 from simulators.faults import FAULTS
 
 if TYPE_CHECKING:
@@ -119,3 +120,8 @@ def print_end(run: Run, came: Outcome, *, is_one_of_many: bool) -> None:
     if run.stay and not came.was_stopped:
         print("The relay stays open. Ctrl-C ends it.")
     print(end="", flush=True)
+
+
+def print_cost(seconds: float) -> None:
+    """What the process has taken of the machine in so many seconds."""
+    print(f"it took {100 * cpu_s() / seconds:,.0f} % of a core for {seconds:,.0f} s, and {peak_memory_mb():,.0f} MB")

@@ -112,3 +112,27 @@ async def test_signal_ends_it_early_with_its_truth_written(
     assert "stopped early" in sim.stdout
     sent = sum(d["frames_sent"] for d in json.loads(truth.read_text())["devices"].values() if d["transport"] == "mqtt")
     assert sent == len(recorder.publishes)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(None, "cannot be read"), ("{", "cannot be read"), ('{"schema": 1}', "schema 1"), ("[]", "schema None")],
+)
+def test_score_of_what_is_no_truth_exits_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, what: str
+) -> None:
+    file = tmp_path / "truth.json"
+    if content is not None:
+        file.write_text(content)
+    assert cli.run(["sim", "score", str(file), "--centre", "http://127.0.0.1:9"]) == 2
+    assert what in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:{port}", "127.0.0.1:{port}", "http://[::1"])
+def test_score_without_a_centre_exits_3(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], unused_tcp_port: int, url: str
+) -> None:
+    file = tmp_path / "truth.json"
+    file.write_text('{"schema": 2, "school": "cn-002", "devices": {}, "windows": [], "faults": []}')
+    assert cli.run(["sim", "score", str(file), "--centre", url.format(port=unused_tcp_port)]) == 3
+    assert "--centre" in capsys.readouterr().err

@@ -1,0 +1,183 @@
+"""The measurement of a broker: processes of publishers, a live table, and what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from simulators.latencies import Latencies
+from simulators.publishers import BrokerUnreachable, Load, Progress, publish
+from telemetry import BansuiError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SHARES: Final = (0.5, 0.9, 0.99, 0.999, 1.0)
+_NAMES: Final = ("median", "90 %", "99 %", "99.9 %", "longest")
+_LOOPBACK: Final = "127."
+
+
+@dataclasses.dataclass(slots=True)
+class Measured:
+    """The sums over all processes."""
+
+    progress: list[Progress]
+    latencies: Latencies
+    last: Latencies
+    """Those of the last half second."""
+    trouble: str = ""
+
+    def as_dict(self, loads: Sequence[Load]) -> dict[str, Any]:
+        """For programs."""
+        seconds = max((each.seconds for each in self.progress), default=0.0)
+        acknowledged = sum(each.acknowledged for each in self.progress)
+        return {
+            "devices": sum(load.devices for load in loads),
+            "connections": sum(load.connections for load in loads),
+            "processes": len(loads),
+            "offered_per_s": sum(load.rate for load in loads) or None,
+            "seconds": round(seconds, 2),
+            "sent": sum(each.sent for each in self.progress),
+            "acknowledged": acknowledged,
+            "acknowledged_per_s": round(acknowledged / seconds) if seconds else 0,
+            "lost_connections": sum(each.lost_connections for each in self.progress),
+            "latency_ms": {
+                name: round(self.latencies.percentile_ms(share), 2) for name, share in zip(_NAMES, _SHARES, strict=True)
+            },
+            "cpu_percent": [round(100 * each.cpu_s / each.seconds) if each.seconds else 0 for each in self.progress],
+            "memory_mb": [round(each.memory_mb) for each in self.progress],
+        }
+
+
+def loads(
+    *, address: tuple[str, int], devices: int, connections: int, rate: float, seconds: float, processes: int
+) -> list[Load]:
+    """The load of each process: an even share, from an address of its own where the broker is on loopback."""
+    run = f"bench-{os.getpid()}"
+    shares = [divmod(total, processes) for total in (devices, connections)]
+    return [
+        Load(
+            host=address[0],
+            port=address[1],
+            devices=shares[0][0] + (number < shares[0][1]),
+            connections=shares[1][0] + (number < shares[1][1]),
+            rate=rate / processes,
+            seconds=seconds,
+            name=f"{run}-{number}",
+            source=f"127.0.0.{number + 2}" if address[0].startswith(_LOOPBACK) and processes > 1 else "",
+        )
+        for number in range(processes)
+    ]
+
+
+def measure(parts: Sequence[Load], *, is_live: bool) -> Measured:
+    """Run the loads, each in a process; show them in a table if `is_live`. Raises what a process could not do."""
+    measured = Measured([Progress() for _ in parts], Latencies(), Latencies())
+    lock = threading.Lock()
+    children = [_child(load) for load in parts]
+    readers = [
+        threading.Thread(target=_read, args=(child, number, measured, lock), daemon=True)
+        for number, child in enumerate(children)
+    ]
+    for reader in readers:
+        reader.start()
+    try:
+        with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
+            while any(reader.is_alive() for reader in readers):
+                readers[0].join(0.5)
+                for reader in readers[1:]:
+                    reader.join(0.01)
+                if is_live:
+                    with lock:
+                        live.update(_table(parts, measured), refresh=True)
+                        measured.last = Latencies()
+    finally:
+        measured.last = Latencies()
+        for child in children:
+            child.terminate()
+            child.wait()
+            if child.stdout is not None:
+                child.stdout.close()
+    if measured.trouble:
+        address = f"{parts[0].host}:{parts[0].port}"
+        raise BrokerUnreachable(
+            measured.trouble, where=address, fix="see that the broker runs, and may have so many connections"
+        )
+    return measured
+
+
+def print_measured(parts: Sequence[Load], measured: Measured) -> None:
+    """What came of it, for a person."""
+    Console(highlight=False).print(_table(parts, measured))
+
+
+def _child(load: Load) -> subprocess.Popen[str]:
+    command = [sys.executable, "-P", "-m", "bansui.sim_bench", json.dumps(dataclasses.asdict(load))]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
+
+
+def _read(child: subprocess.Popen[str], number: int, measured: Measured, lock: threading.Lock) -> None:
+    assert child.stdout is not None
+    for line in child.stdout:
+        told = json.loads(line)
+        with lock:
+            if "trouble" in told:
+                measured.trouble = told["trouble"]
+                continue
+            measured.progress[number] = Progress(**told)
+            measured.latencies.merge(told["counts"])
+            measured.last.merge(told["counts"])
+
+
+def _table(parts: Sequence[Load], measured: Measured) -> Table:
+    told = measured.as_dict(parts)
+    title = f"{parts[0].host}:{parts[0].port}, publish to PUBACK"
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column("", no_wrap=True)
+    table.add_column("", justify="right", no_wrap=True)
+    connected = sum(each.connected for each in measured.progress)
+    offered = f"{told['offered_per_s']:,.0f}" if told["offered_per_s"] else "as many as PUBACKs allow"
+    rows = [
+        ("devices", f"{told['devices']:,} on {connected:,} of {told['connections']:,} connections"),
+        ("messages/s offered", offered),
+        ("messages/s acknowledged", f"{told['acknowledged_per_s']:,}"),
+        ("sent, acknowledged", f"{told['sent']:,}, {told['acknowledged']:,}"),
+        ("seconds", f"{told['seconds']:.1f}"),
+        *((f"latency, {name}", f"{value:,.2f} ms") for name, value in told["latency_ms"].items()),
+        *((("latency now, 99 %", f"{measured.last.percentile_ms(0.99):,.2f} ms"),) if measured.last.total else ()),
+        ("connections lost", f"{told['lost_connections']:,}"),
+        ("CPU of each process", ", ".join(f"{each} %" for each in told["cpu_percent"])),
+        ("memory of each process", ", ".join(f"{each} MB" for each in told["memory_mb"])),
+    ]
+    for name, text in rows:
+        table.add_row(name, text)
+    return table
+
+
+def _main() -> None:
+    """One process of publishers; reports are lines of JSON on standard output."""
+    load = Load(**json.loads(sys.argv[1]))
+
+    def tell(told: dict[str, Any]) -> None:
+        print(json.dumps(told), flush=True)
+
+    try:
+        publish(load, lambda progress: tell(dataclasses.asdict(progress)))
+    except BansuiError as error:
+        tell({"trouble": error.what})
+
+
+if __name__ == "__main__":
+    _main()

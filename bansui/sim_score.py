@@ -1,0 +1,113 @@
+"""The score of a run: reads the truth, asks the centre, prints how they compare."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from simulators.score import Score, score
+from simulators.truth import SCHEMA
+from telemetry import ConfigurationError, EnvironmentFault, decode_all
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_WITHIN_S: Final = 120.0
+_DAY_MS: Final = 86_400_000
+
+
+class TruthUnreadable(ConfigurationError):
+    """A file that is no ground truth of a schema known here."""
+
+    code = "truth"
+
+
+class CentreUnreachable(EnvironmentFault):
+    """A centre that does not answer as a centre does."""
+
+    code = "centre_unreachable"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The truth in a file. Raises `TruthUnreadable`."""
+    try:
+        truth = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise TruthUnreadable(f"cannot be read: {error}", where=str(path)) from None
+    schema = truth.get("schema") if isinstance(truth, dict) else None
+    if schema != SCHEMA:
+        what = f"this has schema {schema!r}, and {SCHEMA} is known here"
+        raise TruthUnreadable(what, where=str(path), fix="give a file that `bansui sim run --truth` has written")
+    return dict(truth)
+
+
+def judge(truth: Mapping[str, Any], url: str) -> Score:
+    """Ask the centre for what it has of the truth's school and time, and compare. Raises `CentreUnreachable`."""
+    starts = [window["start_ms"] for window in truth["windows"]]
+    query: dict[str, str | int] = {
+        "school": truth["school"],
+        "from": min(starts, default=0) - _DAY_MS,
+        "to": max(starts, default=0) + _DAY_MS,
+    }
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}/api/v1/export", params=query, timeout=_WITHIN_S).raise_for_status()
+    except httpx.HTTPStatusError as error:
+        why = f"it answers {error.response.status_code}: {error.response.text[:200]}"
+        raise CentreUnreachable(
+            why, where=url, fix="give the centre's address, and a truth of one of its schools"
+        ) from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise CentreUnreachable(str(error), where=url, fix="such as --centre http://127.0.0.1:8086") from None
+    return score(truth, decode_all(answer.content))
+
+
+def as_dict(found: Score) -> dict[str, Any]:
+    """For programs."""
+    return {"completeness": found.completeness, **dataclasses.asdict(found)}
+
+
+def show(found: Score) -> None:
+    """For a person."""
+    console = Console(highlight=False)
+    table = Table()
+    for name in (
+        "quantity",
+        "windows",
+        "arrived",
+        "values",
+        "off from sent: mean, worst",
+        "off from physics: mean, worst",
+    ):
+        table.add_column(name, justify="left" if name == "quantity" else "right")
+    for name, each in found.quantities.items():
+        sent, physics = each.sent, each.physics
+        table.add_row(
+            f"{name} ({each.unit})" if each.unit else name,
+            f"{each.windows:,}",
+            f"{each.arrived:,}",
+            f"{each.slots_arrived:,} of {each.slots:,}",
+            f"{sent.mean_absolute:.3g}, {sent.worst:.3g}" if sent.windows else "",
+            f"{physics.mean_absolute:.3g}, {physics.worst:.3g}" if physics.windows else "",
+        )
+    console.print(table)
+    console.print(f"{found.completeness:.1%} of the truth's windows arrived; what a policy keeps is not among them.")
+    for fault in found.detections:
+        when = "does not show" if fault.found_ms is None else f"shows by {_time(fault.found_ms)}"
+        console.print(f"{fault.device}: {fault.fault} since {_time(fault.at_ms)} {when}")
+    if found.detections:
+        console.print("Judged here, from the means at the centre alone.")
+    for device, what in found.false_alarms:
+        console.print(f"{device}: seems to be broken ({what}), and nothing was done to it")
+    for device in found.unknown_devices:
+        console.print(f"{device}: at the centre, and not in the truth")
+
+
+def _time(at_ms: int) -> str:
+    return f"{dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC):%Y-%m-%d %H:%M} UTC"

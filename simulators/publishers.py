@@ -1,0 +1,322 @@
+"""Many devices that do nothing but publish, in one process: for the measurement of a broker.
+
+MQTT 3.1.1 (sections 3.1 to 3.4) at QoS 1 over raw sockets and epoll: a client library costs ten times as much a
+message, and would be what is measured. A message is zigbee2mqtt JSON of about 110 bytes. A latency begins when a
+message was due, so that none that had to wait to be sent, for whatever reason, counts as quick.
+"""
+
+from __future__ import annotations
+
+import resource
+import select
+import socket
+import struct
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from simulators.cost import peak_memory_mb
+from simulators.latencies import Latencies
+from telemetry import EnvironmentFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+UNDER_WAY: Final = 20
+"""Messages of one connection that may wait for their PUBACK: what brokers allow by default."""
+_TOGETHER: Final = 200
+"""Connections that are opened at once."""
+_PATIENCE_S: Final = 20.0
+_REPORT_S: Final = 0.5
+_SPARE_FILES: Final = 64
+_RECEIVE: Final = 1 << 16
+
+
+class BrokerUnreachable(EnvironmentFault):
+    """A broker that does not let the devices in."""
+
+    code = "broker_unreachable"
+
+
+class TooFewFiles(EnvironmentFault):
+    """The system lets a process have fewer connections than asked for."""
+
+    code = "too_few_files"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What one process publishes."""
+
+    host: str
+    port: int
+    devices: int
+    connections: int
+    """Device d publishes on connection d modulo this."""
+    rate: float
+    """Messages a second; 0 for as many as the PUBACKs allow."""
+    seconds: float
+    name: str
+    """What its client ids begin with."""
+    source: str = ""
+    """The address that connections come from: one address has no more than some 28,000 ports for one broker."""
+    user: str = ""
+    password: str = ""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a process has come; sums from its beginning."""
+
+    connected: int = 0
+    seconds: float = 0.0
+    sent: int = 0
+    acknowledged: int = 0
+    lost_connections: int = 0
+    cpu_s: float = 0.0
+    memory_mb: float = 0.0
+    """The most that was resident, in 2^20 bytes."""
+    counts: list[int] | None = None
+    """Latencies since the last report, as `Latencies` counts them."""
+
+
+def publish(load: Load, report: Callable[[Progress], None]) -> None:
+    """Connect, publish for the load's time, wait for what is under way; `report` is called twice a second.
+
+    Raises `BrokerUnreachable` and `TooFewFiles` before anything is published.
+    """
+    _allow_files(load.connections)
+    crowd = _Crowd(load, report)
+    try:
+        crowd.connect()
+        crowd.run()
+    finally:
+        crowd.close()
+
+
+class _Line:
+    """One connection."""
+
+    __slots__ = ("due", "packet_id", "socket", "unread")
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self.packet_id = 0
+        self.due: dict[int, float] = {}
+        """When each message that is under way was due, by its packet id."""
+        self.unread = b""
+
+
+class _Crowd:
+    def __init__(self, load: Load, report: Callable[[Progress], None]) -> None:
+        self._load, self._report = load, report
+        self._lines: dict[int, _Line] = {}
+        self._order: list[_Line] = []
+        self._poll = select.epoll()
+        self._progress = Progress()
+        self._latencies = Latencies()
+        self._next_report = 0.0
+        self._began = self._cpu = 0.0
+        self._bodies = [_body(load.name, device) for device in range(load.devices)]
+
+    def connect(self) -> None:
+        waiting: deque[socket.socket] = deque()
+        for number in range(self._load.connections):
+            waiting.append(self._opened(number))
+            if len(waiting) >= _TOGETHER:
+                self._admit(waiting.popleft())
+        while waiting:
+            self._admit(waiting.popleft())
+
+    def run(self) -> None:
+        self._began, self._cpu = time.perf_counter(), time.process_time()
+        until = self._began + self._load.seconds
+        sent = 0
+        while (now := time.perf_counter()) < until:
+            sent = self._send_due(sent, now)
+            self._listen(self._pause(sent))
+            self._tell()
+        patience = time.perf_counter() + _PATIENCE_S
+        while self._under_way and time.perf_counter() < patience:
+            self._listen(_REPORT_S)
+            self._tell()
+        self._tell(is_last=True)
+
+    def close(self) -> None:
+        for line in self._order:
+            line.socket.close()
+        self._poll.close()
+
+    @property
+    def _under_way(self) -> int:
+        return sum(len(line.due) for line in self._lines.values())
+
+    def _opened(self, number: int) -> socket.socket:
+        load = self._load
+        try:
+            family = socket.AF_INET6 if ":" in load.host else socket.AF_INET
+            connection = socket.socket(family, socket.SOCK_STREAM)
+            connection.settimeout(_PATIENCE_S)
+            if load.source:
+                connection.bind((load.source, 0))
+            connection.connect((load.host, load.port))
+        except OSError as error:
+            raise self._unreachable(number, str(error)) from None
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(_connect_packet(f"{load.name}-{number}", load.user, load.password))
+        return connection
+
+    def _admit(self, connection: socket.socket) -> None:
+        number = len(self._order)
+        try:
+            answer = connection.recv(4, socket.MSG_WAITALL)
+        except OSError as error:
+            raise self._unreachable(number, str(error)) from None
+        if len(answer) < 4 or answer[0] != 0x20 or answer[3] != 0:
+            why = f"CONNACK {answer.hex(' ')}" if answer else "the broker hung up"
+            raise self._unreachable(number, why)
+        line = _Line(connection)
+        self._order.append(line)
+        self._lines[connection.fileno()] = line
+        self._poll.register(connection.fileno(), select.EPOLLIN)
+        self._progress.connected += 1
+        if not self._progress.connected % _TOGETHER:
+            self._tell()
+
+    def _unreachable(self, number: int, why: str) -> BrokerUnreachable:
+        return BrokerUnreachable(
+            f"connection {number + 1} of {self._load.connections} was not let in: {why}",
+            where=f"{self._load.host}:{self._load.port}",
+            fix="see that the broker runs, lets these clients in, and may have so many connections",
+        )
+
+    def _send_due(self, sent: int, now: float) -> int:
+        """Send what is due; the number of messages that have been sent or had no connection any more."""
+        rate, count = self._load.rate, len(self._order)
+        due = int((now - self._began) * rate) + 1 if rate else sent + count
+        while sent < due:
+            line = self._order[sent % count]
+            if len(line.due) >= UNDER_WAY:
+                if rate:
+                    break  # it waits, and its latency grows
+                sent += 1
+                continue
+            self._send(line, sent, self._began + sent / rate if rate else time.perf_counter())
+            sent += 1
+        return sent
+
+    def _send(self, line: _Line, number: int, due: float) -> None:
+        line.packet_id = line.packet_id % 65_535 + 1
+        head, payload = self._bodies[number % len(self._bodies)]
+        try:
+            line.socket.sendall(head + line.packet_id.to_bytes(2, "big") + payload)
+        except OSError:
+            self._lose(line)
+            return
+        line.due[line.packet_id] = due
+        self._progress.sent += 1
+
+    def _pause(self, sent: int) -> float:
+        rate = self._load.rate
+        if not rate:
+            return 0.05 if self._under_way_is_full(sent) else 0.0
+        return max(0.0, min(0.05, self._began + sent / rate - time.perf_counter()))
+
+    def _under_way_is_full(self, sent: int) -> bool:
+        return len(self._order[sent % len(self._order)].due) >= UNDER_WAY
+
+    def _listen(self, wait_s: float) -> None:
+        for descriptor, _ in self._poll.poll(wait_s):
+            line = self._lines.get(descriptor)
+            if line is None:
+                continue
+            try:
+                data = line.socket.recv(_RECEIVE)
+            except OSError:
+                data = b""
+            if not data:
+                self._lose(line)
+                continue
+            now = time.perf_counter()
+            for packet_id in _acknowledged(line, data):
+                due = line.due.pop(packet_id, None)
+                if due is not None:
+                    self._latencies.add(now - due)
+                    self._progress.acknowledged += 1
+
+    def _lose(self, line: _Line) -> None:
+        descriptor = line.socket.fileno()
+        if self._lines.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
+            self._progress.lost_connections += 1
+            line.due.clear()
+            line.socket.close()
+
+    def _tell(self, *, is_last: bool = False) -> None:
+        now = time.perf_counter()
+        if now < self._next_report and not is_last:
+            return
+        self._next_report = now + _REPORT_S
+        progress = self._progress
+        if self._began:
+            progress.seconds, progress.cpu_s = now - self._began, time.process_time() - self._cpu
+        progress.memory_mb = peak_memory_mb()
+        progress.counts, self._latencies = self._latencies.counts, Latencies()
+        self._report(progress)
+
+
+def _acknowledged(line: _Line, data: bytes) -> Iterator[int]:
+    """The packet ids of the PUBACKs in what came; of a packet that is not whole the beginning is kept."""
+    data = line.unread + data
+    place = 0
+    while place + 2 <= len(data):
+        length = data[place + 1]  # what a broker sends to a publisher is short: one byte of length
+        if place + 2 + length > len(data):
+            break
+        if data[place] >> 4 == 4:
+            yield int.from_bytes(data[place + 2 : place + 4], "big")
+        place += 2 + length
+    line.unread = data[place:]
+
+
+def _body(name: str, device: int) -> tuple[bytes, bytes]:
+    """What stands before the packet id of a device's PUBLISH, and what behind it."""
+    co2, tenths = 420 + device % 900, 180 + device % 90
+    payload = (
+        f'{{"co2":{co2},"humidity":{40 + device % 30},"temperature":{tenths / 10},"linkquality":{80 + device % 120},'
+        f'"last_seen":{1_790_000_000_000 + device}}}'
+    ).encode()
+    topic = f"zigbee2mqtt/{name}-{device}".encode()
+    length = 2 + len(topic) + 2 + len(payload)
+    head = bytes((0x32, length % 128 | (128 if length > 127 else 0), *((length // 128,) if length > 127 else ())))
+    return head + struct.pack(">H", len(topic)) + topic, payload
+
+
+def _connect_packet(client: str, user: str, password: str) -> bytes:
+    flags = 0x02 | (0x80 if user else 0) | (0x40 if password else 0)
+    texts = [client, *([user] if user else []), *([password] if password else [])]
+    body = b"\x00\x04MQTT\x04" + bytes((flags,)) + b"\x00\x00"  # a keep-alive of 0: never
+    for text in texts:
+        body += struct.pack(">H", len(text.encode())) + text.encode()
+    length = len(body)
+    return (
+        bytes((0x10, length % 128 | (128 if length > 127 else 0), *((length // 128,) if length > 127 else ()))) + body
+    )
+
+
+def _allow_files(connections: int) -> None:
+    """Raise the soft limit of open files as far as needed."""
+    needed = connections + _SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        raise TooFewFiles(
+            f"{connections:,} connections from one process need {needed:,} open files, and the system allows {hard:,}",
+            where="ulimit -Hn",
+            fix="give --processes, or --connections that devices share; or raise the limit",
+        )
+    if needed > soft:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+        except (OSError, ValueError) as error:
+            raise TooFewFiles(str(error), where="setrlimit", fix="raise ulimit -n") from None

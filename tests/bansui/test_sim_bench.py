@@ -1,0 +1,97 @@
+"""`bansui sim bench pub`, against a real Mosquitto."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import aiomqtt
+import pytest
+
+from bansui import cli
+from bansui.sim_bench import loads
+from simulators.publishers import TooFewFiles, publish
+from tests.support.processes import run_bansui
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from tests.support.mosquitto import Mosquitto
+    from tests.support.processes import Processes
+
+
+def bench(port: int, *args: str) -> dict[str, Any]:
+    done = run_bansui("sim", "bench", "pub", "--broker", f"127.0.0.1:{port}", "--json", *args)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert isinstance(told, dict)
+    return told
+
+
+@pytest.mark.mosquitto
+def test_it_publishes_at_the_rate_from_as_many_connections_as_asked(mosquitto: Mosquitto) -> None:
+    told = bench(mosquitto.port, "--devices", "300", "--rate", "500", "--seconds", "3")
+    assert (told["devices"], told["connections"], told["lost_connections"]) == (300, 300, 0)
+    assert told["sent"] == told["acknowledged"]
+    assert 1200 < told["sent"] <= 1501
+    latency = told["latency_ms"]
+    assert 0 < latency["median"] <= latency["99 %"] <= latency["longest"]
+    assert mosquitto.log.count("New client connected") >= 300
+
+
+@pytest.mark.mosquitto
+def test_processes_share_devices_and_connections(mosquitto: Mosquitto) -> None:
+    told = bench(mosquitto.port, "--devices", "101", "--connections", "7", "--processes", "2", "--seconds", "1")
+    assert (told["devices"], told["connections"], told["processes"]) == (101, 7, 2)
+    assert len(told["memory_mb"]) == 2
+    assert told["acknowledged"] == told["sent"] > 100
+
+
+@pytest.mark.mosquitto
+async def test_every_device_is_heard_by_a_subscriber(mosquitto: Mosquitto) -> None:
+    topics: set[str] = set()
+
+    async def watch() -> None:
+        async for message in watcher.messages:
+            topics.add(message.topic.value)
+            assert isinstance(message.payload, bytes)
+            assert {"co2", "temperature", "last_seen"} <= json.loads(message.payload).keys()
+
+    async with aiomqtt.Client("127.0.0.1", mosquitto.port) as watcher:
+        await watcher.subscribe("zigbee2mqtt/#", 0)
+        watching = asyncio.create_task(watch())
+        await asyncio.to_thread(bench, mosquitto.port, "--devices", "40", "--rate", "80", "--seconds", "1.5")
+        await until(lambda: len(topics) == 40)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+@pytest.mark.mosquitto
+async def test_a_broker_that_dies_on_the_way_is_told_of(mosquitto: Mosquitto, processes: Processes) -> None:
+    address = f"127.0.0.1:{mosquitto.port}"
+    args = ("--broker", address, "--devices", "20", "--seconds", "2", "--json")
+    running = processes.bansui("sim", "bench", "pub", *args)
+    await until(lambda: mosquitto.log.count("New client connected") >= 20, 30)
+    await asyncio.to_thread(mosquitto.stop)
+    assert await asyncio.to_thread(running.wait) == 1
+    assert json.loads(running.stdout)["lost_connections"] == 20
+
+
+def test_a_broker_that_is_not_there_exits_3(unused_tcp_port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["sim", "bench", "pub", "--broker", f"127.0.0.1:{unused_tcp_port}", "--devices", "3"]) == 3
+    assert "was not let in" in capsys.readouterr().err
+
+
+def test_more_connections_than_the_system_allows_files_are_refused_with_a_way_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (1024, 4096))
+    load = loads(address=("127.0.0.1", 1), devices=5000, connections=5000, rate=0, seconds=1, processes=1)[0]
+    with pytest.raises(TooFewFiles, match="5,064 open files, and the system allows 4,096") as caught:
+        publish(load, lambda _: None)
+    assert "--processes" in caught.value.fix
+
+
+def test_fewer_connections_than_processes_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["sim", "bench", "pub", "--devices", "2", "--processes", "3"]) == 2
+    assert "--processes" in capsys.readouterr().err
