@@ -37,12 +37,14 @@ def run(
     """Run the agent until it is told to end (SIGTERM or Ctrl-C)."""
     import uvloop
 
-    from edge_agent.agent import Agent
+    from edge_agent.agent import Agent, state_folder
     from edge_agent.config_file import load
+    from edge_agent.lookout import Lookout
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    agent = Agent(load(config), parse_clock(clock))
+    loaded = load(config)
+    agent = Agent(loaded, parse_clock(clock))
 
     def ready() -> None:
         plain, secure = agent.listener_port, agent.listener_tls_port
@@ -66,7 +68,8 @@ def run(
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await agent.run(stop, ready)
+        async with Lookout(state_folder(loaded)):
+            await agent.run(stop, ready)
 
     _spare_the_collector()
     uvloop.run(work())

@@ -197,6 +197,11 @@ class Admission:
         """Devices whose drivers had to be broken off, and have not done well since."""
         return sum(binding.suspension.failures > 0 for binding in self.bindings.values())
 
+    def leave_alone(self, binding: Binding, now_ms: int, wait_ms: int) -> None:
+        """Call nothing of a device's driver for so long."""
+        binding.suspension.rest(now_ms, wait_ms)
+        self._failing.add(binding.device)
+
     def _suspend(self, binding: Binding, now_ms: int) -> None:
         """Leave a device alone whose driver did not come back."""
         wait_ms = binding.suspension.extend(now_ms)

@@ -27,6 +27,7 @@ from edge_agent.intake.exec_program import ExecIntake
 from edge_agent.intake.listener import ListenerIntake
 from edge_agent.intake.subscriber import SubscriberIntake, SubscriberToken
 from edge_agent.local.wiring import local_pages
+from edge_agent.lookout import leave_alone_who_was_stuck
 from edge_agent.privacy.release import people_counts
 from edge_agent.reporting import Surroundings
 from edge_agent.room import room_of
@@ -155,6 +156,7 @@ class Agent:
             ),
             tables.health.port,
         )
+        leave_alone_who_was_stuck(state_folder(loaded), self._admission, clock.now())
         self._teller = Teller(state_folder(loaded), self._admission)
         self.pages = local_pages(loaded, self.core, state_folder(loaded), clock, self._teller.unplaced)
         self._failure: asyncio.Future[None] | None = None

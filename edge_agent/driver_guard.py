@@ -2,8 +2,7 @@
 
 Drivers run in the agent's own thread, a call at a time. A second thread looks whether the call of before is still
 going on, and interrupts it with a signal, whose handler raises in the driver's code: that ends a sleep, a wait and an
-endless loop. Code in C that never comes back is not reached; systemd's watchdog ends the agent then, and nothing
-acknowledged is lost by that.
+endless loop. Code in C that never comes back is not reached: `lookout` ends the agent then.
 """
 
 from __future__ import annotations
@@ -147,9 +146,13 @@ class Suspension:
     def extend(self, now_ms: int) -> int:
         """It had to be broken off: leave it alone; returns for how many milliseconds."""
         wait_ms = int(min(self.LONGEST_MS, self.FIRST_MS * 2**self.failures))
+        self.rest(now_ms, wait_ms)
+        return wait_ms
+
+    def rest(self, now_ms: int, wait_ms: int) -> None:
+        """It did worse: leave it alone for so long."""
         self.failures += 1
         self._since_ms, self._until_ms = now_ms, now_ms + wait_ms
-        return wait_ms
 
     def lift(self) -> None:
         """A call ended well."""

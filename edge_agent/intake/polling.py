@@ -64,6 +64,8 @@ class Polled:
         """Every answer of one round. Raises what the driver raises, and `DriverStopped`."""
         driver = self._binding.driver
         assert isinstance(driver, PollDriver)
+        if self._binding.suspension.holds(self._clock.now()):
+            raise DriverStopped("its driver held the agent up, and is left alone")
         with self._guard.call():
             frames = driver.poll(connection)
         arrivals: list[Arrival] = []

@@ -105,6 +105,8 @@ class SerialIntake:
         """What the driver finds. Raises what it raises, and `DriverStopped`."""
         driver = self._binding.driver
         assert isinstance(driver, StreamDriver)
+        if self._binding.suspension.holds(self._clock.now()):
+            raise DriverStopped("its driver held the agent up, and is left alone")
         try:
             with self._guard.call():
                 frames = driver.split(self._buffer)
