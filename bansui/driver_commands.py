@@ -93,6 +93,42 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The driver's name, and that of its folder: a-z, 0-9 and _.")],
+    kind: Annotated[
+        str,
+        typer.Option("--kind", help="mqtt-json, serial-stream, serial-poll, modbus, tcp, binary, or exec."),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Write the folder of a new driver here, whose tests pass at once, to be changed into that of your device."""
+    from bansui import driver_scaffold
+
+    folder = driver_scaffold.write(name, kind, Path())
+    files = [str(path) for path in sorted(folder.rglob("*")) if path.is_file()]
+    if as_json:
+        print(json.dumps({"folder": str(folder), "files": files}))
+    else:
+        print(*files, f"bansui driver test {folder}", sep="\n")
+
+
+@app.command()
+def readme(
+    driver: Annotated[Path, typer.Argument(metavar="FOLDER", help="The driver's folder.")], as_json: AsJson = False
+) -> None:
+    """Write the sample and the table of fields of `driver.toml` into the driver's README.md, between their marks."""
+    from device_drivers.conformance.readme import README, renewed
+    from device_drivers.manifest import load
+
+    path = driver / README
+    try:
+        path.write_text(renewed(path.read_text(encoding="utf-8"), load(driver)), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"cannot be read or written: {error.strerror}", where=str(path)) from None
+    print(json.dumps({"written": str(path)}) if as_json else f"written: {path}")
+
+
 @contextmanager
 def _lines(path: Path) -> Iterator[Iterable[bytes]]:
     if path == _STDIN:

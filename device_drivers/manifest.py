@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 import tomllib
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 FILE_NAME = "driver.toml"
 
-DriverId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+IDS: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
+"""What a driver may be called."""
+DriverId = Annotated[str, Field(pattern=f"^{IDS.pattern}$")]
 
 
 class ManifestUnusable(ConfigurationError):

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from device_drivers.registry import DriverEntry
     from edge_agent.config import DeviceTable, RoomTable
     from edge_agent.config_file import LoadedConfiguration
-    from edge_agent.privacy.classes import Role
-    from telemetry import Placement
+    from telemetry import Placement, Role
     from telemetry.policy import Policy
 
 CADENCES_A_VALUE_STANDS: Final = 3

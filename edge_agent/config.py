@@ -16,9 +16,8 @@ from broker.clients import ClientTable
 from broker.limits import Limits
 from broker.listener import Addresses
 from broker.tls import TlsFiles
-from edge_agent.privacy.classes import Role
 from edge_agent.timetable import Timetable
-from telemetry import Placement
+from telemetry import Placement, Role
 from telemetry.table_file import Table
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from telemetry.line_protocol import (
     encode_fields,
     encode_series,
 )
-from telemetry.places import MalformedPlace, Place, Placement, check_code
+from telemetry.places import MalformedPlace, Place, Placement, Role, check_code
 from telemetry.quantities import PrivacyClass, Quantity, Summarise
 from telemetry.summaries import FIELDS, FIELDS_OF, Series, Summary
 from telemetry.vocabulary import UnknownQuantity, quantities, quantity
@@ -42,6 +42,7 @@ __all__ = [
     "Placement",
     "PrivacyClass",
     "Quantity",
+    "Role",
     "ScaledClock",
     "Series",
     "Summarise",

@@ -21,6 +21,22 @@ class Placement(enum.StrEnum):
     PLANT = "plant"
 
 
+class Role(enum.StrEnum):
+    """What a device is for, as the configuration states it."""
+
+    ROOM_SENSOR = "room_sensor"
+    ROOM_METER = "room_meter"
+    """Measures a circuit that serves a whole room or more."""
+    PEOPLE_COUNTER = "people_counter"
+    DISPLAY = "display"
+    COMPUTER = "computer"
+    VR_STATION = "vr_station"
+    PLUG = "plug"
+    """Measures one appliance that people switch."""
+    SAFETY = "safety"
+    INFRASTRUCTURE = "infrastructure"
+
+
 class MalformedPlace(ContractViolation):
     """A code or a path of codes that no place can have."""
 

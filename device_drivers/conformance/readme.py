@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 from device_drivers.conformance.findings import CheckFailed
 from device_drivers.contract import Settings
 from device_drivers.field_rows import Transport
-from telemetry import BansuiError, check_code, quantity
+from telemetry import BansuiError, ConfigurationError, Role, check_code, quantity
 
 if TYPE_CHECKING:
     from device_drivers.conformance.subject import Subject
     from device_drivers.manifest import Manifest
 
-FILE_NAME: Final = "README.md"
+README: Final = "README.md"
 INTAKE: Final = {
     Transport.MQTT: "mqtt",
     Transport.SERIAL_STREAM: "serial",
@@ -33,6 +33,7 @@ _STATED: Final[dict[str, tuple[dict[str, type], dict[str, type]]]] = {
 """What stands there: what has to, and what may."""
 _NEEDED: Final = frozenset(("id", "room", "role", "driver"))
 _MAY: Final = frozenset(("model", "cadence_s", "stale_after_s", "quantities", "options"))
+_PART: Final = re.compile(r"<!-- (sample|fields) -->\n.*?<!-- end -->", re.DOTALL)
 _CHINESE: Final = re.compile(r"^## .*[\u4e00-\u9fff]", re.MULTILINE)
 
 
@@ -46,6 +47,21 @@ def fields_table(manifest: Manifest) -> str:
         if line not in lines:  # as it is when models have it in different places
             lines.append(line)
     return "\n".join(lines)
+
+
+def renewed(text: str, manifest: Manifest) -> str:
+    """The text of a README.md with the sample and the table of fields of today between their marks.
+
+    Raises `ConfigurationError` where it has no such marks.
+    """
+    parts = {"sample": f"```toml\n{manifest.sample.strip()}\n```", "fields": fields_table(manifest)}
+    missing = sorted(parts.keys() - {match[1] for match in _PART.finditer(text)})
+    if missing:
+        mark = f"<!-- {missing[0]} -->"
+        raise ConfigurationError(
+            f"README.md has no part {missing[0]}", fix=f"write the lines {mark} and <!-- end --> where it is to stand"
+        )
+    return _PART.sub(lambda match: f"<!-- {match[1]} -->\n{parts[match[1]]}\n<!-- end -->", text)
 
 
 def sample(subject: Subject) -> str:
@@ -69,6 +85,7 @@ def sample(subject: Subject) -> str:
         raise CheckFailed(f"sample binds its device to {table['driver']!r}")
     _check_place(intake, table[intake])
     try:
+        Role(table["role"])
         for key in ("id", "room"):
             check_code(table[key], key)
         secrets = {"password": "secret"} if "password_file" in table[intake] else {}
@@ -94,9 +111,9 @@ def readme(subject: Subject) -> str:
     text = _text(subject)
     manifest = subject.entry.manifest
     if manifest.sample.strip() not in text:
-        raise CheckFailed("README.md does not show the sample of driver.toml as it stands there")
+        raise CheckFailed("README.md does not show the sample of driver.toml; `bansui driver readme` writes it")
     if fields_table(manifest) not in text:
-        raise CheckFailed("README.md does not show the table of fields; `bansui driver fields` prints it")
+        raise CheckFailed("README.md does not show the table of fields; `bansui driver readme` writes it")
     return f"{len(manifest.field)} fields"
 
 
@@ -122,6 +139,6 @@ def bilingual(subject: Subject) -> str:
 
 def _text(subject: Subject) -> str:
     try:
-        return (subject.folder / FILE_NAME).read_text(encoding="utf-8")
+        return (subject.folder / README).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise CheckFailed("there is no README.md that could be read") from None

@@ -6,27 +6,9 @@ fall into class D(b); a room that people use makes every value P1 that would be 
 
 from __future__ import annotations
 
-import enum
 from typing import Final
 
-from telemetry import Placement, PrivacyClass, Quantity
-
-
-class Role(enum.StrEnum):
-    """What a device is for, as the configuration states it."""
-
-    ROOM_SENSOR = "room_sensor"
-    ROOM_METER = "room_meter"
-    """Measures a circuit that serves a whole room or more."""
-    PEOPLE_COUNTER = "people_counter"
-    DISPLAY = "display"
-    COMPUTER = "computer"
-    VR_STATION = "vr_station"
-    PLUG = "plug"
-    """Measures one appliance that people switch."""
-    SAFETY = "safety"
-    INFRASTRUCTURE = "infrastructure"
-
+from telemetry import Placement, PrivacyClass, Quantity, Role
 
 SWITCHED: Final = frozenset({Role.DISPLAY, Role.COMPUTER, Role.VR_STATION, Role.PLUG})
 _FIXED: Final = frozenset({PrivacyClass.X, PrivacyClass.S, PrivacyClass.P2})

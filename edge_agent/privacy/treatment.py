@@ -12,8 +12,8 @@ from telemetry import PrivacyClass, Summarise
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_agent.privacy.classes import Role
     from edge_agent.privacy.rules import Rule
+    from telemetry import Role
     from telemetry.policy import Policy
     from telemetry.spans import Span
 

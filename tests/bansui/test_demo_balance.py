@@ -12,12 +12,12 @@ import pytest
 
 from bansui.demo.balance import Balance, draw_up
 from bansui.demo.windows import TruthWindows
-from edge_agent.privacy.classes import Role, classify
+from edge_agent.privacy.classes import classify
 from edge_agent.privacy.rules import Rule
 from edge_agent.store.audit import Audit
 from edge_agent.store.balance import STAGES
 from edge_agent.timetable import CompiledTimetable, Timetable
-from telemetry import Placement, Series, Summary, quantity
+from telemetry import Placement, Role, Series, Summary, quantity
 from tests.edge_agent.harness import STRICT
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from edge_agent.events import (
     Uncommitted,
     Undelivered,
 )
-from edge_agent.privacy.classes import Role, classify
+from edge_agent.privacy.classes import classify
 from edge_agent.privacy.release import people_counts
 from edge_agent.privacy.rules import Rule
 from edge_agent.reporting import Surroundings
@@ -46,7 +46,7 @@ from edge_agent.timetable import Timetable
 from edge_agent.timing import Timing
 from edge_agent.transactions import Span
 from edge_agent.windows import Cadence
-from telemetry import ManualClock, Placement, quantity
+from telemetry import ManualClock, Placement, Role, quantity
 from telemetry.policy import Policy, load_policy
 from telemetry.uplink_contract import BatchId, unseal
 

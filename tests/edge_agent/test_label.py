@@ -12,8 +12,7 @@ from edge_agent.config_file import load
 from edge_agent.local.label import label_of
 from edge_agent.local.site import Site
 from edge_agent.local.words import LANGUAGES, Words
-from edge_agent.privacy.classes import Role
-from telemetry import ConfigurationError, quantity
+from telemetry import ConfigurationError, Role, quantity
 from telemetry.policy import load_policy, shipped_policy
 from tests.edge_agent.harness import bind as device
 from tests.edge_agent.looking import PAGES

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent.config_file import load
-from edge_agent.privacy.classes import Role, classify
+from edge_agent.privacy.classes import classify
 from edge_agent.privacy.rules import Rule
 from edge_agent.privacy.treatment import Fate, Why, treatment, treatments
-from telemetry import FIELDS, ConfigurationError, Placement, PrivacyClass, quantities, quantity
+from telemetry import FIELDS, ConfigurationError, Placement, PrivacyClass, Role, quantities, quantity
 from telemetry.policy import SHIPPED, load_policy, shipped_policy
 from telemetry.spans import Span
 from telemetry.table_file import ConfigurationMistakes

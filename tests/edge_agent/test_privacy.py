@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.privacy.classes import SWITCHED, Role, classify
+from edge_agent.privacy.classes import SWITCHED, classify
 from edge_agent.privacy.rules import Rule, nearest
 from edge_agent.timetable import CompiledTimetable
 from edge_agent.windows import Cadence, Held, Window, aggregate
-from telemetry import Placement, PrivacyClass, Summarise, quantities, quantity
+from telemetry import Placement, PrivacyClass, Role, Summarise, quantities, quantity
 from tests.edge_agent.harness import HOUR, MONDAY_9, STRICT, TIMETABLE
 
 if TYPE_CHECKING:

@@ -9,11 +9,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_agent.events import Arrived, Undelivered
-from edge_agent.privacy.classes import Role
 from edge_agent.room import Room
 from edge_agent.store import Store
 from edge_agent.timing import Timing
-from telemetry import Placement
+from telemetry import Placement, Role
 from tests.edge_agent.harness import DAY, DEVICES, HOUR, MINUTE, SECOND, STANDARD, Bench, bind
 from tests.faults.befalling import FAULTS
 from tests.faults.devices import Device

@@ -13,11 +13,11 @@ from device_drivers.conformance import fixture_cases
 from device_drivers.contract import Frame, Settings
 from device_drivers.registry import discover, find
 from edge_agent.admission import Binding
-from edge_agent.privacy.classes import Role, classify
+from edge_agent.privacy.classes import classify
 from edge_agent.privacy.rules import Rule
 from edge_agent.timing import Timing
 from edge_agent.windows import Cadence
-from telemetry import BansuiError, ContractViolation, Placement, PrivacyClass, decode_all, quantity
+from telemetry import BansuiError, ContractViolation, Placement, PrivacyClass, Role, decode_all, quantity
 from telemetry.uplink_contract import PADDING, REPORT_PATH, AgentReport, unseal
 from tests.documents import ROOT
 from tests.edge_agent.harness import DAY, MINUTE, STRICT, Bench, delivered

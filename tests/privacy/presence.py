@@ -12,8 +12,7 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.privacy.classes import Role
-from telemetry import decode_all
+from telemetry import Role, decode_all
 from telemetry.uplink_contract import REPORT_PATH, unseal
 from tests.edge_agent.harness import HOUR, MINUTE, MONDAY_9, Bench, bind, delivered, frame
 from tests.privacy.attack import best_auc, standard_error

@@ -154,6 +154,7 @@ def test_answers_that_collide_are_no_reading_where_a_sum_could_tell(make: Make) 
         ("{place}", "{place}\ncolour = 3"),
         ("{place}", "{place}\noptions = {{ nothing = 1 }}"),
         ('id = "co2-a-301"', 'id = "Zhang San"'),
+        ('role = "room_sensor"', 'role = "toy"'),
         ("[[device]]", "[device]"),
     ],
 )
