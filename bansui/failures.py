@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from telemetry import BansuiError, ConfigurationError, DeliveryFault, DeviceFault, EnvironmentFault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 EXIT_CHECK: Final = 1
 EXIT_USAGE: Final = 2
@@ -52,7 +53,7 @@ def show(errors: Sequence[BansuiError], *, as_json: bool) -> None:
         print(json.dumps({"errors": [error.as_dict() for error in errors]}, ensure_ascii=False), file=sys.stderr)
         return
     frame = _FRAME[language()]
-    meanings = _meanings() if "meaning" in frame else {}
+    meanings, translated = (_meanings(), _translator()) if "meaning" in frame else ({}, str)
     bold, plain = ("\x1b[1;31m", "\x1b[0m") if _has_colour() else ("", "")
     for error in errors:
         print(f"{bold}{frame['error']}{plain}: {error.what}", file=sys.stderr)
@@ -61,17 +62,24 @@ def show(errors: Sequence[BansuiError], *, as_json: bool) -> None:
         for part in ("where", "why", "fix"):
             text = getattr(error, part)
             if text:
-                print(f"  {frame[part]}: {text}", file=sys.stderr)
+                print(f"  {frame[part]}: {translated(text)}", file=sys.stderr)
         if error.code not in _SAYS_NOTHING_MORE:
             print(f"  {frame['more']}: bansui explain {error.code}", file=sys.stderr)
 
 
 def _meanings() -> dict[str, str]:
-    """What each code means, in the reader's language: the sentences of errors themselves are English."""
+    """What each code means, in the reader's language: what an error says of itself is English."""
     from bansui.explanations import explanations  # noqa: PLC0415 - read when something failed, not at each start
 
     named = (entry for entry in explanations() if entry.kind == "error" and entry.code not in _SAYS_NOTHING_MORE)
     return {entry.code: entry.what[language()] for entry in named}
+
+
+def _translator() -> Callable[[str], str]:
+    """What says in the reader's language why, and what to do."""
+    from bansui.remedies import chinese, translate  # noqa: PLC0415 - as above
+
+    return partial(translate, words=chinese())
 
 
 def language() -> str:
