@@ -6,7 +6,6 @@ docs/reliability.md as soon as it is done, and leaves the others. Exit code 1 wh
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.documents import ROOT
 from tests.faults.campaign import campaigns
+from tests.support.attempts import read_attempts
 from tests.support.figures import Figures, measured
 from tests.support.memory import memory_folder
 
@@ -29,35 +29,24 @@ FIGURES: Final = Figures(
 
 def main(arguments: list[str]) -> int:
     """Run, print one line a campaign, and write the table if asked to."""
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description="Fault campaigns.")
-    parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--long", action="store_true", help="as often as `make soak` does")
-    parser.add_argument("--count", type=int, help="so often")
-    parser.add_argument("--write", action="store_true", help="write the table into docs/reliability.md")
-    options = parser.parse_args(arguments)
-    if options.count is not None and options.count < 1:
-        parser.error("--count takes a number from 1")
     found = {campaign.name: campaign for campaign in campaigns()}
-    unknown = sorted(set(options.names) - found.keys())
-    if unknown:
-        parser.error(f"no campaign is called {', '.join(unknown)}; there are: {', '.join(found)}")
+    asked = read_attempts(arguments, "tests.faults", found, target="soak", documents="docs/reliability.md")
     holds = True
-    for name in options.names or found:
+    for name in asked.names:
         campaign = found[name]
         started = time.monotonic()
         with memory_folder(f"faults-{name}-") as folder:
-            outcome = campaign.run(options.count or (campaign.long if options.long else campaign.short), Path(folder))
+            outcome = campaign.run(asked.times(campaign), Path(folder))
         seconds = time.monotonic() - started
         print(f"{name}: {outcome.tried} tried, {outcome.lost} lost, {outcome.doubled} doubled; {outcome.seen}")
         print("".join(f"  broken: {sentence}\n" for sentence in outcome.broken), end="", flush=True)
         holds = holds and outcome.holds
-        if options.write:
-            how = f"--count {options.count} " if options.count else "--long " if options.long else ""
-            FIGURES.put(DOCUMENT, name, _cells(campaign, outcome, seconds, how), list(found))
+        if asked.is_written:
+            FIGURES.put(DOCUMENT, name, _cells(campaign, outcome, seconds, asked.command(name)), list(found))
     return 0 if holds else 1
 
 
-def _cells(campaign: Campaign, outcome: Outcome, seconds: float, how: str) -> tuple[str, ...]:
+def _cells(campaign: Campaign, outcome: Outcome, seconds: float, command: str) -> tuple[str, ...]:
     return (
         campaign.fault,
         f"{outcome.tried:,}",
@@ -66,7 +55,7 @@ def _cells(campaign: Campaign, outcome: Outcome, seconds: float, how: str) -> tu
         "; ".join(outcome.broken) or "none",
         outcome.seen,
         measured(seconds),
-        f"`python -m tests.faults {how}{campaign.name}`",
+        command,
     )
 
 

@@ -6,7 +6,6 @@ docs/privacy.md and docs/privacy.zh-CN.md. Exit code 1 when a claim did not hold
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Final
 
 from tests.documents import ROOT
 from tests.privacy.proof import proofs
+from tests.support.attempts import read_attempts
 from tests.support.figures import Figures, measured
 from tests.support.memory import memory_folder
 
@@ -30,35 +30,24 @@ _HOLDS: Final = {"en": "yes", "zh": "是"}
 
 def main(arguments: list[str]) -> int:
     """Run, print one line a proof, and write the tables if asked to."""
-    parser = argparse.ArgumentParser(prog="python -m tests.privacy", description="Proofs of privacy.")
-    parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--long", action="store_true", help="as often as `make privacy-proof` does")
-    parser.add_argument("--count", type=int, help="so often")
-    parser.add_argument("--write", action="store_true", help="write the tables of docs/privacy.md and its translation")
-    options = parser.parse_args(arguments)
-    if options.count is not None and options.count < 1:
-        parser.error("--count takes a number from 1")
     found = {proof.name: proof for proof in proofs()}
-    unknown = sorted(set(options.names) - found.keys())
-    if unknown:
-        parser.error(f"no proof is called {', '.join(unknown)}; there are: {', '.join(found)}")
+    documents = "docs/privacy.md and its translation"
+    asked = read_attempts(arguments, "tests.privacy", found, target="privacy-proof", documents=documents)
     hold = True
-    for name in options.names or found:
+    for name in asked.names:
         proof = found[name]
         started = time.monotonic()
         with memory_folder(f"proof-{name}-") as folder:
-            result = proof.run(options.count or (proof.long if options.long else proof.short), Path(folder))
+            result = proof.run(asked.times(proof), Path(folder))
         took = measured(time.monotonic() - started)
         print(f"{name}: {result.tried:,} tried; {result.seen}")
         print("".join(f"  broken: {sentence}\n" for sentence in result.broken), end="", flush=True)
         hold = hold and not result.broken
-        if options.write:
-            how = f"--count {options.count} " if options.count else "--long " if options.long else ""
-            command = f"`python -m tests.privacy {how}{name}`"
+        if asked.is_written:
             for language, (document, figures) in DOCUMENTS.items():
                 claim = proof.claim_en if language == "en" else proof.claim_zh
                 holds = "; ".join(result.broken) or _HOLDS[language]
-                cells = (claim, f"{result.tried:,}", holds, result.seen, took, command)
+                cells = (claim, f"{result.tried:,}", holds, result.seen, took, asked.command(name))
                 figures.put(document, name, cells, list(found))
     return 0 if hold else 1
 

@@ -1,4 +1,4 @@
-"""An evening in a classroom that nobody should be in, minute by minute: with one person in it for a while, or empty.
+"""Seven hours in a classroom, minute by minute: with one person in it for a while, or without, and maybe a class.
 
 The air follows `simulators.physics`. What else gives a person away is lamps, steps, a door and a voice; sensors of
 movement and doors send when something changes, as battery-powered ones do, and are wrong now and then.
@@ -6,10 +6,11 @@ movement and doors send when something changes, as battery-powered ones do, and 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from simulators.physics import STEP_MS, Air, Use, step_room
+from simulators.physics import CO2_OUTSIDE_PPM, STEP_MS, Air, Use, step_room
 from simulators.weather import Weather
 
 if TYPE_CHECKING:
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
     from random import Random
 
 MINUTES: Final = 420
-"""From 17:00 to midnight."""
-_BEGIN_MS: Final = 17 * 3_600_000
 _LAMPS_W: Final = 432.0
 _STANDBY_W: Final = 18.0
+_VOC_PER_PPM: Final = 0.15
+"""What people give off besides CO2 comes and goes with it."""
+_AIRED_PER_H: Final = 4.0
+"""Air changes of windows that a class opens."""
 
 Row = tuple[str, float]
 """A quantity and its value."""
@@ -35,10 +38,15 @@ class Sent:
 
 
 class Evening:
-    """One room's evening. `is_visited`: whether somebody is there for half an hour to an hour and a half."""
+    """One room's evening. `is_visited`: whether somebody is there for half an hour to an hour and a half.
 
-    def __init__(self, rng: Random, *, is_visited: bool) -> None:
+    With `others` it is no evening, but a day of lessons, and the visitor one pupil more in some of them.
+    """
+
+    def __init__(self, rng: Random, *, is_visited: bool, begin_ms: int = 17 * 3_600_000, others: int = 0) -> None:
+        """`begin_ms` is the time of the day."""
         self._rng = rng
+        self._begin_ms, self._others = begin_ms, others
         self._begin = rng.randrange(60, 270)
         self._end = self._begin + rng.randrange(30, 91)
         self._is_visited = is_visited
@@ -50,7 +58,7 @@ class Evening:
             pm25=rng.uniform(10, 90),
         )
         outside = self._weather.air
-        self._volume_m3, self._leak_per_h = rng.uniform(150, 220), rng.uniform(0.3, 1.2)
+        self._volume_m3, self._leak_per_h = rng.uniform(150, 220), rng.uniform(0.3, 1.2) + _AIRED_PER_H * (others > 0)
         self._air = Air(
             rng.uniform(500, 1400),
             outside.temperature_c + rng.uniform(1, 6),
@@ -69,35 +77,42 @@ class Evening:
             yield [
                 Sent("air", self._air_rows(is_here=is_here)),
                 *self._changes(minute, is_here=is_here),
-                self._meter(is_here),
+                self._meter(is_used=self._is_used(is_here=is_here)),
             ]
 
     def _pass(self, minute: int, *, is_here: bool) -> None:
-        use = Use(people=float(is_here), air_changes_per_h=self._leak_per_h, heat_w=_LAMPS_W * 0.8 * is_here)
+        people, is_used = self._others + is_here, self._is_used(is_here=is_here)
+        use = Use(people=float(people), air_changes_per_h=self._leak_per_h, heat_w=_LAMPS_W * 0.8 * is_used)
         for step in range(60_000 // STEP_MS):
-            self._weather.step(_BEGIN_MS + minute * 60_000 + step * STEP_MS)
+            self._weather.step(self._begin_ms + minute * 60_000 + step * STEP_MS)
             step_room(self._air, self._volume_m3, use, self._weather.air, STEP_MS / 1000)
         self._pressure_hpa += self._rng.gauss(0, 0.02)
 
     def _air_rows(self, *, is_here: bool) -> tuple[Row, ...]:
-        noise, air = self._rng.gauss, self._air
+        noise, air, is_used = self._rng.gauss, self._air, self._is_used(is_here=is_here)
+        people = self._others + is_here
         passing = 10 if self._rng.random() < 0.05 else 0
-        sound_db = (noise(50, 5) if is_here else noise(self._quiet_db, 2.5)) + passing
+        louder_db = 10 * math.log10(max(people, 1))  # n talkers alike, as `simulators.physics` has them
+        sound_db = (noise(50 + louder_db, 5) if is_used else noise(self._quiet_db, 2.5)) + passing
+        given_off = _VOC_PER_PPM * (air.co2_ppm - CO2_OUTSIDE_PPM)
         return (
             ("carbon_dioxide", max(350.0, air.co2_ppm + self._offset_ppm + noise(0, 12))),
             ("temperature", air.temperature_c + noise(0, 0.08)),
             ("humidity", min(100.0, max(0.0, air.humidity + noise(0, 0.6)))),
             ("pm25", max(0.0, air.pm25 * (1 + noise(0, 0.08)))),
             ("atmospheric_pressure", self._pressure_hpa + noise(0, 0.1)),
-            ("volatile_organic_compounds", max(0.0, 100 + 20 * is_here + noise(0, 15))),
+            (
+                "volatile_organic_compounds",
+                max(0.0, 100 + given_off + noise(0, 15)),
+            ),
             ("sound_pressure", max(0.0, sound_db)),
-            ("illuminance", (340 if is_here else 0) + abs(noise(2, 2))),
+            ("illuminance", 340 * is_used + abs(noise(2, 2))),
         )
 
     def _changes(self, minute: int, *, is_here: bool) -> Iterator[Sent]:
         """Movement and the door, sent on change and once an hour."""
-        moved = int(self._rng.random() < (0.8 if is_here else 0.004))
-        opened = int(self._is_visited and minute in (self._begin, self._end))
+        moved = int(self._rng.random() < (0.8 if self._is_used(is_here=is_here) else 0.004))
+        opened = int(self._is_visited and not self._others and minute in (self._begin, self._end))
         for device, name, value, before in (
             ("pir", "motion", moved, self._moved),
             ("door", "opening", opened, self._opened),
@@ -107,7 +122,10 @@ class Evening:
                 yield Sent(device, rows)
         self._moved, self._opened = moved, opened
 
-    def _meter(self, is_here: bool) -> Sent:
-        power_w = _STANDBY_W + _LAMPS_W * is_here + self._rng.gauss(0, 3)
+    def _is_used(self, *, is_here: bool) -> bool:
+        return is_here or self._others > 0
+
+    def _meter(self, *, is_used: bool) -> Sent:
+        power_w = _STANDBY_W + _LAMPS_W * is_used + self._rng.gauss(0, 3)
         self._energy_kwh += max(0.0, power_w) / 60_000
         return Sent("meter", (("power", power_w), ("energy", self._energy_kwh)))

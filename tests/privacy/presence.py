@@ -20,7 +20,7 @@ from tests.privacy.evening import MINUTES, Evening
 from tests.privacy.proof import Proof, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from edge_agent.admission import Binding
@@ -45,7 +45,7 @@ _DEVICES: Final = {
     "door": ("opening", "battery", "link_quality"),
     "meter": ("power", "energy"),
 }
-_SURE_RAW: Final = ("motion", "opening", "illuminance", "power", "sound_pressure")
+SURE_RAW: Final = ("motion", "opening", "illuminance", "power", "sound_pressure")
 """Which sensors give the visitor away as they are."""
 
 Days = dict[tuple[str, str], list[list[float]]]
@@ -55,12 +55,7 @@ Days = dict[tuple[str, str], list[list[float]]]
 def run(count: int, folder: Path) -> Result:
     """Attack so many evenings, half of them with a visitor; one in twenty pairs also as a whole school of its own."""
     pairs = max(2, count // 2)
-    told, raw = [Days(), Days()], [Days(), Days()]
-    for is_visited in (False, True):
-        for first in range(0, pairs, ROOMS_AT_ONCE):
-            numbers = range(first, min(first + ROOMS_AT_ONCE, pairs))
-            evenings = [Evening(Random(SEED + number), is_visited=is_visited) for number in numbers]
-            _live(evenings, folder / f"{is_visited}-{first}", told[is_visited], raw[is_visited])
+    told, raw = lived(pairs, folder, Evening, at_ms=_BEGIN_MS)
     broken, figures = [], []
     for key in sorted(told[0].keys() | told[1].keys()):
         area, feature = best_auc(told[1][key], told[0][key])
@@ -69,7 +64,7 @@ def run(count: int, folder: Path) -> Result:
             broken.append(f"{'.'.join(key)} tells of a visitor: AUC {area:.2f} by its {feature}")
     by_raw = {key[1]: best_auc(raw[1][key], raw[0][key])[0] for key in raw[0]}
     broken += [
-        f"the attack fails on raw {name}: {by_raw[name]:.2f}" for name in _SURE_RAW if by_raw[name] < LEAST_RAW_AUC
+        f"the attack fails on raw {name}: {by_raw[name]:.2f}" for name in SURE_RAW if by_raw[name] < LEAST_RAW_AUC
     ]
     schools = max(1, pairs // 20)
     for number in range(schools):
@@ -82,9 +77,20 @@ def run(count: int, folder: Path) -> Result:
     return Result(2 * pairs, seen, tuple(broken))
 
 
-def _live(evenings: Sequence[Evening], folder: Path, told: Days, raw: Days) -> None:
-    """Let the rooms have their evening at once, and sort what left and what was sent by series."""
-    bench = Bench(folder, devices=_devices(len(evenings)), at_ms=_BEGIN_MS)
+def lived(pairs: int, folder: Path, make: Callable[..., Evening], *, at_ms: int) -> tuple[list[Days], list[Days]]:
+    """What left, and what was sent, of so many rooms without and so many with a visitor, from that moment on."""
+    told, raw = [Days(), Days()], [Days(), Days()]
+    for is_visited in (False, True):
+        for first in range(0, pairs, ROOMS_AT_ONCE):
+            numbers = range(first, min(first + ROOMS_AT_ONCE, pairs))
+            evenings = [make(Random(SEED + number), is_visited=is_visited) for number in numbers]
+            _live(evenings, folder / f"{is_visited}-{first}", told[is_visited], raw[is_visited], at_ms=at_ms)
+    return told, raw
+
+
+def _live(evenings: Sequence[Evening], folder: Path, told: Days, raw: Days, *, at_ms: int) -> None:
+    """Let the rooms have their hours at once, from that moment on, and sort what left and what was sent by series."""
+    bench = Bench(folder, devices=_devices(len(evenings)), at_ms=at_ms)
     rooms = [evening.minutes() for evening in evenings]
     sent: Mapping[tuple[str, str], list[list[float]]] = {
         (device, name): [[] for _ in evenings] for device, names in _DEVICES.items() for name in names
