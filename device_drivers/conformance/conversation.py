@@ -139,6 +139,8 @@ async def _round(
     except DeviceFault as error:
         line.unanswered = line.unanswered or f"the driver gives up: {error}"
     conversation.unanswered = line.unanswered
+    if line.turns and not line.unanswered and not any(conversation.meanings):
+        conversation.unanswered = f"none to {line.turns[0][0]!r} gives a reading"
     return conversation
 
 

@@ -109,7 +109,7 @@ class Subject:
             if conversation.is_whole:
                 return conversation
             unanswered = unanswered or conversation.unanswered
-        raise CheckFailed(f"no recorded frames answer a whole round: {unanswered or 'nothing is asked'}")
+        raise CheckFailed(f"no recorded frames answer a round: {unanswered or 'nothing is asked'}")
 
     def poll_driver(self, settings: Settings) -> PollDriver:
         """A driver that asks."""

@@ -107,3 +107,19 @@ def test_a_folder_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="there already"):
         write("acme_co2", "tcp", tmp_path)
     assert (folder / "driver.toml").read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["modbus", "serial-poll", "serial-stream", "binary"])
+def test_of_a_frame_made_by_hand_the_right_check_sum_is_told(tmp_path: Path, kind: str) -> None:
+    folder = write("acme_x", kind, tmp_path)
+    cases = folder / "fixtures" / "cases.jsonl"
+    lines = cases.read_text().splitlines()
+    right = json.loads(lines[0])["bytes_hex"]
+    wrong = right[:8] + f"{int(right[8:10], 16) ^ 0xFF:02x}" + right[10:]
+    cases.write_text("\n".join([lines[0].replace(right, wrong), *lines[1:]]))
+    (golden, *_) = [finding for finding in examine(subject_of(str(folder))).findings if finding.check == "golden"]
+    told = golden.figure.partition("with the right check sum it is ")[2]
+    cases.write_text("\n".join([lines[0].replace(right, told), *lines[1:]]))
+    (golden, *_) = [finding for finding in examine(subject_of(str(folder))).findings if finding.check == "golden"]
+    assert told != wrong
+    assert "checksum" not in golden.figure
