@@ -22,7 +22,7 @@ from device_drivers.channels import is_channel
 from device_drivers.contract import REASONS, FrameRefused, Layout
 from edge_agent.driver_guard import DriverBlocked, DriverGuard, Suspension
 from edge_agent.lanes import Lane
-from edge_agent.transactions import QuarantineEntry
+from edge_agent.transactions import Fitting, QuarantineEntry
 from telemetry.spans import SHORTEST_S
 
 if TYPE_CHECKING:
@@ -72,8 +72,15 @@ class Binding:
     renew: Callable[[], Driver] | None = None
     """Makes the driver anew, as the configuration says."""
     suspension: Suspension = field(default_factory=Suspension, repr=False)
+    fitted: str = ""
+    """The date on which this unit was fitted, if the configuration says it."""
     program: Program | None = None
     """What writes its readings, where that is a program."""
+
+    @property
+    def fitting(self) -> Fitting:
+        """Where it is, and which unit it is."""
+        return Fitting(f"{self.building}/{self.room}", self.fitted)
 
     @property
     def summaries_an_hour(self) -> float:

@@ -124,6 +124,7 @@ def _binding(device: DeviceTable, room: RoomTable, entry: DriverEntry, loaded: L
         rules=_rules(_measured(device, entry), room.placement, device.role, loaded.policy),
         channels=entry.manifest.channels,
         renew=lambda: entry.create(settings),
+        fitted="" if device.fitted is None else device.fitted.isoformat(),
         program=program_of(device, entry, loaded.folder),
     )
 

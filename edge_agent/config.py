@@ -283,6 +283,8 @@ class DeviceTable(Table):
     cadence_s: Annotated[int, Field(ge=1, le=86_400)] = 60
     stale_after_s: Annotated[int, Field(ge=1, le=86_400)] | None = None
     """For how long its last value still stands; three cadences unless stated."""
+    fitted: dt.date | None = None
+    """Since when this unit is there; another date says that another unit took over the id."""
     quantities: tuple[str, ...] = ()
     """What it measures, where that is less than its driver can read; nothing else of it comes in."""
     mqtt: MqttTable | None = None

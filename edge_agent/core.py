@@ -31,6 +31,7 @@ from edge_agent.journalling import journal_transaction
 from edge_agent.pending import Pending
 from edge_agent.placing import place_transaction
 from edge_agent.pressure import Pressure
+from edge_agent.refitting import fittings_of, refit_transaction
 from edge_agent.reporting import Rate, as_told, report_of, totals
 from edge_agent.transactions import Kind, Transaction
 
@@ -90,6 +91,8 @@ class Core:
     """The journal transaction that goes next: made while the one under way is being written."""
     _closing: Closing | None = None
     _started_ms: int = 0
+    _is_fitted: bool = False
+    """Whether what follows from devices that were moved or replaced is on its way to the disk."""
     _steps: int = 0
     """How often the clock was set, and that is not on disk yet."""
     _rate: Rate = field(init=False)
@@ -183,6 +186,10 @@ class Core:
             return relief
         if self.pressure.is_waiting(now):
             return None
+        if not self._is_fitted:
+            self._is_fitted = True
+            if (refit := refit_transaction(self.state, self.admission.bindings)) is not None:
+                return refit
         if self._verdict is not None:
             verdict, self._verdict = self._verdict, None
             verdict = self.delivery.as_it_stands(self.state, verdict)
@@ -261,10 +268,12 @@ class Core:
         self._timers.checkpoint = now
         self._timers.journal_values = 0
         steps, self._steps = self._steps, 0
+        fittings = fittings_of(self.state, self.admission.bindings)
         return Transaction(
             kind=Kind.CHECKPOINT,
             counts={CountKey("clock_steps"): steps} if steps else {},
             checkpoint=self.state.checkpoint(),
+            fittings={} if fittings == self.state.fittings else fittings,
             timetable_days=self.state.live_days(),
             ledger_before_ms=self.clock.now() - self.timing.ledger_ms,
             ran_s=min(ran_s, self.timing.checkpoint_s),
@@ -296,6 +305,8 @@ class Core:
         self._prepared = None
         if transaction.kind in _VERDICTS:
             self._verdict = transaction
+        if transaction.kind is Kind.REFIT:
+            self._is_fitted = False
         if transaction.kind is Kind.CHECKPOINT:
             self._steps += transaction.counts.get(CountKey("clock_steps"), 0)
         self._closing = None
@@ -319,8 +330,8 @@ class Core:
                 self._closed(transaction)
             case Kind.RELEASE:
                 pass
-            case Kind.CHECKPOINT:
-                self.state.trim_receipts()
+            case Kind.CHECKPOINT | Kind.REFIT:
+                self.state.checkpointed(transaction)
             case Kind.TURN:
                 assert transaction.turn is not None
                 assert transaction.closed_until_ms is not None

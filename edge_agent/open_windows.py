@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from edge_agent.windows import Held, SeriesWindows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from edge_agent.transactions import Columns, Run
     from edge_agent.windows import Cadence, Window
@@ -91,6 +91,12 @@ class OpenWindows:
             series[key].close(window)
         ends_ms = (window.end_ms for each in series.values() for window in each.open.values())
         self.first_end_ms = min(ends_ms, default=NEVER_MS)
+
+    def drop(self, keys: Collection[SeriesKey]) -> None:
+        """Forget these series, with all that is open of them."""
+        for key in keys:
+            self.series.pop(key, None)
+        self._known.clear()
 
     def _settle(self, device: str, recent: _Recent) -> None:
         columns, event_ms = recent.columns, recent.event_ms

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edge_agent.open_windows import SeriesKey
     from edge_agent.privacy.budget import Spending
     from edge_agent.timetable import Timetable
-    from edge_agent.transactions import SealedBatch
+    from edge_agent.transactions import Fitting, SealedBatch, Transaction
     from telemetry.uplink_contract import BatchId
 
 _REMOVED: Final = Cadence(60_000, 180_000)
@@ -59,6 +59,8 @@ class Recovered:
     timetable_days: Mapping[int, int]
     used_bytes: int
     spending: Spending
+    fittings: Mapping[str, Fitting]
+    """Where every device was, and which unit, when that was last written."""
 
 
 @dataclass(slots=True)
@@ -87,6 +89,8 @@ class State:
     journal_rows: int
     """What this start had to go through behind the checkpoint, in transactions."""
     spending: Spending
+    fittings: dict[str, Fitting]
+    """As the store has them."""
     unplaced: Unplaced = field(default_factory=Unplaced)
     """Readings that wait until the clock can be believed."""
     windows: OpenWindows = field(default_factory=OpenWindows)
@@ -114,6 +118,7 @@ class State:
             used_bytes=recovered.used_bytes,
             journal_rows=recovered.journal_rows,
             spending=recovered.spending,
+            fittings=dict(recovered.fittings),
         )
         state.trim_receipts()
         if recovered.checkpoint:
@@ -176,6 +181,17 @@ class State:
             windows.carried = _not_after(windows.carried, now_ms)
         self.safety = {key: _told_before(held, now_ms) for key, held in self.safety.items()}
 
+    def checkpointed(self, transaction: Transaction) -> None:
+        """A checkpoint is on disk: forget what it left out, and receipts that nobody asks for any more."""
+        self.trim_receipts()
+        self.fittings = dict(transaction.fittings) or self.fittings
+        if not transaction.refitted:
+            return
+        ended = frozenset(transaction.ended)
+        self.windows.drop(ended)
+        self.safety = {key: held for key, held in self.safety.items() if key not in ended}
+        self.unplaced = Unplaced(run for run in self.unplaced if run.device not in transaction.refitted)
+
     def oldest_stored_ms(self) -> int | None:
         """Start of the oldest window that the centre has not acknowledged."""
         starts = [batch.oldest_ms for batch in self.unacknowledged.values()]
@@ -185,18 +201,28 @@ class State:
         """Readings in windows that are not over, or that have none yet."""
         return self.windows.readings() + self.unplaced.readings
 
-    def checkpoint(self, turned_ms: int | None = None) -> bytes:
-        """The open windows as the store keeps them; with `turned_ms`, as after the clock was set back to it."""
+    def checkpoint(
+        self,
+        turned_ms: int | None = None,
+        *,
+        without: frozenset[SeriesKey] = frozenset(),
+        refitted: frozenset[str] = frozenset(),
+    ) -> bytes:
+        """The open windows as the store keeps them; with `turned_ms`, as after the clock was set back to it; without
+        some series, and what waits for the clock of devices that are refitted."""
         now_ms = 1 << 62 if turned_ms is None else turned_ms
         series = [
             [*key, _not_after(windows.carried, now_ms), [_window_row(window) for window in windows.open.values()]]
             for key, windows in self.windows.series.items()
+            if key not in without
         ]
-        safety = [[*key, *_told_before(held, now_ms)] for key, held in self.safety.items()]
+        safety = [[*key, *_told_before(held, now_ms)] for key, held in self.safety.items() if key not in without]
         document = {
             "series": series,
             "safety": safety,
-            "unplaced": [[*run[:4], list(run.ticks), run.windows] for run in self.unplaced],
+            "unplaced": [
+                [*run[:4], list(run.ticks), run.windows] for run in self.unplaced if run.device not in refitted
+            ],
         }
         return msgspec.json.encode(document)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from edge_agent.counts import Counts
     from edge_agent.events import Batch
     from edge_agent.merging import MergeOrder
+    from edge_agent.open_windows import SeriesKey
     from edge_agent.privacy.budget import Charge, Moment
     from edge_agent.windows import Held
     from telemetry.uplink_contract import BatchId
@@ -43,6 +44,8 @@ class Kind(enum.StrEnum):
     """The centre has lost a batch that it had: it is offered again."""
     TURN = "turn"
     """The clock was set back behind what is told: from here on, windows are told again, as revisions."""
+    REFIT = "refit"
+    """Devices were moved or replaced: what was open of them is ended."""
     PLACE = "place"
     """What has waited for the clock finds its windows."""
     SHORTEN = "shorten"
@@ -81,6 +84,15 @@ class Waiting(NamedTuple):
     start_ms: int
     line: str
     """Without its newline; empty where the row is not what was written."""
+
+
+class Fitting(NamedTuple):
+    """Where a device is, and which unit it is."""
+
+    place: str
+    """Building and room."""
+    fitted: str
+    """The date on which the unit was fitted, if the configuration says it."""
 
 
 PeopleSlot: TypeAlias = tuple[tuple[str, str, str], int, int]
@@ -204,6 +216,12 @@ class Transaction:
     """Open windows, as they are after every reading of the journal so far."""
     ledger_before_ms: int = 0
     """Acknowledged bytes sealed before this moment become hashes."""
+    fittings: Mapping[str, Fitting] = field(default_factory=dict)
+    """Where every device is, and which unit, where that is not what the store has."""
+    refitted: frozenset[str] = frozenset()
+    """Devices of which that changed."""
+    ended: Sequence[SeriesKey] = ()
+    """Series of theirs whose open windows are dropped."""
     ran_s: float = 0.0
     """For how long the agent has run since the checkpoint before."""
     shorten_bytes: int = 0

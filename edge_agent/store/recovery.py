@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_agent.state import Recovered
-from edge_agent.store import journal, outbox, spending, summaries
+from edge_agent.store import fittings, journal, outbox, spending, summaries
 from edge_agent.store.balance import balance_of, imbalances
 from edge_agent.store.engine import row, used_bytes
 from edge_agent.transactions import Turn
@@ -60,4 +60,5 @@ def read_recovered(connection: apsw.Connection) -> Recovered:
         timetable_days=dict(connection.execute("SELECT day, hours FROM timetable_day")),
         used_bytes=used_bytes(connection),
         spending=spending.read(connection),
+        fittings=fittings.unpack(meta.get("fittings", "{}")),
     )

@@ -10,7 +10,7 @@ import apsw
 
 from edge_agent.counts import CountKey
 from edge_agent.merging import MergeOrder
-from edge_agent.store import engine, log_file, outbox, sessions, spending, summaries
+from edge_agent.store import engine, fittings, log_file, outbox, sessions, spending, summaries
 from edge_agent.store.balance import balance_of
 from edge_agent.store.ballast import Ballast
 from edge_agent.store.journal import JournalWriter
@@ -133,6 +133,8 @@ class Store:
         if transaction.turn is not None:
             self._set("turn", str(transaction.turn.number))
             self._set("told_until_ms", str(transaction.turn.told_until_ms))
+        if transaction.fittings:
+            self._set("fittings", fittings.pack(transaction.fittings))
         self._apply_to_spending(transaction)
         if transaction.checkpoint:
             self._journal.checkpoint(transaction.checkpoint)

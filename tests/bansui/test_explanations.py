@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ERRORS = {entry.code: entry for entry in explanations() if entry.kind == "error"}
 REASONS = {entry.code for entry in explanations() if entry.kind == "reason"}
-WITHHELD = {"device_removed", "outside_hours", "rule_changed", "told_elsewhere"}
+WITHHELD = {"device_moved", "device_removed", "device_replaced", "outside_hours", "rule_changed", "told_elsewhere"}
 
 
 def test_every_error_code_is_explained_and_no_other() -> None:
