@@ -49,7 +49,8 @@ def test_every_reason_of_a_rejection_is_explained_and_no_other() -> None:
         reason for path in _sources() if path.is_relative_to(ROOT / "device_drivers") for reason in _reasons_in(path)
     }
     assert refusals <= drivers.REASONS
-    assert all(f'"{reason}"' in (ROOT / "edge_agent/closing.py").read_text() for reason in WITHHELD)
+    withholding = "".join((ROOT / f"edge_agent/{name}.py").read_text() for name in ("closing", "refitting"))
+    assert all(f'"{reason}"' in withholding for reason in WITHHELD)
 
 
 def test_every_word_of_the_balance_is_explained() -> None:

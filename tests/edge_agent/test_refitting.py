@@ -8,9 +8,9 @@ import pytest
 
 from edge_agent.bindings import bind as bind_all
 from edge_agent.config_file import load
-from edge_agent.privacy.classes import Role
 from edge_agent.store import fittings
 from edge_agent.transactions import Kind
+from telemetry import Role
 from tests.edge_agent.harness import MINUTE, Bench, bind
 from tests.edge_agent.running import LISTENER, SENSOR, configure
 
