@@ -129,6 +129,50 @@ def readme(
     print(json.dumps({"written": str(path)}) if as_json else f"written: {path}")
 
 
+@app.command()
+def capture(
+    driver: Annotated[str, typer.Argument(help="The driver's folder, or the name of an installed one.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to append the cases to.")],
+    *,
+    serial: Annotated[str, typer.Option("--serial", metavar="PORT", help="The device's serial port.")] = "",
+    baud: Annotated[int, typer.Option("--baud", min=300, max=4_000_000, help="Its speed.")] = 9600,
+    tcp: Annotated[str, typer.Option("--tcp", metavar="HOST:PORT", help="The device's address.")] = "",
+    broker: Annotated[str, typer.Option("--broker", metavar="HOST:PORT", help="The broker it publishes to.")] = "",
+    topic: Annotated[str, typer.Option("--topic", help="The topic it publishes on; /# at the end for all below.")] = "",
+    username: Annotated[str, typer.Option("--username", help="As whom to connect to the broker.")] = "",
+    password_file: Annotated[
+        Path | None, typer.Option("--password-file", help="The password of the broker, or of the device.")
+    ] = None,
+    model: Annotated[str, typer.Option("--model", help="The device's model, where the driver needs one.")] = "",
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="NAME=VALUE", help="An option of the driver, as address=3.")
+    ] = None,
+    frames: Annotated[int, typer.Option("--frames", min=1, max=1_000, help="How many different frames to keep.")] = 20,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, max=86_400, help="For how long at most.")] = 60,
+    as_json: AsJson = False,
+) -> None:
+    """Record what a device says as cases for its driver's fixtures; what the driver does not read is masked."""
+    import asyncio
+
+    from bansui import driver_capture
+    from device_drivers.conformance.suite import subject_of
+    from edge_agent.config_file import first_line
+
+    password = first_line(password_file) if password_file is not None else ""
+    stated = {"serial": serial, "baud": baud, "tcp": tcp, "broker": broker, "topic": topic}
+    source = driver_capture.source_of({**stated, "username": username, "password": password})
+    entry = subject_of(driver).entry
+    settings = driver_capture.settings_of(entry, model, option or [], "" if broker else password)
+    recording = asyncio.run(driver_capture.record(entry, settings, source, frames=frames, seconds=seconds))
+    try:
+        with out.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(case, ensure_ascii=False) + "\n" for case in recording.cases)
+    except OSError as error:
+        raise ConfigurationError(f"cannot be written: {error.strerror}", where=str(out)) from None
+    told = {"cases": len(recording.cases), "withheld": recording.withheld, "file": str(out)}
+    print(json.dumps(told) if as_json else f"{out}: {told['cases']} cases; {told['withheld']} frames refused, not kept")
+
+
 @contextmanager
 def _lines(path: Path) -> Iterator[Iterable[bytes]]:
     if path == _STDIN:

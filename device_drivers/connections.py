@@ -15,12 +15,13 @@ from device_drivers.serial_port import SerialPort
 from telemetry import DeviceFault
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
     from typing import TypeVar
 
     T = TypeVar("T")
 
 LONGEST_ANSWER: Final = 4096
+LARGEST_READ: Final = 65_536
 _SILENT_CHARACTERS: Final = 3.5
 _BITS: Final = 11
 _SHORTEST_SILENCE_S: Final = 0.00175
@@ -115,6 +116,31 @@ async def open_tcp(host: str, port: int, timeout_s: float) -> StreamConnection:
     except (TimeoutError, OSError) as error:
         raise LineLost(reason(error)) from None
     return StreamConnection(reader, writer, timeout_s)
+
+
+async def hear(port: SerialPort, take: Callable[[bytes], None]) -> None:
+    """Hand on what arrives at a port, as it comes, until the line ends. Raises what `take` raises."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def ready() -> None:
+        if ended.done():
+            return
+        try:
+            data = port.read(LARGEST_READ)
+        except OSError:
+            ended.set_result(None)
+            return
+        try:
+            take(data)
+        except Exception as error:  # noqa: BLE001 - raised again below, in the task that supervises the driver
+            ended.set_exception(error)
+
+    loop.add_reader(port.fileno(), ready)
+    try:
+        await ended
+    finally:
+        loop.remove_reader(port.fileno())
 
 
 def reason(error: Exception) -> str:

@@ -44,17 +44,7 @@ class LoadedConfiguration:
 
     def read_secret(self, name: str) -> str:
         """The first line of a secret's file. Raises `ConfigurationError`."""
-        path = self.folder / name
-        fix = f"write the secret into {path}, mode 600"
-        try:
-            secret = path.read_text(encoding="ascii").partition("\n")[0].strip()
-        except OSError as error:
-            raise ConfigurationError(f"{path} cannot be read: {error.strerror}", fix=fix) from None
-        except UnicodeDecodeError:
-            raise ConfigurationError(f"{path} is not ASCII text", fix=fix) from None
-        if not secret:
-            raise ConfigurationError(f"the first line of {path} is empty", fix=fix)
-        return secret
+        return first_line(self.folder / name)
 
 
 class Findings:
@@ -178,3 +168,17 @@ def _tables(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
     if not isinstance(tables, list):
         return []
     return [table if isinstance(table, dict) else {} for table in tables]
+
+
+def first_line(path: Path) -> str:
+    """The first line of a secret's file. Raises `ConfigurationError`."""
+    fix = f"write the secret into {path}, mode 600"
+    try:
+        secret = path.read_text(encoding="ascii").partition("\n")[0].strip()
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}", fix=fix) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not ASCII text", fix=fix) from None
+    if not secret:
+        raise ConfigurationError(f"the first line of {path} is empty", fix=fix)
+    return secret

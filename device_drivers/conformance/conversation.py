@@ -96,7 +96,7 @@ class Rehearsal:
         return DeviceFault("nothing more is recorded")
 
     def _answer(self, question: bytes) -> bytes | None:
-        fit = [each for each in self._recordings if each.frame.payload not in self._unfit]
+        fit = [each for each in self._recordings if each.frame.payload not in self._unfit and not each.greets]
         stated = [each.frame for each in fit if _asks(each.frame.request, question)]
         if stated:
             answers = sorted(stated, key=lambda frame: -self._worth(frame.payload, question))

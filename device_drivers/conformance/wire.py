@@ -9,7 +9,7 @@ import tty
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from device_drivers.connections import open_serial, open_tcp
+from device_drivers.connections import LARGEST_READ, hear, open_serial, open_tcp
 from device_drivers.field_rows import Transport
 from device_drivers.serial_port import SerialPort
 
@@ -24,7 +24,6 @@ ANSWER_TIMEOUT_S: Final = 3.0
 SILENCE_TIMEOUT_S: Final = 0.3
 """How long it waits where none will come."""
 BAUD: Final = 115_200
-_LARGEST_READ: Final = 65_536
 _LOOK_EVERY_S: Final = 0.002
 
 
@@ -149,7 +148,7 @@ class SerialEnd:
 
     def _ready(self, device: Device) -> None:
         try:
-            device.received(os.read(self._near, _LARGEST_READ))
+            device.received(os.read(self._near, LARGEST_READ))
         except OSError:  # how a pseudo-terminal says that its other end is closed
             device.left()
             self.hang_up()
@@ -219,36 +218,21 @@ async def _until_left(device: Device) -> None:
         await asyncio.wait_for(device.is_left.wait(), ANSWER_TIMEOUT_S)
 
 
-async def streamed(chunks: Sequence[bytes], pause_s: float, hear: Callable[[bytes], None]) -> None:
-    """Send chunks over a pseudo-terminal, let `hear` take them as they come, as the agent does, and end the line."""
-    loop = asyncio.get_running_loop()
+async def streamed(chunks: Sequence[bytes], pause_s: float, take: Callable[[bytes], None]) -> None:
+    """Send chunks over a pseudo-terminal, let `take` have them as they come, as the agent does, and end the line."""
     end = SerialEnd()
     port = SerialPort(end.port, BAUD)
     end.opened()
-    over = loop.create_future()
-
-    def ready() -> None:
-        try:
-            data = port.read(_LARGEST_READ)
-        except OSError:
-            loop.remove_reader(port.fileno())
-            over.set_result(None)
-            return
-        try:
-            hear(data)
-        except Exception as error:  # noqa: BLE001 - a driver's, raised again below
-            loop.remove_reader(port.fileno())
-            over.set_exception(error)
-
-    loop.add_reader(port.fileno(), ready)
+    hearing = asyncio.ensure_future(hear(port, take))
     try:
+        await asyncio.sleep(0)
         for chunk in chunks:
             end.send(chunk)
             await asyncio.sleep(pause_s)
         await asyncio.sleep(_LOOK_EVERY_S)
         end.hang_up()
-        await asyncio.wait_for(over, ANSWER_TIMEOUT_S)
+        await asyncio.wait_for(hearing, ANSWER_TIMEOUT_S)
     finally:
-        loop.remove_reader(port.fileno())
+        hearing.cancel()
         port.close()
         end.hang_up()

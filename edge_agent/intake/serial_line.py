@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from device_drivers.connections import reason
+from device_drivers.connections import hear, reason
 from device_drivers.contract import StreamDriver
 from device_drivers.serial_port import SerialPort
 from edge_agent.driver_guard import DriverBlocked, DriverStopped
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from edge_agent.intake import Deliver
     from telemetry import Clock
 
-LARGEST_READ: Final = 65_536
 LARGEST_BUFFER: Final = 65_536
 MOST_FRAMES: Final = 10_000
 
@@ -69,28 +68,8 @@ class SerialIntake:
 
     async def _read(self, port: SerialPort) -> None:
         """Hand on what arrives, until the line ends. Raises what the driver raises."""
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[None] = loop.create_future()
         self._buffer.clear()
-
-        def ready() -> None:
-            if ended.done():
-                return
-            try:
-                data = port.read(LARGEST_READ)
-            except OSError:
-                ended.set_result(None)
-                return
-            try:
-                self._take(data)
-            except Exception as error:  # noqa: BLE001 - raised again below, in the task that supervises the driver
-                ended.set_exception(error)
-
-        loop.add_reader(port.fileno(), ready)
-        try:
-            await ended
-        finally:
-            loop.remove_reader(port.fileno())
+        await hear(port, self._take)
 
     def _take(self, data: bytes) -> None:
         self._buffer += data

@@ -1,0 +1,178 @@
+"""`bansui driver capture`: what a device says becomes cases that replay, with nothing of a person in them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import paho.mqtt.publish
+import pytest
+
+from bansui import driver_capture
+from bansui.driver_capture import SerialSource, TcpSource, settings_of, source_of
+from bansui.driver_scaffold import write
+from device_drivers.cases import run_line
+from device_drivers.conformance.masking import masked
+from device_drivers.conformance.suite import subject_of
+from device_drivers.conformance.wire import Device, SerialEnd, TcpEnd
+from device_drivers.contract import Frame, Settings
+from device_drivers.registry import named
+from telemetry import ConfigurationError, EnvironmentFault
+from tests.support.processes import run_bansui
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.mosquitto import Mosquitto
+
+NAME = "张伟"
+CARD = 4_400_123_456
+MAC = "00:15:8d:00:02:aa:bb:cc"
+MESSAGE = {
+    "co2": 812, "air": {"temp": 68}, "motion": "yes", "owner": NAME, "badge": CARD, MAC: -61,
+    "nested": [{"mac": MAC, "note": NAME}],
+}  # fmt: skip
+
+
+def replays(cases: list[dict[str, Any]], driver_id: str, folder: Path | None = None) -> None:
+    entry = subject_of(str(folder) if folder is not None else driver_id).entry
+    assert cases
+    for case in cases:
+        assert run_line(json.dumps(case).encode(), {entry.id: entry}).as_expected is True, case
+
+
+def is_free_of_persons(cases: list[dict[str, Any]]) -> bool:
+    text = json.dumps(cases, ensure_ascii=False)
+    return not any(word in text for word in (NAME, str(CARD), MAC, "zhang-wei"))
+
+
+@contextmanager
+def published(broker: Mosquitto, topic: str, *payloads: bytes) -> Iterator[None]:
+    """Publishes over and over, as a device does."""
+    over = threading.Event()
+
+    def publish() -> None:
+        while not over.wait(0.1):
+            messages = [{"topic": topic, "payload": payload, "qos": 1} for payload in payloads]
+            paho.mqtt.publish.multiple(messages, broker.host, broker.port)  # type: ignore[arg-type] # its dicts
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.mosquitto
+def test_messages_of_a_real_broker_are_kept_without_names_and_numbers(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    folder = write("acme_air", "mqtt-json", tmp_path)
+    out = folder / "fixtures" / "captured.jsonl"
+    payloads = [json.dumps(MESSAGE | {"co2": co2}, ensure_ascii=False).encode() for co2 in (812, 640)]
+    with published(mosquitto, "school/zhang-wei/air", *payloads, b'{"co2": 1, "user": "x"}'):
+        done = run_bansui(
+            "driver", "capture", str(folder), "--out", str(out), "--broker", f"127.0.0.1:{mosquitto.port}",
+            "--topic", "school/#", "--frames", "2", "--seconds", "20", "--json",
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["cases"] == 2
+    cases = [json.loads(line) for line in out.read_text().splitlines()]
+    assert is_free_of_persons(cases)
+    assert {case["expect"]["readings"]["carbon_dioxide"] for case in cases} == {812, 640}
+    assert all(case["expect"]["readings"]["motion"] is True for case in cases)
+    replays(cases, "acme_air", folder)
+    assert run_bansui("driver", "decode", "--cases", str(out)).returncode == 0
+    assert run_bansui("driver", "test", str(folder)).returncode == 0
+
+
+async def test_frames_of_a_port_that_streams_are_kept_as_they_are(tmp_path: Path) -> None:
+    frames = [bytes.fromhex(text) for text in ("aac0d4043a0aa1601dab", "aac01e002d00a1604cab")]
+    entry = subject_of(str(write("acme_dust", "serial-stream", tmp_path))).entry
+    end = SerialEnd()
+
+    async def speak() -> None:
+        while True:
+            end.send(b"".join(frames))
+            await asyncio.sleep(0.02)
+
+    speaking = asyncio.create_task(speak())
+    found = await driver_capture.record(entry, Settings(), SerialSource(end.port, 9600), frames=2, seconds=20)
+    speaking.cancel()
+    end.hang_up()
+    assert [case["bytes_hex"] for case in found.cases] == [frame.hex() for frame in frames]
+    replays(found.cases, "acme_dust", tmp_path / "acme_dust")
+
+
+async def test_a_device_that_is_asked_over_a_serial_line_is_asked_as_its_driver_asks() -> None:
+    subject = subject_of("pzem")
+    conversation = await asyncio.to_thread(lambda: subject.conversation)
+    end = SerialEnd()
+    end.serve(Device(conversation))
+    settings = settings_of(subject.entry, "", ["address=1"], "")
+    found = await driver_capture.record(subject.entry, settings, SerialSource(end.port, 9600), frames=1, seconds=20)
+    end.hang_up()
+    assert found.cases[0]["unit_id"] == 1
+    assert len(found.cases[0]["expect"]["readings"]) == 7
+    replays(found.cases, "pzem")
+
+
+async def test_a_projector_over_tcp_is_kept_with_its_questions_and_its_greeting_and_without_its_name() -> None:
+    subject = subject_of("pjlink")
+    conversation = await asyncio.to_thread(lambda: subject.conversation)
+    server = await asyncio.get_running_loop().create_server(lambda: TcpEnd(Device(conversation)), "127.0.0.1", 0)
+    source = TcpSource("127.0.0.1", server.sockets[0].getsockname()[1])
+    found = await driver_capture.record(subject.entry, Settings(), source, frames=50, seconds=1)
+    server.close()
+    asked = {case["payload"].get("request") for case in found.cases}
+    assert {"%1POWR ?\r", "%1LAMP ?\r", None} <= asked
+    replays(found.cases, "pjlink")
+
+
+@pytest.mark.parametrize(
+    ("stated", "what"),
+    [
+        ({}, "exactly one"),
+        ({"serial": "/dev/x", "tcp": "a:1"}, "exactly one"),
+        ({"tcp": "somewhere"}, "HOST:PORT"),
+        ({"broker": "a:1883"}, "--topic"),
+    ],
+)
+def test_a_place_that_is_not_stated_well_is_a_mistake_of_the_caller(stated: dict[str, str], what: str) -> None:
+    nothing = dict.fromkeys(("serial", "tcp", "broker", "topic", "username", "password"), "") | {"baud": 9600}
+    with pytest.raises(ConfigurationError) as error:
+        source_of(nothing | stated)
+    assert what in str(error.value) + error.value.fix
+
+
+async def test_silence_and_a_port_that_is_not_there_are_said_and_nothing_is_written(tmp_path: Path) -> None:
+    entry = subject_of(str(write("acme_dust", "serial-stream", tmp_path))).entry
+    end = SerialEnd()
+    with pytest.raises(EnvironmentFault, match=r"nothing came in 0\.3 s"):
+        await driver_capture.record(entry, Settings(), SerialSource(end.port, 9600), frames=1, seconds=0.3)
+    end.hang_up()
+    with pytest.raises(EnvironmentFault, match="cannot be opened"):
+        await driver_capture.record(entry, Settings(), SerialSource(str(tmp_path / "tty"), 9600), frames=1, seconds=5)
+
+
+async def test_a_driver_that_learns_from_earlier_messages_is_not_captured() -> None:
+    with pytest.raises(ConfigurationError, match="reads a message by those before it"):
+        await driver_capture.record(named("home_assistant"), Settings(), TcpSource("127.0.0.1", 1), frames=1, seconds=1)
+
+
+def test_what_is_refused_as_personal_is_not_kept_at_all() -> None:
+    driver = named("vr_station").create(Settings())
+    assert masked(driver, Frame(json.dumps({"user": NAME}).encode(), topic="bansui/vr/x")) is None
+
+
+def test_bytes_that_no_field_reads_are_zero() -> None:
+    driver = named("elsys").create(Settings())
+    payload = bytes.fromhex("0100e2022901030127") + b"\x7f" + os.urandom(8)
+    kept = masked(driver, Frame(payload))
+    assert kept is not None
+    assert driver.decode(kept).measurements == driver.decode(Frame(payload)).measurements
