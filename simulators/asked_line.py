@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from simulators.serial_line import SerialLine
 
@@ -17,13 +17,20 @@ if TYPE_CHECKING:
 _LONGEST_QUESTION: Final = 256
 
 
+class Answer(NamedTuple):
+    """What a device says, and the vocabulary measurements that its format's document says are in it."""
+
+    content: bytes
+    readings: tuple[tuple[str, float], ...] = ()
+
+
 class Asked(Protocol):
-    """A device that is asked over a serial line."""
+    """A device that is asked over a serial line or TCP."""
 
     id: str
 
-    def answer(self, question: bytes) -> tuple[bytes, int] | None:
-        """What it says, and how many vocabulary measurements that is; None when it is not meant."""
+    def answer(self, question: bytes) -> Answer | None:
+        """What it says; None when it is not meant, or has nothing to say to that."""
         ...
 
 
@@ -59,8 +66,7 @@ class AskedLine:
         for device in self.devices:
             answer = device.answer(question) if self._perceive(device.id) else None
             if answer is not None:
-                content, readings = answer
-                self._on_answer(device.id, readings, False)
-                if self._line.write(content):
-                    self._on_answer(device.id, readings, True)
+                self._on_answer(device.id, len(answer.readings), False)
+                if self._line.write(answer.content):
+                    self._on_answer(device.id, len(answer.readings), True)
                 return

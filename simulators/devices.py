@@ -40,12 +40,12 @@ def driver_of(model: DeviceModel) -> str:
 def transport_of(model: DeviceModel) -> str:
     """`mqtt`, `serial` or `tcp`."""
     if model.kind in CATALOGUE:
-        return "serial" if is_asked(model) else "mqtt"
+        return CATALOGUE[model.kind].transport
     return _TRANSPORTS.get(model.kind, "mqtt")
 
 
 def is_asked(model: DeviceModel) -> bool:
-    """Whether it speaks over its serial line only when it is asked."""
+    """Whether it speaks over its serial line or its port only when it is asked; PJLink projectors are apart."""
     return model.kind in CATALOGUE and CATALOGUE[model.kind].ask is not None
 
 
@@ -90,6 +90,7 @@ class Devices:
         self.projectors: list[Projector] = []
         self.asked: dict[str, list[Asked]] = {}
         """What is asked over serial lines, by the line's name."""
+        self.asked_by_tcp: list[Asked] = []
         self.senses: dict[str, Senses] = {}
         """What each device perceives with."""
         self.passwords: dict[str, str] = {}
@@ -121,7 +122,12 @@ class Devices:
             self.projectors.append(Projector(model, senses.timetable, rng, self.scenario.start_ms))
             self.passwords[model.id] = secrets.token_hex(8) if model.password else ""
         elif model.kind in CATALOGUE and (ask := CATALOGUE[model.kind].ask) is not None:
-            self.asked.setdefault(line_of(model), []).append(ask(model, senses, rng))
+            device = ask(model, senses, rng)
+            if transport_of(model) == "tcp":
+                self.asked_by_tcp.append(device)
+                self.passwords[model.id] = ""
+            else:
+                self.asked.setdefault(line_of(model), []).append(device)
         else:
             self.emitters += self._speaking(model, rng)
 

@@ -13,11 +13,13 @@ import struct
 from typing import TYPE_CHECKING, Any, Final
 
 from simulators.emissions import Emission
+from simulators.gauge import Gauge
 
 if TYPE_CHECKING:
-    from random import Random
-
+    from simulators.gauge import Readings
+    from simulators.lorawan_payloads import Report
     from simulators.scenarios import DeviceModel
+    from simulators.seeding import Noise
     from simulators.senses import Senses
 
 MODEL: Final = "AM307"
@@ -40,19 +42,33 @@ def topic(device: str, server: str) -> str:
     return f"v3/school@ttn/devices/{device}/up"
 
 
-class AmSensor:
+class LorawanSensor:
     """One sensor behind one of the two servers."""
 
-    def __init__(self, model: DeviceModel, room: Senses, rng: Random, server: str) -> None:
+    def __init__(
+        self,
+        model: DeviceModel,
+        room: Senses,
+        rng: Noise,
+        server: str = CHIRPSTACK,
+        report: Report | None = None,
+    ) -> None:
+        """`report` is how its model reports; None for an AM307."""
         self.id = model.id
         self.cadence_ms = model.cadence_s * 1000
         self.phase_ms = rng.randrange(self.cadence_ms // 10, self.cadence_ms)
         self._room, self._rng, self._server = room, rng, server
+        self._report, self._gauge = report, Gauge(room, rng)
+        self._port = PORT if report is None else report.port
         self._frame = 0
 
     def emit(self, at_ms: int) -> Emission:
         """The uplink of that moment in its server's envelope."""
-        payload, readings = self._measure()
+        if self._report is None:
+            payload, readings = self._measure()
+        else:
+            payload = self._report.compose(self._gauge)
+            readings = self._gauge.told()
         rssi = round(-88 + self._rng.gauss(0.0, 4.0))
         envelope = self._chirpstack if self._server == CHIRPSTACK else self._things_stack
         message = json.dumps(envelope(at_ms, base64.b64encode(payload).decode(), rssi)).encode()
@@ -60,7 +76,7 @@ class AmSensor:
         heard = (*readings, ("signal_strength", float(rssi)))
         return Emission(self.id, at_ms, topic(self.id, self._server), message, heard)
 
-    def _measure(self) -> tuple[bytes, tuple[tuple[str, float], ...]]:
+    def _measure(self) -> tuple[bytes, Readings]:
         air = self._room.air
         temperature = round(10 * (air.temperature_c + self._rng.gauss(0.0, 0.05)))
         humidity = round(2 * min(100.0, max(0.0, air.humidity + self._rng.gauss(0.0, 0.3))))
@@ -91,7 +107,7 @@ class AmSensor:
             "deviceInfo": {"applicationId": APPLICATION, "deviceName": self.id, "devEui": dev_eui(self.id)},
             "dr": 5,
             **counted,
-            "fPort": PORT,
+            "fPort": self._port,
             "data": data,
             "rxInfo": [{"gatewayId": "0200000000000001", "rssi": rssi, "snr": 7.5, "location": {"altitude": 12.0}}],
         }
@@ -99,7 +115,7 @@ class AmSensor:
     def _things_stack(self, at_ms: int, data: str, rssi: int) -> dict[str, Any]:
         counted = {"f_cnt": self._frame} if self._frame else {}
         uplink = {
-            "f_port": PORT,
+            "f_port": self._port,
             **counted,
             "frm_payload": data,
             "rx_metadata": [{"gateway_ids": {"gateway_id": "roof"}, "rssi": rssi, "channel_rssi": rssi, "snr": 8}],

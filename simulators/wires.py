@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from simulators.asked_line import AskedLine
+from simulators.asked_server import AskedServer
 from simulators.devices import Devices, client_of, is_asked, line_of, transport_of
 from simulators.mqtt_client import DeviceClient
 from simulators.pjlink_server import ProjectorServer
@@ -35,7 +36,7 @@ class Wires:
         self._models = {model.id: model for model in devices.scenario.device}
         self._lines: dict[str, SerialLine] = {}
         self._asked: dict[str, AskedLine] = {}
-        self._servers: dict[str, ProjectorServer] = {}
+        self._servers: dict[str, ProjectorServer | AskedServer] = {}
         self._clients: dict[str, DeviceClient] = {}
         self._connecting: dict[str, asyncio.Task[None]] = {}
 
@@ -54,8 +55,11 @@ class Wires:
                 password=self._devices.passwords[projector.id],
                 on_answer=self._counter(projector.id),
             )
-            await server.open()
             self._servers[projector.id] = server
+        for device in self._devices.asked_by_tcp:
+            self._servers[device.id] = AskedServer(device, self._answered, self._perceive)
+        for each in self._servers.values():
+            await each.open()
 
     def connect(self, broker: tuple[str, int]) -> None:
         """Begin to connect every MQTT client."""
@@ -71,7 +75,7 @@ class Wires:
     def serial_ports(self) -> dict[str, str]:
         """The serial port of each device that has one."""
         ports = {name: line.port for name, line in self._lines.items()}
-        asked = [model for model in self._models.values() if is_asked(model)]
+        asked = [model for model in self._models.values() if is_asked(model) and model.id not in self._servers]
         return ports | {model.id: self._asked[line_of(model)].port for model in asked}
 
     @property

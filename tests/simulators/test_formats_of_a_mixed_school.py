@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulators.asked_line import AskedLine
+from simulators.asked_line import Answer, AskedLine
 from simulators.devices import Devices, driver_of, stamps
 from simulators.mhz19 import QUESTION
 from simulators.modbus import check_sum
@@ -129,7 +129,7 @@ def test_the_wiring_names_one_port_for_a_shared_line_and_each_address_on_it(mixe
     assert clients["things-stack"] == ["v3/school@ttn/#"]
 
 
-def asked(question: bytes, *, device: str) -> tuple[bytes, int] | None:
+def asked(question: bytes, *, device: str) -> Answer | None:
     devices = Devices(load("mixed-school"), seed=4)
     return next(each for line in devices.asked.values() for each in line if each.id == device).answer(question)
 
@@ -146,24 +146,26 @@ def test_the_check_sum_is_that_of_the_specifications_example() -> None:
 def test_a_meter_answers_with_floats_high_word_first() -> None:
     answer = asked(question(21, 4, 0, 32), device="meter-b-201")
     assert answer is not None
-    content, readings = answer
+    content = answer.content
     assert content[:3] == bytes((21, 4, 64))
     assert check_sum(content[:-2]) == content[-2:]
     assert 225 < struct.unpack_from(">f", content, 3)[0] < 233
-    assert readings == 6
+    told = dict(answer.readings)
+    assert told["voltage"] == struct.unpack_from(">f", content, 3)[0]
+    assert told.keys() == {"voltage", "current", "power", "apparent_power", "reactive_power", "power_factor"}
 
 
 def test_a_question_for_another_a_broken_one_and_one_it_cannot_answer() -> None:
     assert asked(question(22, 4, 0, 32), device="meter-b-201") is None
     assert asked(question(21, 4, 0, 32)[:-1] + b"\x00", device="meter-b-201") is None
-    assert asked(question(21, 3, 0, 2), device="meter-b-201") == (_failed(21, 3, 1), 0)
-    assert asked(question(21, 4, 400, 2), device="meter-b-201") == (_failed(21, 4, 2), 0)
+    assert asked(question(21, 3, 0, 2), device="meter-b-201") == _failed(21, 3, 1)
+    assert asked(question(21, 4, 400, 2), device="meter-b-201") == _failed(21, 4, 2)
     assert asked(QUESTION[:-1] + b"\x00", device="co2-b-104") is None
 
 
-def _failed(address: int, function: int, why: int) -> bytes:
+def _failed(address: int, function: int, why: int) -> Answer:
     body = bytes((address, function | 0x80, why))
-    return body + check_sum(body)
+    return Answer(body + check_sum(body))
 
 
 async def test_a_line_hands_each_question_to_its_device_and_tells_what_was_answered() -> None:

@@ -7,6 +7,8 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from edge_agent.agent import Agent
 from edge_agent.config_file import load as load_configuration
 from edge_agent.counts import CountKey
@@ -69,8 +71,11 @@ def inline(values: dict[str, Any]) -> str:
     return "{ " + ", ".join(f"{key} = {json.dumps(value)}" for key, value in values.items()) + " }"
 
 
-async def test_an_agent_admits_all_that_the_devices_of_every_driver_sent(tmp_path: Path, unused_tcp_port: int) -> None:
-    scenario = load("mixed-school").model_copy(update={"ends": "08:15"})
+@pytest.mark.parametrize("name", ["mixed-school", "other-formats"])
+async def test_an_agent_admits_all_that_the_devices_of_every_driver_sent(
+    tmp_path: Path, unused_tcp_port: int, name: str
+) -> None:
+    scenario = load(name).model_copy(update={"ends": "08:15"})
     clock = ScaledClock(scenario.start_ms, int(time.time() * 1000) + 1000, SPEED)
     truth_file = tmp_path / "truth.json"
     school = School(
