@@ -89,16 +89,23 @@ async def test_an_agent_admits_all_that_the_devices_of_every_driver_sent(
         agent = asyncio.create_task(running.run(stop))
         outcome = await school.live()
         assert outcome.is_complete
-        sent = {
-            name: device["readings_confirmed"] for name, device in json.loads(truth_file.read_text())["devices"].items()
-        }
+        truth = json.loads(truth_file.read_text())["devices"]
         counts = running.core.state.counts
 
-        def admitted() -> dict[str, int]:
-            return {name: counts.get(CountKey("admitted", name), 0) for name in sent}
+        def admitted(name: str) -> int:
+            return counts.get(CountKey("admitted", name), 0)
 
-        await until(lambda: admitted() == sent, what="admitted as many readings as were sent")
-        assert all(sent.values())
+        def is_all_there() -> bool:
+            """Of a line that repeats nothing, as much as was there to be heard: a busy machine may miss a frame."""
+            return all(
+                admitted(name) == device["readings_confirmed"]
+                if device["guarantee"] == "at_least_once"
+                else 0 < admitted(name) <= device["readings_confirmed"]
+                for name, device in truth.items()
+            )
+
+        await until(is_all_there, 30, what="admitted as many readings as were sent")
+        assert all(device["readings_sent"] for device in truth.values())
     finally:
         stop.set()
         if agent is not None:
