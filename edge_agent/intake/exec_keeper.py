@@ -34,6 +34,8 @@ _RESERVED: Final = 4
 _MOST_OF_USER: Final = 512
 """Processes of this user at which the program can fork no more, between two looks."""
 _MOST_FILES: Final = 256
+_AT_ONCE: Final = 512
+"""Processes that are ended, or whose end is noted, before anything else is looked at."""
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -109,7 +111,7 @@ class Program:
             if os.WIFSIGNALED(status):
                 return KILLED
             return ENDED_IN_ERROR if os.WEXITSTATUS(status) else ENDED
-        pids = descendants()
+        pids = descendants(self._most)
         if len(pids) > self._most:
             return PROCESSES
         if sum(map(memory, pids)) > self._memory:
@@ -126,8 +128,8 @@ class Program:
             while time.monotonic() < until and self._reap() is None:
                 time.sleep(0.02)
         while True:
-            self._tell(signal.SIGKILL)
-            for pid in descendants():
+            self._tell(signal.SIGKILL)  # its whole group at once: nobody of it can fork any more
+            for pid in descendants(_AT_ONCE):
                 _kill(pid, signal.SIGKILL)
             try:
                 os.waitpid(-1, 0)
@@ -138,15 +140,16 @@ class Program:
     def _reap(self) -> int | None:
         """Take note of whatever ended; the status of the program itself if it did."""
         ended = None
-        while True:
+        for _ in range(_AT_ONCE):
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return ended
+                break
             if not pid:
-                return ended
+                break
             if pid == self._pid:
                 ended = status
+        return ended
 
     def _spare_the_processor(self, pids: list[int]) -> None:
         """Stop whatever has used up its share of a processor, until it has some again."""
@@ -167,11 +170,14 @@ class Program:
             return  # its group is empty
 
 
-def descendants() -> list[int]:
-    """Every process below this one, the nearest first."""
+def descendants(enough: int) -> list[int]:
+    """Every process below this one, the nearest first; of more than `enough`, no more than show that there are.
+
+    They may fork faster than anybody could look through them all.
+    """
     found: list[int] = []
     unseen = [os.getpid()]
-    while unseen:
+    while unseen and len(found) <= enough:
         below = _children(unseen.pop())
         found += below
         unseen += below

@@ -165,6 +165,11 @@ ILL: Final = {
         "memory_mib = 40",
         "its program ended with an error",
     ),
+    "multiplies": (
+        "import os, time\nfor _ in range(10): os.fork()\ntime.sleep(600)",
+        "processes = 4",
+        "its program has more processes than it may",
+    ),
     "forks": (
         "import os, time\nfor _ in range(20): os.fork() or time.sleep(600)\ntime.sleep(600)",
         "processes = 4",
