@@ -12,7 +12,7 @@ from simulators.kinds import Kind
 from simulators.lorawan import LorawanSensor
 from simulators.lorawan_payloads import REPORTS
 from simulators.mhz19 import Co2Sensor
-from simulators.modbus import AirSlave, ChintSlave, MeterSlave, PzemSlave
+from simulators.modbus import AerasgardSlave, AirSlave, ChintSlave, MeterSlave, PzemSlave
 from simulators.published import ARANET, COMPOSED, Message
 from simulators.serial_sensors import HpmSensor, Mcu680, Sds011, Sps30
 from simulators.tasmota import TasmotaAir, TasmotaPlug, TasmotaState
@@ -137,6 +137,7 @@ CATALOGUE: Final = {
     Kind.CO2_SERIAL: _asked("mhz19", Co2Sensor, model=mhz19.MODEL),
     Kind.MODBUS_AIR: _asked("modbus_rtu", AirSlave, model=modbus.AIR_MODEL),
     Kind.MODBUS_METER: _asked("modbus_rtu", MeterSlave, model=modbus.METER_MODEL),
+    Kind.AERASGARD: _asked("aerasgard", AerasgardSlave, model=modbus.AERASGARD_MODEL),
     Kind.PZEM: _asked("pzem", PzemSlave),
     Kind.CHINT_DTSU666: _asked("chint_dtsu666", ChintSlave),
     Kind.HONEYWELL_HPMA: _asked("honeywell_hpma", HpmSensor, model=serial_sensors.HPM_MODEL),

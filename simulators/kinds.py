@@ -28,6 +28,7 @@ class Kind(enum.StrEnum):
     CO2_SERIAL = "co2_serial"
     MODBUS_AIR = "modbus_air"
     MODBUS_METER = "modbus_meter"
+    AERASGARD = "aerasgard"
     AIRGRADIENT = "airgradient"
     ANDROID_HEADSET = "android_headset"
     BENQ = "benq"

@@ -3,7 +3,8 @@
 Formats: Modbus Organization, "MODBUS Application Protocol Specification" V1.1b3, sections 6.3, 6.4 and 7, and "MODBUS
 over Serial Line" V1.02, section 6.2.2 (check sum); ELT Sensor, "MB-350U-C" manual, section 2; Eastron, "SDM120 Modbus
 Protocol", input registers (IEEE 754 floats, high word first); Peacefair, "PZEM-004T V3.0 User Manual", section 2.3;
-Chint, "DTSU666 Modbus protocol", holding registers 101E to 2044.
+Chint, "DTSU666 Modbus protocol", holding registers 101E to 2044; S+S Regeltechnik, "AERASGARD RFTM-LQ-PS-CO2-Modbus",
+"Telegrams", function 04.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from simulators.seeding import Noise
     from simulators.senses import Senses
 
+AERASGARD_MODEL: Final = "RFTM-LQ-PS-CO2"
 AIR_MODEL: Final = "MB-350U-C"
 METER_MODEL: Final = "SDM120"
 _QUESTION: Final = struct.Struct(">BBHH")
@@ -182,6 +184,27 @@ class ChintSlave(Slave):
         measured |= {0x202A + 2 * place: _float("power_factor", 0.95, 0.001) for place in range(4)}
         measured[0x2044] = _float("frequency", frequency, 0.01)
         measured |= {0x101E: _float("energy", kilowatt_hours), 0x1028: _float("energy", 0.0)}
+        return measured
+
+
+class AerasgardSlave(Slave):
+    """AERASGARD RFTM-LQ-PS-CO2: input registers in pairs, what is measured now and what is filtered over 32 s."""
+
+    function = 4
+
+    def __init__(self, model: DeviceModel, room: Senses, rng: Noise) -> None:
+        super().__init__(model, room, rng)
+        self._gauge = Gauge(room, rng)
+
+    def measure(self) -> Mapping[int, Measured]:
+        """CO2, climate, and from register 11 on TVOC and particles; the filtered one of each pair is told."""
+        steps = {1: ("carbon_dioxide", 1.0), 5: ("temperature", 0.1), 7: ("humidity", 0.1)}
+        steps |= {12: ("volatile_organic_compounds_parts", 1.0), 14: ("pm25", 1.0)}
+        measured: dict[int, Measured] = {}
+        for register, (name, step) in steps.items():
+            word = self._gauge.take(name, step) & 0xFFFF
+            measured[register - 1] = Measured((word,), "", 0.0)
+            measured[register] = Measured((word,), *self._gauge.told()[-1])
         return measured
 
 
