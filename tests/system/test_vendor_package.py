@@ -64,8 +64,15 @@ def test_its_recorded_frames_decode_to_what_they_expect(site: Path) -> None:
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[0])
     readings = {reading["quantity"]: reading["value"] for reading in result["readings"]}
-    expected = json.loads(cases.read_text())["expect"]
+    expected = json.loads(cases.read_text().splitlines()[0])["expect"]
     assert (readings, result["dropped"]) == (expected["readings"], expected["dropped"])
+
+
+def test_it_passes_the_conformance_suite_where_it_is_installed(site: Path) -> None:
+    done = run_bansui("driver", "test", "acme_co2", "--json", env=_environment(site), timeout=120)
+    assert done.returncode == 0, done.stdout
+    (report,) = json.loads(done.stdout)
+    assert (report["driver"], report["grade"]) == ("acme_co2", "gold")
 
 
 def test_what_is_written_for_another_contract_says_so(site: Path, tmp_path: Path) -> None:
