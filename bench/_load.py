@@ -18,6 +18,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from simulators.mqtt_packets import packet, string
+
 USER: Final = "load"
 PASSWORD: Final = "load"
 CONNECT_WITH_LOGIN: Final = b"\x04\xc2\x00\x3c"
@@ -93,15 +95,15 @@ def topic(device: int) -> str:
 
 def publish_packet(to: str, packet_id: int, message: bytes) -> bytes:
     """PUBLISH at QoS 1 (MQTT 3.1.1, section 3.3)."""
-    return _packet(0x32, _string(to) + struct.pack(">H", packet_id) + message)
+    return packet(0x32, string(to) + struct.pack(">H", packet_id) + message)
 
 
 def connect(port: int, name: str) -> socket.socket:
     """A connection that was let in."""
     connection = socket.create_connection(("127.0.0.1", port))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    login = _string(name) + _string(USER) + _string(PASSWORD)
-    connection.sendall(_packet(0x10, _string("MQTT") + CONNECT_WITH_LOGIN + login))
+    login = string(name) + string(USER) + string(PASSWORD)
+    connection.sendall(packet(0x10, string("MQTT") + CONNECT_WITH_LOGIN + login))
     answer = connection.recv(4)
     if answer[:1] != b"\x20" or answer[3] != 0:
         raise SystemExit(f"refused: {answer!r}")
@@ -111,20 +113,6 @@ def connect(port: int, name: str) -> socket.socket:
 def percentile(ordered: list[float], share: float) -> float:
     """The value that this share of them does not exceed; 0 of none."""
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
-
-
-def _string(text: str) -> bytes:
-    data = text.encode()
-    return struct.pack(">H", len(data)) + data
-
-
-def _packet(first: int, body: bytes) -> bytes:
-    length, remaining = bytearray(), len(body)
-    while True:
-        remaining, digit = divmod(remaining, 128)
-        length.append(digit | (128 if remaining else 0))
-        if not remaining:
-            return bytes((first,)) + bytes(length) + body
 
 
 class _Line:
@@ -142,8 +130,8 @@ class _Line:
         packets += packets[: load.under_way]  # so that a run over the end is one piece too
         self._ring = ring
         self._ends = [0]
-        for packet in packets:
-            self._ends.append(self._ends[-1] + len(packet))
+        for one in packets:
+            self._ends.append(self._ends[-1] + len(one))
         self._bytes = memoryview(b"".join(packets))
         self.sent = 0
         self._bytes_in = 0

@@ -68,7 +68,11 @@ class FaultKind:
 
 
 _BATTERY: Final = (Kind.CLIMATE, Kind.MOTION, Kind.DOOR, Kind.SMOKE, Kind.LEAK, Kind.VR)
-_AIR: Final = (Kind.AIR, Kind.CLIMATE, Kind.TASMOTA_AIR, Kind.ESPHOME, Kind.CHIRPSTACK_AM, Kind.THINGS_STACK_AM)
+_AIR: Final = (
+    *(Kind.AIR, Kind.CLIMATE, Kind.TASMOTA_AIR, Kind.ESPHOME, Kind.CHIRPSTACK_AM, Kind.THINGS_STACK_AM),
+    *(Kind.AIRGRADIENT, Kind.DECENTLAB, Kind.DRAGINO, Kind.ELSYS, Kind.HOMIE, Kind.LAIRD, Kind.MCU680, Kind.MILESIGHT),
+    *(Kind.NETVOX, Kind.OPENMQTTGATEWAY, Kind.SENML, Kind.SENSECAP, Kind.SPARKPLUG_B, Kind.TEKTELIC),
+)
 _STAMPED: Final = (Kind.AIR, Kind.CLIMATE, Kind.MOTION, Kind.DOOR, Kind.PLUG, Kind.METER, Kind.VR)
 
 

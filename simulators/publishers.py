@@ -10,7 +10,6 @@ from __future__ import annotations
 import resource
 import select
 import socket
-import struct
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from simulators.cost import peak_memory_mb
 from simulators.latencies import Latencies
+from simulators.mqtt_packets import header, packet, string
 from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ _PATIENCE_S: Final = 20.0
 _REPORT_S: Final = 0.5
 _SPARE_FILES: Final = 64
 _RECEIVE: Final = 1 << 16
+_CONNECT, _PUBLISH_QOS_1 = 0x10, 0x32
 
 
 class BrokerUnreachable(EnvironmentFault):
@@ -287,22 +288,15 @@ def _body(name: str, device: int) -> tuple[bytes, bytes]:
         f'{{"co2":{co2},"humidity":{40 + device % 30},"temperature":{tenths / 10},"linkquality":{80 + device % 120},'
         f'"last_seen":{1_790_000_000_000 + device}}}'
     ).encode()
-    topic = f"zigbee2mqtt/{name}-{device}".encode()
-    length = 2 + len(topic) + 2 + len(payload)
-    head = bytes((0x32, length % 128 | (128 if length > 127 else 0), *((length // 128,) if length > 127 else ())))
-    return head + struct.pack(">H", len(topic)) + topic, payload
+    topic = string(f"zigbee2mqtt/{name}-{device}")
+    return header(_PUBLISH_QOS_1, len(topic) + 2 + len(payload)) + topic, payload
 
 
 def _connect_packet(client: str, user: str, password: str) -> bytes:
     flags = 0x02 | (0x80 if user else 0) | (0x40 if password else 0)
-    texts = [client, *([user] if user else []), *([password] if password else [])]
-    body = b"\x00\x04MQTT\x04" + bytes((flags,)) + b"\x00\x00"  # a keep-alive of 0: never
-    for text in texts:
-        body += struct.pack(">H", len(text.encode())) + text.encode()
-    length = len(body)
-    return (
-        bytes((0x10, length % 128 | (128 if length > 127 else 0), *((length // 128,) if length > 127 else ()))) + body
-    )
+    body = string("MQTT") + b"\x04" + bytes((flags,)) + b"\x00\x00"  # a keep-alive of 0: never
+    texts = (client, *([user] if user else []), *([password] if password else []))
+    return packet(_CONNECT, body + b"".join(map(string, texts)))
 
 
 def _allow_files(connections: int) -> None:
