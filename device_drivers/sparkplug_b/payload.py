@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LARGEST: Final = 1 << 18
-MOST_METRICS: Final = 2000
+MOST_METRICS: Final = 1000
+"""And fields in all: reading them takes some 25 ms."""
 _SIGNED_BITS: Final = {1: 8, 2: 16, 3: 32, 4: 64}
 """Of the types Int8 to Int64, whose values stand in unsigned fields (section 6.4.16)."""
 _WIDTHS: Final = {10: 32, 11: 64}
@@ -56,15 +57,15 @@ def read(data: bytes) -> Payload:
         raise FrameRefused("too_large", f"a payload of more than {LARGEST} bytes")
     payload = Payload(None, None, [])
     try:
-        for number, kind, value in fields(data):
+        for count, (number, kind, value) in enumerate(fields(data)):
+            if count > MOST_METRICS:
+                raise FrameRefused("too_many", f"more than {MOST_METRICS} metrics")
             if number == 1:
                 payload.time_ms = integer(kind, value)
             elif number == 2:
                 payload.metrics.append(_metric(content(kind, value)))
             elif number == 3:
                 payload.seq = integer(kind, value)
-            if len(payload.metrics) > MOST_METRICS:
-                raise FrameRefused("too_many", f"more than {MOST_METRICS} metrics")
     except WireFormatUnreadable:
         raise FrameRefused("malformed", "the payload is no message of Sparkplug B") from None
     return payload
