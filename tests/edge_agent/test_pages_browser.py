@@ -57,7 +57,13 @@ class Visited:
 
     @property
     def paths(self) -> list[str]:
-        return ["/", "/rooms/a-301/label", *(f"/light/{token}" for token in self.looking.pages._tokens), "/nothing"]
+        return [
+            "/",
+            "/new",
+            "/rooms/a-301/label",
+            *(f"/light/{token}" for token in self.looking.pages._tokens),
+            "/nothing",
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +144,7 @@ _PIXELS = """() => {
 
 def test_the_light_shows_its_state_large(browser: Browser, visited: Visited) -> None:
     """By shape, word and colour; outside timetable hours none of them."""
-    address = visited.url + visited.paths[2]
+    address = visited.url + visited.paths[3]
     with watched_page(browser, width=360) as page:
         page.goto(f"{address}?lang=en")
         expect(page.locator("h1")).to_have_text("act")
