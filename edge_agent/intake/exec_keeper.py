@@ -36,6 +36,8 @@ _MOST_OF_USER: Final = 512
 _MOST_FILES: Final = 256
 _AT_ONCE: Final = 512
 """Processes that are ended, or whose end is noted, before anything else is looked at."""
+_DEAF_TO: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The agent's word is the pipe."""
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -85,7 +87,7 @@ class Program:
         """In the child: limit what is here, and be the program. Raises `OSError`."""
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
+        for number in (*_DEAF_TO, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
@@ -259,8 +261,8 @@ def _let_go_of_the_pipes() -> None:
 
 def main() -> None:
     """Start the program that the first argument describes, and keep it."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the agent's word is the pipe
+    for number in _DEAF_TO:
+        signal.signal(number, signal.SIG_IGN)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     program = Program(**json.loads(sys.argv[1]))
     verdict = FAILED

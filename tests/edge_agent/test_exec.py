@@ -255,6 +255,19 @@ async def test_what_hides_is_found(tmp_path: Path, mark: str) -> None:
     assert marked(mark) == []
 
 
+async def test_a_program_may_tidy_up(tmp_path: Path) -> None:
+    """It is asked to end before it is killed, by a signal that nobody has made it ignore."""
+    path = agent_of(tmp_path, "")
+    reading = '{"quantity": "temperature", "value": 21.5}'
+    (tmp_path / "read").write_text(
+        f"#!/bin/sh\ntrap 'echo bye > bye; exit' TERM\necho '{reading}'\nwhile :; do sleep 0.05; done\n"
+    )
+    async with running(path) as agent:
+        await until(lambda: agent.balance["admitted"] == 1)
+        await agent.stop()
+    assert (tmp_path / "bye").read_text() == "bye\n"
+
+
 async def test_a_keeper_that_is_killed(tmp_path: Path, mark: str, caplog: pytest.LogCaptureFixture) -> None:
     """Its program goes with it, and another is started."""
     path = agent_of(tmp_path, "import os, time\nif not os.fork(): time.sleep(600)\n" + WELL)
