@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs screenshots soak soak-memory privacy-proof bench fuzz clean
+.PHONY: help setup demo test check docs supported screenshots soak soak-memory privacy-proof bench fuzz clean
 MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
@@ -15,6 +15,7 @@ help:
 	@echo 'make test    every test; ARGS="tests/telemetry -k clock"'
 	@echo 'make check   format, lint, types, import arrows, generated documentation'
 	@echo 'make docs    write the generated parts of docs/'
+	@echo 'make supported  grade every driver; writes SUPPORTED.md'
 	@echo 'make screenshots  take docs/screenshots again, of the pages as they are'
 	@echo 'make soak    fault campaigns at length, hours; writes docs/reliability.md; ARGS="power-cut"'
 	@echo 'make privacy-proof  attacks on privacy at length; writes docs/privacy.md; ARGS="presence"'
@@ -51,6 +52,9 @@ check: setup
 
 docs: setup
 	@$(BIN)/python -m tests.documents --write
+
+supported: setup
+	@$(BIN)/python -m tests.supported --write
 
 screenshots: setup
 	@$(BIN)/python -m tests.prerequisites

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LONGEST_CALL_S: Final = 0.05
 LARGEST_FRAME: Final = 65_536
 POLLS: Final = 10_000
-_TIME_S: Final = 1.0
+_TIME_S: Final = 0.5
 _STRETCHES: Final = 100
 _FEWEST_STRETCHES: Final = 10
 _LEAK: Final = 4.0

@@ -24,7 +24,6 @@ ANSWER_TIMEOUT_S: Final = 3.0
 SILENCE_TIMEOUT_S: Final = 0.3
 """How long it waits where none will come."""
 BAUD: Final = 115_200
-_LOOK_EVERY_S: Final = 0.002
 
 
 @dataclass(frozen=True)
@@ -223,13 +222,26 @@ async def streamed(chunks: Sequence[bytes], pause_s: float, take: Callable[[byte
     end = SerialEnd()
     port = SerialPort(end.port, BAUD)
     end.opened()
-    hearing = asyncio.ensure_future(hear(port, take))
+    size = sum(map(len, chunks))
+    came = 0
+    all_came = asyncio.Event()
+
+    def count(data: bytes) -> None:
+        nonlocal came
+        came += len(data)
+        if came >= size:
+            all_came.set()
+        take(data)
+
+    hearing = asyncio.create_task(hear(port, count))
     try:
         await asyncio.sleep(0)
         for chunk in chunks:
             end.send(chunk)
             await asyncio.sleep(pause_s)
-        await asyncio.sleep(_LOOK_EVERY_S)
+        waiting = asyncio.create_task(all_came.wait())  # what has not come when the line ends is lost
+        await asyncio.wait((waiting, hearing), timeout=ANSWER_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
         end.hang_up()
         await asyncio.wait_for(hearing, ANSWER_TIMEOUT_S)
     finally:
