@@ -196,6 +196,7 @@ def parse(text: str, path: str) -> Manifest:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ManifestUnusable(f"is not TOML: {error}", where=f"{path}:{syntax_error_line(error)}") from None
+    _check_contract(document, text, path)
     try:
         return _kind_of(document).model_validate(document)
     except _UnknownKind as error:
@@ -210,9 +211,22 @@ def parse(text: str, path: str) -> Manifest:
         ]
         line, what = min(found)
         rest = "".join(f"\n  {path}:{line}: {what}" for line, what in sorted(found)[1:])
-        is_contract = what.startswith("driver.contract:")
-        why = f"this Bansui has driver contract {CONTRACT_VERSION}" if is_contract else ""
-        raise ManifestUnusable(what + rest, where=f"{path}:{line}", why=why) from None
+        raise ManifestUnusable(what + rest, where=f"{path}:{line}") from None
+
+
+def _check_contract(document: dict[str, Any], text: str, path: str) -> None:
+    """Before all else: what another contract's keys mean is not to be guessed. Raises `ManifestUnusable`."""
+    identity = document.get("driver")
+    contract = identity.get("contract") if isinstance(identity, dict) else None
+    if not isinstance(contract, int) or isinstance(contract, bool) or contract == CONTRACT_VERSION:
+        return
+    fix = "install a newer Bansui" if contract > CONTRACT_VERSION else "install a newer version of the driver"
+    raise ManifestUnusable(
+        f"driver.contract: the driver is written for contract {contract}",
+        where=f"{path}:{locate(text)(('driver', 'contract'))}",
+        why=f"this Bansui has driver contract {CONTRACT_VERSION}",
+        fix=fix,
+    )
 
 
 def _kind_of(document: dict[str, Any]) -> type[Manifest]:

@@ -166,6 +166,20 @@ def test_a_broken_manifest_stands_in_the_registry_with_its_error_and_the_rest_wo
         entries[whole].create(Settings())
 
 
+@pytest.mark.parametrize(("contract", "fix"), [(2, "a newer Bansui"), (0, "a newer version of the driver")])
+def test_a_driver_of_another_contract_is_told_so_and_nothing_else_is_guessed(
+    vendor: Vendor, contract: int, fix: str
+) -> None:
+    vendor.add("acme_new", contract=contract, table='[format]\nkind = "telepathy"\nwhere = "everywhere"\n')
+    error = registry.discover()["acme_new"].error
+    assert error is not None
+    assert error.code == "driver_manifest"
+    assert error.what == f"driver.contract: the driver is written for contract {contract}"
+    assert error.where.endswith("driver.toml:6")
+    assert error.why == "this Bansui has driver contract 1"
+    assert fix in error.fix
+
+
 @pytest.mark.parametrize("value", ["acme_bansui.gone", "no_package_of_this_name", "json"])
 def test_an_entry_point_that_leads_nowhere_is_an_error_entry(vendor: Vendor, value: str) -> None:
     vendor.name("acme_gone", value)
