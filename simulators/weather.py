@@ -11,13 +11,15 @@ import datetime as dt
 import math
 from typing import TYPE_CHECKING, Final
 
-from simulators.physics import CO2_OUTSIDE_PPM, STEP_MS, Air, saturation_g_m3
+from simulators.physics import CO2_OUTSIDE_PPM, STEP_MS, Air, decay, saturation_g_m3
 
 if TYPE_CHECKING:
     from random import Random
 
 _DAY_MS: Final = 86_400_000
 _SHANGHAI: Final = 31.2
+_DIGITS: Final = 9
+"""What mathematics libraries differ in is cut off: the last bits of sines, exponentials and logarithms."""
 
 
 class Drift:
@@ -25,13 +27,13 @@ class Drift:
 
     def __init__(self, rng: Random, *, deviation: float, memory_s: float) -> None:
         self._rng = rng
-        self._keep = math.exp(-STEP_MS / 1000 / memory_s)
+        self._keep = decay(1 / memory_s, STEP_MS / 1000)
         self._kick = deviation * math.sqrt(1 - self._keep**2)
         self.value = rng.gauss(0.0, deviation)
 
     def step(self) -> float:
         """Move on by `STEP_MS`."""
-        self.value = self.value * self._keep + self._rng.gauss(0.0, self._kick)
+        self.value = round(self.value * self._keep + self._rng.gauss(0.0, self._kick), _DIGITS)
         return self.value
 
 
@@ -62,10 +64,10 @@ class Weather:
         day = (local_ms % _DAY_MS) / _DAY_MS
         # warmest at three in the afternoon
         swing = self._swing_c * math.cos(2 * math.pi * (day - 15 / 24))
-        self.air.temperature_c = self._mean_c + swing + self._warmth.step()
+        self.air.temperature_c = round(self._mean_c + swing + self._warmth.step(), _DIGITS)
         self.air.pm25 = max(1.0, self._mean_pm25 * (1 + self._dust.step()))
         clear = min(1.0, max(0.0, 0.6 + self._cloud.step()))
-        self.daylight_lx = daylight_lx(sine_of_sun(local_ms, self._latitude), clear)
+        self.daylight_lx = round(daylight_lx(sine_of_sun(local_ms, self._latitude), clear), _DIGITS)
 
 
 def sine_of_sun(local_ms: int, latitude_rad: float) -> float:
