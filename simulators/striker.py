@@ -138,7 +138,7 @@ class Striker:
         try:
             await self.pace.until(fault.until_ms)
         finally:
-            self.wires.power_on()
+            await self.wires.power_on()
 
     async def _unplug(self, fault: Fault) -> None:
         assert self.wires is not None

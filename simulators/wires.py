@@ -131,15 +131,19 @@ class Wires:
         return transport_of(self._models[device]) == "mqtt" and client_of(self._models[device]) == device
 
     async def power_off(self) -> None:
-        """Take the power from every MQTT client: what was not acknowledged is forgotten."""
+        """Take the power from every MQTT client and every port: what was not acknowledged is forgotten."""
         for name, client in self._clients.items():
             await self._halt(name)
             client.power_off()
+        for server in self._servers.values():
+            await server.close()
 
-    def power_on(self) -> None:
-        """Give the power back: every client connects anew."""
+    async def power_on(self) -> None:
+        """Give the power back: every client connects anew, every port listens again."""
         for name in self._clients:
             self._run(name)
+        for server in self._servers.values():
+            await server.open(port=server.port)
 
     async def fall_silent(self) -> None:
         """Answer nobody any more."""

@@ -136,3 +136,22 @@ def test_score_without_a_centre_exits_3(
     file.write_text('{"schema": 2, "school": "cn-002", "devices": {}, "windows": [], "faults": []}')
     assert cli.run(["sim", "score", str(file), "--centre", url.format(port=unused_tcp_port)]) == 3
     assert "--centre" in capsys.readouterr().err
+
+
+@pytest.mark.mosquitto
+def test_schools_of_a_district_have_a_truth_each(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    done = run_bansui(
+        *("sim", "run", "district", "--schools", "2", "--rooms", "3", "--seconds", "3"),
+        *("--broker", f"127.0.0.1:{mosquitto.port}", "--truth", str(tmp_path / "truth.json")),
+        *("--fault", "spike@09:00:cn-102-co2-a-101"),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    truths = {name: json.loads((tmp_path / f"truth.{name}.json").read_text()) for name in ("cn-101", "cn-102")}
+    assert {file.name for file in tmp_path.glob("truth*")} == {f"truth.{name}.json" for name in truths}
+    assert [len(truth["faults"]) for truth in truths.values()] == [0, 1]
+    for name, truth in truths.items():
+        assert truth["school"] == name
+        assert all(device.startswith(name) for device in truth["devices"])
+        published = [device for device in truth["devices"].values() if device["transport"] == "mqtt"]
+        assert all(device["frames_sent"] == device["frames_confirmed"] == 570 for device in published)
+    assert "% of a core" in done.stdout

@@ -303,6 +303,32 @@ async def test_a_power_cut_forgets_what_was_not_confirmed_and_says_so(
     assert len(recorder.connects) == 14
 
 
+async def test_in_a_power_cut_no_projector_answers_and_afterwards_each_does_on_its_port(
+    morning: Scenario, tmp_path: Path, recorder: Recorder
+) -> None:
+    faults = [parse("power-cut@08:30+30m", morning)]
+    async with started(plan(morning, tmp_path, recorder.port, real_s=6, faults=faults)) as (school, living):
+        port = school._wires.tcp_ports["projector-a-101"]
+        answered: list[tuple[int, bool]] = []
+        while not living.done():
+            before_ms = school._run.clock.now()
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionError:
+                answered.append((before_ms, False))
+            else:
+                answered.append((before_ms, True))
+                writer.close()
+            await asyncio.sleep(0.02)
+        assert (await living).is_complete
+    dark = [answer for at_ms, answer in answered if morning.moment("08:35") < at_ms < morning.moment("08:55")]
+    lit = [answer for at_ms, answer in answered if morning.moment("09:10") < at_ms < morning.moment("09:50")]
+    assert dark
+    assert lit
+    assert not any(dark)
+    assert all(lit)
+
+
 async def test_a_serial_port_that_is_pulled_out_comes_back_under_its_name(
     morning: Scenario, tmp_path: Path, recorder: Recorder
 ) -> None:
