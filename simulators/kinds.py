@@ -33,6 +33,7 @@ class Kind(enum.StrEnum):
     ANDROID_HEADSET = "android_headset"
     BENQ = "benq"
     BENQ_BOARD = "benq_board"
+    BROWAN = "browan"
     CAYENNE_LPP = "cayenne_lpp"
     CHINT_DTSU666 = "chint_dtsu666"
     CVTE_BOARD = "cvte_board"

@@ -5,7 +5,7 @@ payload format" 10/2021; Milesight, "EM300 Series User Guide", uplink packet (po
 Command" V1.9, report data of R711 and RA0716 (port 6); Tektelic, "Comfort Smart Room Sensor TRM", uplink (port 10);
 Seeed, "SenseCAP LoRaWAN decoding", frames of id and value in thousandths, closed by a CRC (CCITT, low byte first);
 Laird, "RS1xx LoRa Protocol", "Send temp RH"; Decentlab, "DL-SHT35 Datasheet", payload; EMU, "LoRaWAN payload", data
-with time stamp and CRC-8.
+with time stamp and CRC-8; Browan, "TBHH100 Reference Manual", section 4.1.2.
 """
 
 from __future__ import annotations
@@ -27,6 +27,12 @@ class Report:
     model: str
     port: int
     compose: Callable[[Gauge], bytes]
+
+
+def browan_tbhh100(gauge: Gauge) -> bytes:
+    """Status, battery in tenths of a volt above 2.5, temperature in degrees above -32, humidity."""
+    tenths = gauge.take("battery_voltage", 0.1)
+    return bytes((0, tenths - 25, gauge.take("temperature") + 32, gauge.take("humidity")))
 
 
 def cayenne_lpp(gauge: Gauge) -> bytes:
@@ -163,6 +169,7 @@ def _netvox_battery(gauge: Gauge) -> bytes:
 
 
 REPORTS: Final = {
+    "browan": Report("TBHH100", 103, browan_tbhh100),
     "cayenne_lpp": Report("", 1, cayenne_lpp),
     "dragino": Report("LHT65", 2, dragino_lht65),
     "elsys": Report("", 5, elsys_ers_co2),
