@@ -46,6 +46,9 @@ def decode(
             "--cases", metavar="FILE", help="Recorded frames, one JSON object a line; - is stdin. May be given again."
         ),
     ],
+    driver: Annotated[
+        str, typer.Option("--driver", metavar="DRIVER", help="Decode with this driver alone: a folder, or a name.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Decode recorded frames, with the driver that each line's family and model pick; then score each family.
@@ -54,11 +57,13 @@ def decode(
     """
     from bansui import driver_report
     from device_drivers.cases import run_lines
+    from device_drivers.conformance.suite import subject_of
+    from device_drivers.registry import discover
     from device_drivers.scores import tally
 
     with ExitStack() as stack:
         files = [stack.enter_context(_lines(path)) for path in cases]
-        results = run_lines(chain.from_iterable(files))
+        results = run_lines(chain.from_iterable(files), subject_of(driver).drivers if driver else discover())
         if as_json:
             for result in results:
                 print(json.dumps(result.as_dict()))

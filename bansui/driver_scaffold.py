@@ -23,9 +23,9 @@ from device_drivers.conformance.pytest_plugin import pytest_generate_tests, test
 '''
 _README: Final = Template("""# $id
 
-What the device is, who makes it, and over what it speaks. A table in `driver.toml`, and no code.
+<!-- to be written: what the device is, who makes it, and over what it speaks -->
 
-设备名称、厂商与通信方式。
+<!-- to be written: 设备名称、厂商与通信方式 -->
 
 ## Setting up
 
@@ -49,7 +49,7 @@ $refused
 
 ## Sources
 
-The maker's manual, its version, and the sections that the table follows.
+<!-- to be written: the maker's manual, its version, and the sections that the table follows -->
 """)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from device_drivers.contract import Frame, FrameRefused, Settings
-from device_drivers.registry import discover, find, shielded
+from device_drivers.registry import find, shielded
 from telemetry import BansuiError, ContractViolation, Summarise, quantity
 
 if TYPE_CHECKING:
@@ -109,9 +109,8 @@ class Prepared:
         return driver
 
 
-def run_lines(lines: Iterable[bytes]) -> Iterator[CaseResult]:
+def run_lines(lines: Iterable[bytes], drivers: Mapping[str, DriverEntry]) -> Iterator[CaseResult]:
     """The result of every line that is not blank, in order."""
-    drivers = discover()
     for line in lines:
         if line.strip():
             yield run_line(line, drivers)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from device_drivers.manifest import Manifest
 
 README: Final = "README.md"
+TO_BE_WRITTEN: Final = "<!-- to be written"
+"""How a new driver's README.md marks what its author alone knows."""
 INTAKE: Final = {
     Transport.MQTT: "mqtt",
     Transport.SERIAL_STREAM: "serial",
@@ -128,8 +130,10 @@ def refusals(subject: Subject) -> str:
 
 
 def bilingual(subject: Subject) -> str:
-    """README.md has a section whose heading is Chinese, and one of sources."""
+    """README.md has a section whose heading is Chinese, and one of sources, and nothing is left to be written."""
     text = _text(subject)
+    if missing := text.count(TO_BE_WRITTEN):
+        raise CheckFailed(f"README.md has {missing} places that are to be written")
     if not _CHINESE.search(text):
         raise CheckFailed("README.md has no section in Chinese")
     if not re.search(r"^## Sources?", text, re.MULTILINE):

@@ -103,7 +103,7 @@ def test_a_line_that_cannot_be_run_gives_an_error_with_its_code(line: bytes, cod
 
 def test_a_broken_line_keeps_no_other_from_running_and_blank_lines_are_none() -> None:
     good = json.dumps({"id": "g", "family": "zigbee2mqtt", "payload": {"co2": 500}}).encode()
-    results = list(run_lines([good, b"{\n", b"\n", b'{"id": "n", "family": "none"}\n', good]))
+    results = list(run_lines([good, b"{\n", b"\n", b'{"id": "n", "family": "none"}\n', good], DRIVERS))
     assert [(result.id, result.error is None) for result in results] == [
         ("g", True), (None, False), ("n", False), ("g", True),
     ]  # fmt: skip
