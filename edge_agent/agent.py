@@ -139,6 +139,7 @@ class Agent:
         self._listener_intake = ListenerIntake(clock, self._deliver, self._admission.device_at)
         self._thread: StoreThread | None = None
         self._polled = device_intakes(loaded, self._admission, clock, self._deliver)
+        self._programs = [intake for _, intake in self._polled if isinstance(intake, ExecIntake)]
         self._commit_times = CommitTimes()
         self.health = HealthServer(
             Health(
@@ -306,7 +307,7 @@ class Agent:
             case Send():
                 self._uplink.offer(effect)
             case Hold() | Resume():
-                for intake in (self._listener, self._subscriber):
+                for intake in (self._listener, self._subscriber, *self._programs):
                     if intake is not None:
                         intake.hold() if isinstance(effect, Hold) else intake.resume()
 
@@ -344,7 +345,7 @@ class Agent:
         return asked + self._listener_intake.unavailable + self._admission.suspended
 
     def _program_errors(self) -> int:
-        return sum(intake.error_lines for _, intake in self._polled if isinstance(intake, ExecIntake))
+        return sum(intake.error_lines for intake in self._programs)
 
 
 async def _supervised(intake: DeviceIntake) -> None:

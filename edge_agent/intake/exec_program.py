@@ -111,6 +111,8 @@ class ExecIntake:
         )
         self._clock = clock
         self._deliver = deliver
+        self._may_read = asyncio.Event()
+        self._may_read.set()
         self.error_lines = 0
         """How many the program wrote to its standard error."""
         self.availability = Availability(binding.device)
@@ -119,6 +121,14 @@ class ExecIntake:
     def availabilities(self) -> Sequence[Availability]:
         """Of its one device."""
         return (self.availability,)
+
+    def hold(self) -> None:
+        """Take nothing in: the program waits in its pipe."""
+        self._may_read.clear()
+
+    def resume(self) -> None:
+        """Take in again."""
+        self._may_read.set()
 
     async def run(self) -> None:
         """Keep the program running until cancelled."""
@@ -151,6 +161,7 @@ class ExecIntake:
         started = loop.time()
         silent_s = 0.0
         while True:
+            await self._may_read.wait()
             asked = loop.time()
             try:
                 async with asyncio.timeout(self._table.silence_s - silent_s):

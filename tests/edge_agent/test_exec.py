@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -18,6 +19,7 @@ import pytest
 
 from edge_agent.bindings import bind
 from edge_agent.config_file import load
+from edge_agent.events import Hold, Resume
 from edge_agent.intake import availability, exec_keeper, exec_program
 from edge_agent.intake.exec_program import Lines
 from telemetry import ConfigurationError
@@ -213,6 +215,24 @@ while True: print('{"quantity": "temperature", "value": 21.5}', flush=True)
         await agent.stop()
         assert agent.audit().faults == []
     assert 20 < rate < 220
+
+
+async def test_a_full_disk_makes_a_program_wait(tmp_path: Path) -> None:
+    """While the agent takes nothing in, its lines wait in the pipe; then each of them comes."""
+    code = """
+for number in range(500): print('{"quantity": "temperature", "value": 21.5, "time_ms": %d}' % (1760000400000 + number))
+print('{"quantity": "carbon_dioxide", "value": 700}', flush=True)
+import time; time.sleep(60)
+"""
+    async with running(agent_of(tmp_path, code, "lines_per_s = 10000")) as agent:
+        agent.agent._do(Hold())
+        seen = agent.balance["received"]
+        await asyncio.sleep(0.5)
+        assert agent.balance["received"] == seen < 500
+        agent.agent._do(Resume())
+        await until(lambda: agent.balance["received"] == 501)
+        await agent.stop()
+        assert agent.audit().rejected == {}
 
 
 async def test_the_share_of_a_processor(tmp_path: Path, mark: str) -> None:
