@@ -15,7 +15,7 @@ help:
 	@echo 'make test    every test; ARGS="tests/telemetry -k clock"'
 	@echo 'make check   format, lint, types, import arrows, generated documentation'
 	@echo 'make docs    write the generated parts of docs/'
-	@echo 'make supported  grade every driver; writes SUPPORTED.md'
+	@echo 'make supported  grade every driver; writes SUPPORTED.md; ARGS="pzem" grades that one alone'
 	@echo 'make screenshots  take docs/screenshots again, of the pages as they are'
 	@echo 'make soak    fault campaigns at length, hours; writes docs/reliability.md; ARGS="power-cut"'
 	@echo 'make privacy-proof  attacks on privacy at length; writes docs/privacy.md; ARGS="presence"'
@@ -54,7 +54,7 @@ docs: setup
 	@$(BIN)/python -m tests.documents --write
 
 supported: setup
-	@$(BIN)/python -m tests.supported --write
+	@$(BIN)/python -m tests.supported --write $(ARGS)
 
 screenshots: setup
 	@$(BIN)/python -m tests.prerequisites
