@@ -95,23 +95,24 @@ def run(
     for file in (wiring, truth):
         _check_writable(file)
     shared, all_schools = _clock(found, clock, seconds, speed), schools_of(found)
-    is_one_of_many = len(all_schools) > 1
-    faults = parse_for(fault or (), all_schools, seed)
+    common: dict[str, Any] = {
+        "seed": seed,
+        "clock": shared,
+        "broker": _address(broker, "--broker", default_port=1883),
+        "relay_to": _address(relay_to, "--relay-to") if relay_to else None,
+        "agent_pid_file": agent_pid_file,
+        "sabotage": _sabotage(sabotage),
+        "stay": stay,
+    }
     plans = [
         Run(
             scenario=school,
-            seed=seed,
-            clock=shared,
-            broker=_address(broker, "--broker", default_port=1883),
-            wiring_file=_for_school(wiring, school, is_one_of_many=is_one_of_many),
-            truth_file=_for_school(truth, school, is_one_of_many=is_one_of_many),
-            relay_to=_address(relay_to, "--relay-to") if relay_to else None,
-            agent_pid_file=agent_pid_file,
-            faults=faults_of,
-            sabotage=_sabotage(sabotage),
-            stay=stay,
+            wiring_file=_for_school(wiring, school, is_one_of_many=len(all_schools) > 1),
+            truth_file=_for_school(truth, school, is_one_of_many=len(all_schools) > 1),
+            faults=faults,
+            **common,
         )
-        for school, faults_of in zip(all_schools, faults, strict=True)
+        for school, faults in zip(all_schools, parse_for(fault or (), all_schools, seed), strict=True)
     ]
     began = time.monotonic()
     outcomes = asyncio.run(_live(plans, as_json=as_json))

@@ -8,12 +8,13 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
+from pydantic import BaseModel, Field, ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from simulators.score import Score, score
 from simulators.truth import SCHEMA
-from telemetry import ConfigurationError, EnvironmentFault, decode_all
+from telemetry import ConfigurationError, ContractViolation, EnvironmentFault, decode_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,32 @@ if TYPE_CHECKING:
 
 _WITHIN_S: Final = 120.0
 _DAY_MS: Final = 86_400_000
+
+
+class _Window(BaseModel):
+    device: str
+    quantity: str
+    start_ms: int
+    sum_ticks: int
+    physics_sum_ticks: int | None
+    n: int = Field(ge=1)
+    faults: list[str]
+
+
+class _Fault(BaseModel):
+    name: str
+    device: str | None
+    at_ms: int
+    until_ms: int
+
+
+class _Truth(BaseModel):
+    """What of a ground truth is compared."""
+
+    school: str
+    devices: dict[str, dict[str, Any]]
+    windows: list[_Window]
+    faults: list[_Fault]
 
 
 class TruthUnreadable(ConfigurationError):
@@ -45,7 +72,12 @@ def read(path: Path) -> dict[str, Any]:
     if schema != SCHEMA:
         what = f"this has schema {schema!r}, and {SCHEMA} is known here"
         raise TruthUnreadable(what, where=str(path), fix="give a file that `bansui sim run --truth` has written")
-    return dict(truth)
+    try:
+        return _Truth.model_validate(truth).model_dump()
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise TruthUnreadable(what, where=str(path), fix="give a file that nobody has changed") from None
 
 
 def judge(truth: Mapping[str, Any], url: str) -> Score:
@@ -65,7 +97,11 @@ def judge(truth: Mapping[str, Any], url: str) -> Score:
         ) from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise CentreUnreachable(str(error), where=url, fix="such as --centre http://127.0.0.1:8086") from None
-    return score(truth, decode_all(answer.content))
+    try:
+        return score(truth, decode_all(answer.content))
+    except ContractViolation as error:
+        why = f"what it answers is no export of a centre: {error.what}"
+        raise CentreUnreachable(why, where=url, fix="give the centre's address") from None
 
 
 def as_dict(found: Score) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simulators.scenarios import LONGEST_CODE, ScenarioInvalid
+
 if TYPE_CHECKING:
     from simulators.scenarios import DeviceModel, RoomModel, Scenario
 
@@ -25,13 +27,13 @@ def with_rooms(scenario: Scenario, rooms: int) -> Scenario:
         devices += [_device(device, ending) for device in by_room[model.code]]
     ids = {device.id for device in devices}
     alarms = tuple(alarm for alarm in scenario.alarm if alarm.device in ids)
-    return scenario.model_copy(update={"room": tuple(kept), "device": tuple(devices), "alarm": alarms})
+    return _checked(scenario.model_copy(update={"room": tuple(kept), "device": tuple(devices), "alarm": alarms}))
 
 
 def schools(scenario: Scenario) -> list[Scenario]:
     """Each of the scenario's schools as a scenario: itself, or many whose devices' ids begin with the school's code.
 
-    The number at the end of the scenario's school code is counted up.
+    The number at the end of the scenario's school code is counted up. Raises `ScenarioInvalid`, as does `with_rooms`.
     """
     if scenario.schools == 1:
         return [scenario]
@@ -53,7 +55,18 @@ def _school(scenario: Scenario, code: str) -> Scenario:
         for device in scenario.device
     )
     alarms = tuple(alarm.model_copy(update={"device": f"{code}-{alarm.device}"}) for alarm in scenario.alarm)
-    return scenario.model_copy(update={"school": code, "schools": 1, "device": devices, "alarm": alarms})
+    return _checked(scenario.model_copy(update={"school": code, "schools": 1, "device": devices, "alarm": alarms}))
+
+
+def _checked(scenario: Scenario) -> Scenario:
+    names = [*(room.code for room in scenario.room), *(device.id for device in scenario.device)]
+    longest = max(names, key=len, default="")
+    if len(longest) > LONGEST_CODE:
+        raise ScenarioInvalid(
+            f"copies need longer names than there may be: {longest!r} has more than {LONGEST_CODE} characters",
+            fix="give rooms and devices of the scenario shorter names",
+        )
+    return scenario
 
 
 def _room(room: RoomModel, ending: str) -> RoomModel:

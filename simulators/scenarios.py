@@ -25,7 +25,8 @@ MOST_DAYS: Final = 31
 MOST_SCHOOLS: Final = 1000
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _FOLDER: Final = Path(__file__).parent / "scenarios"
-_Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
+LONGEST_CODE: Final = 32
+_Code = Annotated[str, StringConstraints(pattern=rf"^[a-z0-9-]{{1,{LONGEST_CODE}}}$")]
 _TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 _Day = Annotated[str, StringConstraints(pattern=r"^(mon|tue|wed|thu|fri|sat|sun)$")]
 _Date = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
+
 from simulators.devices import Devices, client_of
 from simulators.growing import schools, with_rooms
-from simulators.scenarios import Scenario, load
+from simulators.scenarios import Scenario, ScenarioInvalid, load
 from telemetry import Placement
 
 
@@ -48,3 +50,9 @@ def test_schools_of_a_district_share_nothing_but_the_broker() -> None:
 
 def test_one_school_stays_as_it_is(school_day: Scenario) -> None:
     assert schools(school_day) == [school_day]
+
+
+def test_copies_whose_names_would_be_too_long_are_refused(school_day: Scenario) -> None:
+    device = school_day.device[0].model_copy(update={"id": "x" * 31})
+    with pytest.raises(ScenarioInvalid, match="longer names"):
+        with_rooms(school_day.model_copy(update={"device": (device,)}), 60)
