@@ -116,7 +116,11 @@ async def test_signal_ends_it_early_with_its_truth_written(
 
 @pytest.mark.parametrize(
     ("content", "what"),
-    [(None, "cannot be read"), ("{", "cannot be read"), ('{"schema": 1}', "schema 1"), ("[]", "schema None"),
+    [
+        (None, "cannot be read"),
+        ("{", "cannot be read"),
+        ('{"schema": 1}', "schema 1"),
+        ("[]", "schema None"),
         ('{"schema": 2}', "school: Field required"),
         (
             '{"schema": 2, "school": "s", "devices": {}, "faults": [], "windows": [{"device": "d", "quantity": "q"}]}',
