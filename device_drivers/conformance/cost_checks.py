@@ -33,7 +33,7 @@ _STRETCHES: Final = 100
 _FEWEST_STRETCHES: Final = 10
 _LEAK: Final = 4.0
 """Bytes a poll, over the second half: what one number in a list takes is eight."""
-_REPEATS: Final = 3
+_REPEATS: Final = 5
 _MOST_RECORDINGS: Final = 20
 _VARIANTS: Final = 12
 _SPREAD: Final = 13

@@ -29,8 +29,14 @@ T = TypeVar("T")
 GARBAGE: Final = 1_000
 LONGEST_GARBAGE: Final = 300
 MOST_FLIPS: Final = 2_000
-MOST_PREFIXES: Final = 1_500
+MOST_CUT: Final = 30
+"""Frames of which what is left is looked at."""
+CUTS: Final = 50
+"""Of each of them, at most or little more."""
 MOST_PARTS: Final = 200
+MOST_PLANTED: Final = 20
+_NOISY: Final = 50
+"""Frames of a stream with noise between them."""
 _SEED: Final = 20_260_301
 _OPENINGS: Final = (b"{", b'{"', b"[", b"\x00", b"\xff", b"\r\n")
 PLANTED: Final = "张伟 Zhang Wei 13800138000"
@@ -54,7 +60,7 @@ def garbage(subject: Subject) -> str:
         noise = chance.randbytes(chance.randrange(LONGEST_GARBAGE))
         beginning = (b"", chance.choice(_OPENINGS), recording.frame.payload[: chance.randrange(12)])[number % 3]
         outcome(subject.driver(recording), with_payload(recording.frame, beginning + noise))
-    for recording in recordings[:20]:
+    for recording in sample_of(recordings, MOST_PLANTED):
         outcome(subject.driver(recording), Frame(b""))
     if subject.has("stream"):
         _noise_before_frames(subject, chance)
@@ -67,14 +73,14 @@ def _noise_before_frames(subject: Subject, chance: random.Random) -> None:
     driver = subject.stream_driver(settings)
     buffer = bytearray()
     read = 0
-    for number in range(50):
+    for number in range(_NOISY):
         buffer += chance.randbytes(chance.randrange(40)) + recordings[number % len(recordings)].frame.payload
         for frame in driver.split(buffer):
             read += meaning(driver, frame) in own
         if len(buffer) > 4 * LONGEST_GARBAGE:
             raise CheckFailed(f"split leaves {len(buffer)} bytes that can belong to no frame")
     if not read:
-        raise CheckFailed("of 50 frames with noise between them split finds none")
+        raise CheckFailed(f"of {_NOISY} frames with noise between them split finds none")
 
 
 def truncation(subject: Subject) -> str:
@@ -84,11 +90,11 @@ def truncation(subject: Subject) -> str:
     if subject.has("poll"):
         return cut_answers(subject)
     tried = 0
-    for recording in sample_of(subject.understood, MOST_PREFIXES // 50):
+    for recording in sample_of(subject.understood, MOST_CUT):
         payload = recording.frame.payload
         driver = subject.driver(recording)
         whole = _values(driver, recording.frame)
-        for end in range(0, len(payload), max(1, len(payload) // 50)):
+        for end in range(0, len(payload), max(1, len(payload) // CUTS)):
             tried += 1
             rest = _values(driver, with_payload(recording.frame, payload[:end]))
             if rest - whole and not _is_a_word(payload):
@@ -172,17 +178,17 @@ def personal(subject: Subject) -> str:
         if quantity(name).least_class is PrivacyClass.X:
             raise CheckFailed(f"{name} is personal")
     planted = 0
-    for recording in sample_of(subject.understood, 20):
+    for recording in sample_of(subject.understood, MOST_PLANTED):
         driver = subject.driver(recording)
-        known = {m[:2] for m in _measured(driver, recording.frame)}
+        known = {measured[:2] for measured in _measured(driver, recording.frame)}
         for frame in _planted(recording.frame, is_line=subject.transport is Transport.EXEC):
             planted += 1
             found = outcome(driver, frame)
             told = str(found) if isinstance(found, FrameRefused) else repr((found.measurements, found.dropped))
             if any(part in told for part in (*PLANTED.split(), str(PLANTED_NUMBER))):
                 raise CheckFailed("a name that stands in a frame comes out of it")
-            is_text = frame.payload[:1] in b"{["  # in other bytes whatever is planted may be a number
-            if is_text and isinstance(found, Decoded) and (more := {m[:2] for m in found.measurements} - known):
+            more = {measured[:2] for measured in _measured(driver, frame)} - known
+            if more and frame.payload[:1] == b"{":  # in other bytes whatever is planted may be a number
                 raise CheckFailed(f"a planted field is read as {min(more)[0]}")
     refused = _refuses_its_words(subject)
     return f"{planted} frames" + (f", {refused} words refused" if refused else "")
