@@ -83,11 +83,11 @@ def check(
 ) -> None:
     """Run the conformance suite on drivers, without hardware, and grade them; exit 1 when a check fails."""
     from bansui import driver_grades
-    from device_drivers.conformance.suite import examine, subject_of
+    from device_drivers.conformance.suite import examine, examine_all, subject_of
     from device_drivers.registry import discover
 
-    subjects = [subject_of(driver) for driver in drivers or discover()]
-    reports = [examine(subject) for subject in subjects]
+    subjects = [subject_of(driver) for driver in drivers or ()]
+    reports = [examine(subject) for subject in subjects] if subjects else examine_all(discover().values())
     if as_json:
         print(json.dumps([report.as_dict() for report in reports], ensure_ascii=False, indent=2))
     elif len(reports) == 1:

@@ -30,7 +30,7 @@ ROUND_TIMEOUT_S: Final = 10.0
 """A round on a line of this machine that takes longer does not end."""
 _SLOWEST_ROUND_S: Final = 1.0
 _SLOWEST_BYTE_S: Final = 0.002
-_STOPS_WITHIN_S: Final = 0.5
+_STOPS_WITHIN_S: Final = 2.0
 _SETTLES_S: Final = 0.02
 _MOST_OTHERS: Final = 5
 _ADDRESSES: Final = (1, 2, 3, 4)

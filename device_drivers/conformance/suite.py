@@ -20,7 +20,7 @@ from device_drivers.registry import at, named
 from telemetry import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from device_drivers.registry import DriverEntry
 
@@ -138,6 +138,16 @@ def _whole(entry: DriverEntry) -> Subject:
 def examine(subject: Subject) -> Report:
     """Run every check that is for the driver."""
     return Report(subject.entry.id, tuple(check(subject, rule) for rule in rules()))
+
+
+def examine_all(entries: Iterable[DriverEntry]) -> list[Report]:
+    """Every driver; one whose manifest is broken fails by that alone, and keeps no other from being looked at."""
+    return [
+        examine(_whole(entry))
+        if entry.found is not None
+        else Report(entry.id, (Finding("manifest", Grade.BRONZE, Result.FAILED, str(entry.error)),))
+        for entry in entries
+    ]
 
 
 def check(subject: Subject, rule: Rule) -> Finding:

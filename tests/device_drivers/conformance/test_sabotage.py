@@ -9,6 +9,7 @@ import pytest
 from device_drivers.conformance import suite
 from device_drivers.conformance.findings import Grade, Result
 from device_drivers.manifest import ManifestUnusable
+from device_drivers.registry import at
 from telemetry import ConfigurationError
 from tests.device_drivers.conformance.sample_drivers import SampleDriver, meter_answer
 
@@ -213,6 +214,18 @@ def test_a_driver_is_exempt_only_with_a_reason_and_only_where_it_can_be(make: Ma
     driver.manifest = driver.manifest.replace("[families]", '[exempt]\ngolden = "it never works so well"\n[families]')
     with pytest.raises(ConfigurationError, match="golden"):
         driver.finding("golden")
+
+
+def test_a_broken_manifest_fails_alone_and_the_others_are_looked_at(make: Make) -> None:
+    broken, whole = make("mqtt"), make("mqtt")
+    broken.manifest, broken.readme = "[driver]", ""
+    reports = suite.examine_all([at(broken.write().folder), at(whole.write().folder)])
+    assert [(report.driver, report.grade) for report in reports] == [
+        (broken.id, Grade.NONE),
+        (whole.id, Grade.PLATINUM),
+    ]
+    assert [finding.check for finding in reports[0].failed] == ["manifest"]
+    assert "driver.toml" in reports[0].failed[0].figure
 
 
 def test_a_folder_without_frames_fails_and_does_not_raise(make: Make) -> None:
