@@ -78,3 +78,27 @@ async def test_caller_is_hung_up_on_when_the_centre_is_down() -> None:
         assert await say(relay, b"hello") == b""
     finally:
         await relay.close()
+
+
+async def test_a_mute_relay_passes_what_is_said_and_swallows_the_answer() -> None:
+    heard = bytearray()
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(100):
+            heard.extend(data)
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(hear, "127.0.0.1", 0)
+    relay = Relay(("127.0.0.1", server.sockets[0].getsockname()[1]))
+    await relay.open()
+    relay.is_mute = True
+    try:
+        assert await say(relay, b"question") == b""
+        assert heard == b"question"
+        relay.is_mute = False
+        assert await say(relay, b"again") == b"again"
+    finally:
+        await relay.close()
+        server.close()
