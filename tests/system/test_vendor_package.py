@@ -26,12 +26,32 @@ PROJECT: Final = Path(__file__).parent / "acme_bansui"
 DRIVERS: Final = ("acme_co2", "acme_meter", "acme_probe")
 """A table, code, and a program in shell."""
 
+METER: Final = '''
+from device_drivers.contract import Decoded, FrameRefused, Measurement
+
+
+def create(settings):
+    return Meter()
+
+
+class Meter:
+    """A meter that publishes its power as bare text."""
+
+    def decode(self, frame):
+        try:
+            return Decoded.of([Measurement("power", float(frame.payload))])
+        except ValueError:
+            raise FrameRefused("malformed", "the message is not a number") from None
+'''
+"""The code of one of them, against the contract alone."""
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where pip put the wheel that it built from the vendor's project; without an index, so without a network."""
     folder = tmp_path_factory.mktemp("vendor")
     project = shutil.copytree(PROJECT, folder / "project")
+    (project / "acme_bansui/acme_meter/driver.py").write_text(METER)
     _pip("wheel", "--no-index", "--no-build-isolation", "--no-deps", "--wheel-dir", folder, project)
     [wheel] = folder.glob("acme_bansui-2.1.0-*.whl")
     _pip("install", "--no-index", "--no-deps", "--target", folder / "site", wheel)
