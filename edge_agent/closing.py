@@ -49,7 +49,7 @@ def close_windows(state: State, bindings: Mapping[str, Binding], school: str, ho
                 closing.tally.add("withheld", window.readings, device=device, reason="told_elsewhere")
                 continue
             rule = binding.rules[quantity]
-            if not _is_window_of(rule, window, state):
+            if not is_window_of(rule, window, state):
                 closing.tally.add("withheld", window.readings, device=device, reason="rule_changed")
                 continue
             if rule.in_hours_only and not state.timetable.touches(window.start_ms):
@@ -64,7 +64,7 @@ def close_windows(state: State, bindings: Mapping[str, Binding], school: str, ho
     return closing
 
 
-def _is_window_of(rule: Rule, window: Window, state: State) -> bool:
+def is_window_of(rule: Rule, window: Window, state: State) -> bool:
     """Whether today's rule would have opened this window: a configuration may have become stricter meanwhile."""
     if rule.is_withheld or rule.is_event:
         return False

@@ -33,6 +33,7 @@ from edge_agent.placing import place_transaction
 from edge_agent.pressure import Pressure
 from edge_agent.refitting import fittings_of, refit_transaction
 from edge_agent.reporting import Rate, as_told, report_of, totals
+from edge_agent.revising import is_due, revision_transaction
 from edge_agent.transactions import Kind, Transaction
 
 if TYPE_CHECKING:
@@ -199,6 +200,7 @@ class Core:
             self._set_clock_due()
             or self._close_due(now)
             or self._release_due(now)
+            or self._revise_due()
             or self._checkpoint_due(now)
             or self.delivery.recall_due(self.state)
             or self._seal_due(now)
@@ -254,6 +256,10 @@ class Core:
             summaries=closing.summaries,
             closed_until_ms=horizon_ms,
         )
+
+    def _revise_due(self) -> Transaction | None:
+        night = self.watch.is_trusted and is_due(self.state, self.clock.now())
+        return revision_transaction(self.state, self.admission.bindings, self.school) if night else None
 
     def _release_due(self, now: float) -> Transaction | None:
         if now < self._timers.release or not self.watch.is_trusted:
@@ -328,14 +334,10 @@ class Core:
                 return self._journalled(transaction)
             case Kind.CLOSE:
                 self._closed(transaction)
-            case Kind.RELEASE:
-                pass
             case Kind.CHECKPOINT | Kind.REFIT:
                 self.state.checkpointed(transaction)
-            case Kind.TURN:
-                assert transaction.turn is not None
-                assert transaction.closed_until_ms is not None
-                self.state.turn_back(transaction.turn, transaction.closed_until_ms, transaction.turned_ms)
+            case Kind.TURN | Kind.REVISE:
+                self.state.turned(transaction, self.admission.bindings)
             case Kind.SHORTEN | Kind.MERGE:
                 self.pressure.relieved(transaction, written)
             case _:
@@ -364,7 +366,7 @@ class Core:
     def _closed(self, transaction: Transaction) -> None:
         assert self._closing is not None
         assert transaction.closed_until_ms is not None
-        self.state.windows.close(self._closing.windows)
+        self.state.close(self._closing.windows, self.admission.bindings)
         self.state.closed_until_ms = transaction.closed_until_ms
         self._closing = None
 

@@ -52,6 +52,8 @@ class _Draft:
     """The run of each device that may go on."""
     dropped: dict[str, int] = field(default_factory=dict)
     """Fields of each device that no driver declares."""
+    late: list[Run] = field(default_factory=list)
+    """Readings of windows that are over, for the night."""
     events: list[Run] = field(default_factory=list)
     receipts: dict[str, dict[int, int]] = field(default_factory=dict)
     exchanges: dict[str, list[int]] = field(default_factory=dict)
@@ -111,7 +113,7 @@ class _Draft:
         self.tally.add("restamped", self.restamped)
         finish = self._unplaced if self.is_provisional else self._finished
         finished = [finish(run) for run in self.runs]
-        return [run for run in finished if run.columns] + self.events + self.teller.runs
+        return [run for run in finished if run.columns] + self.late + self.events + self.teller.runs
 
     def _begin(self, lane: Lane, event_ms: int, values: tuple[float, ...]) -> None:
         start_ms, end_ms, windows = lane.cell(event_ms, self.state.timetable)
@@ -150,15 +152,20 @@ class _Draft:
             count("withheld", run.rows * columns, device, privacy_class)
 
     def _without_late(self, run: Run) -> Run:
-        """Count and leave out values whose window is closed."""
+        """Count and leave out values whose window is closed; those that the night may tell go apart."""
         ends_ms = [start_ms + length_s * 1000 for start_ms, length_s in run.windows]
         kept = [place for place, end_ms in enumerate(ends_ms) if self.state.is_open(end_ms)]
         self.tally.add("late", run.rows * (len(run.columns) - len(kept)), run.device)
-        return run._replace(
-            columns=tuple(run.columns[place] for place in kept),
-            ticks=[run.ticks[place] for place in kept],
-            windows=[run.windows[place] for place in kept],
-        )
+        closed_ms, takes = self.state.closed_until_ms, self.state.late.takes
+        late = [
+            place
+            for place, (column, window) in enumerate(zip(run.columns, run.windows, strict=True))
+            if place not in kept and takes((run.device, *column), window, closed_ms)
+        ]
+        if late:
+            of_late = _part(run, late)
+            self.late.append(of_late._replace(windows=[(start, -length) for start, length in of_late.windows]))
+        return _part(run, kept)
 
     def _tell(self, lane: Lane, event_ms: int, values: tuple[float, ...]) -> None:
         """A safety state is told when it changes, and the first time it is known."""
@@ -182,6 +189,15 @@ class _Draft:
             known = self.people.get(key)
             if known is None or event_ms >= known.event_ms:
                 self.people[key] = Held(event_ms, rule.quantity.to_ticks(values[place]))
+
+
+def _part(run: Run, places: Sequence[int]) -> Run:
+    """Some columns of a run."""
+    return run._replace(
+        columns=tuple(run.columns[place] for place in places),
+        ticks=[run.ticks[place] for place in places],
+        windows=[run.windows[place] for place in places],
+    )
 
 
 def journal_transaction(

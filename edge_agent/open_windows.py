@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from edge_agent.windows import Held, SeriesWindows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from edge_agent.transactions import Columns, Run
-    from edge_agent.windows import Cadence, Window
+    from edge_agent.windows import Cadence
 
 SeriesKey: TypeAlias = tuple[str, str, str]
 """One channel of one quantity of one device, in a reading's order: device, channel, quantity."""
@@ -84,12 +84,9 @@ class OpenWindows:
         self._series[key] = windows
         self.first_end_ms = min([self.first_end_ms, *(window.end_ms for window in windows.open.values())])
 
-    def close(self, windows: Iterable[tuple[SeriesKey, Window]]) -> None:
-        """Drop these windows."""
-        series = self.series
-        for key, window in windows:
-            series[key].close(window)
-        ends_ms = (window.end_ms for each in series.values() for window in each.open.values())
+    def closed(self) -> None:
+        """Windows were dropped: look when the next is over."""
+        ends_ms = (window.end_ms for each in self.series.values() for window in each.open.values())
         self.first_end_ms = min(ends_ms, default=NEVER_MS)
 
     def drop(self, keys: Collection[SeriesKey]) -> None:

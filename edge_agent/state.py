@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from edge_agent.late_windows import LateWindows
 from edge_agent.open_windows import OpenWindows
 from edge_agent.receipts import newest, remember
 from edge_agent.timetable import DAY_S, CompiledTimetable
@@ -94,6 +96,8 @@ class State:
     unplaced: Unplaced = field(default_factory=Unplaced)
     """Readings that wait until the clock can be believed."""
     windows: OpenWindows = field(default_factory=OpenWindows)
+    late: LateWindows = field(default_factory=LateWindows)
+    """What has come for windows that are over, until the night."""
     safety: dict[SeriesKey, Held] = field(default_factory=dict)
     """The last state told of each safety series, and the second it was stamped with."""
 
@@ -125,13 +129,31 @@ class State:
             state._restore(recovered.checkpoint, bindings)
         for run in recovered.journal:
             state.apply(run, bindings)
-        for windows in state.windows.series.values():
-            for over in windows.over(state.closed_until_ms):
-                windows.close(over)
+        state.close_over(state.closed_until_ms, bindings)
         return state
+
+    def close_over(self, horizon_ms: int, bindings: Mapping[str, Binding]) -> None:
+        """Drop the windows that end at or before the horizon."""
+        every = self.windows.series.items()
+        self.close([(key, window) for key, windows in every for window in windows.over(horizon_ms)], bindings)
+
+    def close(self, windows: Sequence[tuple[SeriesKey, Window]], bindings: Mapping[str, Binding]) -> None:
+        """Drop windows that are over, those of a series oldest first, and note what is late from here on."""
+        series = self.windows.series
+        for key, window in windows:
+            self.late.note(key, window, series[key].carried, _cadence(bindings, key[0]))
+            series[key].close(window)
+        self.windows.closed()
 
     def apply(self, run: Run, bindings: Mapping[str, Binding]) -> None:
         """Put journalled readings where they belong: into their windows; of safety, to what was told; or aside."""
+        if run.rows and not run.columns:
+            self.close_over(run.event_ms, bindings)
+            self.late.revise(run.event_ms)
+            return
+        if run.columns and run.windows[0][1] < 0:
+            self.late.put(run, _cadence(bindings, run.device))
+            return
         if not run.columns or run.windows[0][1] == 0:
             if not self.unplaced.apply(run):
                 self._tell(run)
@@ -165,14 +187,24 @@ class State:
         return end_ms > self.closed_until_ms
 
     def revision_of(self, end_ms: int) -> int:
-        """As which revision a window that ends then is told: it may have been told before the clock was set back."""
-        return self.turn.number if end_ms <= self.turn.told_until_ms else 0
+        """As which revision a window that ends then is told: it may have been told before the clock was set back.
+
+        These are even. The night's are the odd ones behind them: of whatever turn, no window has two of one number.
+        """
+        return 2 * self.turn.number if end_ms <= self.turn.told_until_ms else 0
 
     def next_turn(self) -> Turn:
         """What holds once the clock was set back: everything told so far may be told again."""
         stamps = [held.event_ms + 1000 for held in self.safety.values()]
         told_until_ms = max(self.turn.told_until_ms, self.closed_until_ms, *stamps)
         return Turn(self.turn.number + 1, told_until_ms)
+
+    def turned(self, transaction: Transaction, bindings: Mapping[str, Binding]) -> None:
+        """Windows may be told again from here on: the clock was set back, or it was night."""
+        for run in transaction.runs:
+            self.apply(run, bindings)
+        if transaction.turn is not None and transaction.closed_until_ms is not None:
+            self.turn_back(transaction.turn, transaction.closed_until_ms, transaction.turned_ms)
 
     def turn_back(self, turn: Turn, closed_until_ms: int, now_ms: int) -> None:
         """The clock was set back to `now_ms`: nothing that is carried on was measured after it."""
@@ -189,6 +221,7 @@ class State:
             return
         ended = frozenset(transaction.ended)
         self.windows.drop(ended)
+        self.late.refit(dict.fromkeys(transaction.refitted, self.closed_until_ms))
         self.safety = {key: held for key, held in self.safety.items() if key not in ended}
         self.unplaced = Unplaced(run for run in self.unplaced if run.device not in transaction.refitted)
 
@@ -220,6 +253,7 @@ class State:
         document = {
             "series": series,
             "safety": safety,
+            "late": self.late.document(dict.fromkeys(refitted, self.closed_until_ms)),
             "unplaced": [
                 [*run[:4], list(run.ticks), run.windows] for run in self.unplaced if run.device not in refitted
             ],
@@ -238,6 +272,7 @@ class State:
         for device, channel, quantity, event_ms, ticks in document["safety"]:
             self.safety[device, channel, quantity] = Held(event_ms, ticks)
         self.unplaced = Unplaced(_run(row) for row in document.get("unplaced", ()))
+        self.late = LateWindows.restore(document.get("late", {}), partial(_cadence, bindings))
 
 
 def open_readings_of(checkpoint: bytes, runs: Sequence[Run], closed_until_ms: int) -> int:
@@ -247,10 +282,10 @@ def open_readings_of(checkpoint: bytes, runs: Sequence[Run], closed_until_ms: in
     kept = sum(rows for start_ms, length_s, rows, _ in windows if start_ms + length_s * 1000 > closed_until_ms)
     unplaced = Unplaced(_run(row) for row in document.get("unplaced", ()))
     for run in runs:
-        if run.columns and run.windows[0][1]:
+        if run.columns and run.windows[0][1] > 0:
             ends_ms = [start_ms + length_s * 1000 for start_ms, length_s in run.windows]
             kept += run.rows * sum(end_ms > closed_until_ms for end_ms in ends_ms)
-        else:
+        elif not run.rows or (run.columns and run.windows[0][1] == 0):
             unplaced.apply(run)
     return kept + unplaced.readings
 

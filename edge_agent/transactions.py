@@ -46,6 +46,8 @@ class Kind(enum.StrEnum):
     """The clock was set back behind what is told: from here on, windows are told again, as revisions."""
     REFIT = "refit"
     """Devices were moved or replaced: what was open of them is ended."""
+    REVISE = "revise"
+    """It is night: what came late is told as revisions."""
     PLACE = "place"
     """What has waited for the clock finds its windows."""
     SHORTEN = "shorten"
@@ -117,12 +119,18 @@ class Run(NamedTuple):
     windows: Sequence[tuple[int, int]]
     """Start in milliseconds and length in seconds of the window of each: decided once, no edited rule moves it.
 
+    Of readings that came after their window was told, the length is negative.
+
     An event of safety has no window, and is a run of its own.
     """
 
 
 PLACED: Final = Run("", (), 0, 0, (), ())
-"""Stands in the journal where the runs that had no place have found theirs, behind it."""
+"""Stands in the journal where the runs that had no place have found theirs, behind it.
+
+A run without columns that has a row stands where all that came late was revised; its time is that up to which windows
+were closed then.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +250,7 @@ class Turn:
     """How time went on after the clock was set back."""
 
     number: int
-    """The revision as which windows are told that may have been told before."""
+    """How often it was: windows that may have been told before are told as twice this revision."""
     told_until_ms: int
     """Windows that end at or before this may have been told before."""
 

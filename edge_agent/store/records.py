@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from edge_agent.transactions import PLACED, Columns, Run
+from edge_agent.transactions import Columns, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -60,7 +60,7 @@ def unpack_runs(packed: bytes, series: Mapping[int, SeriesName]) -> Iterator[Run
         width, rows, event_ms = numbers[position : position + 3]
         start, position = position + 3, position + 3 + 4 * width
         if not width:
-            yield PLACED
+            yield Run("", (), rows, event_ms, (), ())
             continue
         if not start < position <= len(numbers):
             raise ValueError("a run that is longer than its record")

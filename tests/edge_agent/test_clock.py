@@ -194,7 +194,7 @@ def test_a_clock_set_back_a_month_after_it_was_believed(tmp_path: Path) -> None:
     assert (found.balance["late"], found.balance["open"]) == (0, 0)
     keys = [(line.partition(" ")[0], line.rpartition(" ")[2]) for line in bench.told()]
     assert len(keys) == len(set(keys)) == 5
-    assert sum(",revision=1," in series for series, _ in keys) == 3
+    assert sum(",revision=2," in series for series, _ in keys) == 3
     bench.stop()
 
 

@@ -211,7 +211,7 @@ class TestWindows:
         keys = [(line.partition(" ")[0], line.rpartition(" ")[2]) for line in bench.told()]
         assert len(set(keys)) == len(keys)
         assert [line for line in bench.told() if "revision" not in line][: len(told)] == told
-        revisions = [line for line in bench.told() if ",revision=1," in line]
+        revisions = [line for line in bench.told() if ",revision=2," in line]
         assert revisions
         assert all("mean=30.00" in line for line in revisions)
         found = bench.audit()
@@ -230,7 +230,7 @@ class TestWindows:
         assert bench.core.state.turn.number == 1
         bench.read("mast", ["temperature", 30])
         bench.until_closed(4 * MINUTE)
-        assert any(",revision=1," in line for line in bench.told())
+        assert any(",revision=2," in line for line in bench.told())
         assert bench.audit().faults == []
 
     def test_the_mean_of_a_room_in_a_lesson(self, bench: Bench) -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_agent.events import Arrived, Undelivered
+from edge_agent.reporting import totals
 from edge_agent.room import Room
 from edge_agent.store import Store
 from edge_agent.timing import Timing
@@ -267,7 +268,7 @@ class Life:
             self._answer()
             state = self.bench.core.state
             sealed = any(batch.summaries for batch in state.unacknowledged.values())
-            waits = state.waiting or state.open_readings() or sealed or state.ending is not None
+            waits = state.waiting or state.open_readings() or len(state.late) or sealed or state.ending is not None
             if not (waits or self.bench.commits or any(device.sent for device in self.devices)):
                 return
             busy = self.bench.sends or self.bench.commits
@@ -300,6 +301,7 @@ class Life:
         told = balance["summaries"] - balance["refused"] - balance["merged"] - balance["fork"]
         self.totals["readings"] += once
         self.totals["summaries"] += len(self.centre.stored)
+        self.totals["revised"] += totals(self.bench.core.state.counts).get("revised", 0)
         self.totals["doubled"] += len(self.centre.doubled)
         self.totals["lost"] += max(0, sent - once)
         promises = {
@@ -307,6 +309,7 @@ class Life:
             f"told twice: {self.centre.doubled[:3]}": not self.centre.doubled,
             f"changed: {self.centre.changed[:3]}": not self.centre.changed,
             f"{told} summaries told, {len(self.centre.stored)} stored": told <= len(self.centre.stored),
+            "more was revised than came late": self.totals["revised"] <= balance["late"],
             "nothing happened": bool(balance["summarised"] and balance["summaries"]),
         }
         broken = [promise for promise, holds in promises.items() if not holds]

@@ -55,11 +55,13 @@ def run(count: int, folder: Path) -> Outcome:
     totals = sum((life.totals for life in lives), Counter[str]())
     broken = [life.broken for life in lives if life.broken]
     broken += [f"never met: {cell}" for cell in _never_met(covered, count)]
-    if count >= 100 and not totals["counts"]:
-        broken.append("never met: a count of people that was told")
+    for name, what in (("counts", "a count of people that was told"), ("revised", "a late reading that was revised")):
+        if count >= 100 and not totals[name]:
+            broken.append(f"never met: {what}")
     lost, doubled = totals["lost"], totals["doubled"]
     seen = (
         f"{totals['readings']:,} readings, {totals['summaries']:,} summaries, {totals['counts']:,} people counts, "
+        f"{totals['revised']:,} late readings revised, "
         f"{sum(covered.values()):,} faults, {totals['days']:,} days of agents' lives"
     )
     return Outcome(count, lost, doubled, seen, tuple(broken))

@@ -1,0 +1,190 @@
+"""What comes after its window was told, until the night tells it as a revision: late readings, and what they change.
+
+A window in which every slot stood when it was told lacks nothing: what comes later for it is left out. Of one that
+lacked slots, the values are kept for 72 hours, and of each series the last few; one of which no reading had come was
+never told. Increases of counters are left out too: the window after a silence has them, or a gap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from edge_agent.windows import Held, Window
+from telemetry import Summarise, quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from edge_agent.open_windows import SeriesKey
+    from edge_agent.transactions import Run
+    from edge_agent.windows import Cadence
+
+KEPT_MS: Final = 72 * 3_600_000
+MOST_KEPT: Final = 12
+"""Of one series, windows that lacked slots."""
+MOST_LATE: Final = 20_000
+"""Windows of all series for which something came late in one day."""
+
+Place: TypeAlias = tuple[int, int]
+"""Start in milliseconds and length in seconds of a window."""
+
+
+@dataclass(slots=True)
+class LateSeries:
+    """What of one series was told, and what came after that."""
+
+    over: list[list[int]] = field(default_factory=list)
+    """The spans of windows that are over, with readings or withheld: in order, apart, of the last 72 hours."""
+    lacking: dict[Place, tuple[Held | None, Window]] = field(default_factory=dict)
+    """Windows among them that lacked slots, each with the value carried into it."""
+    late: dict[Place, Window] = field(default_factory=dict)
+    """What has come for windows that are over."""
+
+    def note(self, window: Window, carried: Held | None, cadence: Cadence) -> None:
+        """A window is over."""
+        self._cover(window.start_ms, window.end_ms)
+        if sum(1 for _ in window.filled(carried, cadence)) < window.expected(cadence):
+            self.lacking[window.start_ms, window.length_s] = carried, window
+            while len(self.lacking) > MOST_KEPT or _end(min(self.lacking)) <= window.end_ms - KEPT_MS:
+                del self.lacking[min(self.lacking)]
+        self.over = [span for span in self.over if span[1] > window.end_ms - KEPT_MS]
+
+    def revise(self) -> None:
+        """What came late was told: of these windows nothing is told again."""
+        for place in self.late:
+            self.lacking.pop(place, None)
+            self._cover(place[0], _end(place))
+        self.late.clear()
+
+    def takes(self, place: Place) -> bool:
+        """Whether something that comes late for this window would change what is known of it."""
+        start_ms, end_ms = place[0], _end(place)
+        return place in self.lacking or not any(begin < end_ms and start_ms < end for begin, end in self.over)
+
+    def _cover(self, start_ms: int, end_ms: int) -> None:
+        if self.over and self.over[-1][0] <= start_ms <= self.over[-1][1]:
+            self.over[-1][1] = max(self.over[-1][1], end_ms)
+            return
+        spans: list[list[int]] = []
+        for begin, end in sorted([*self.over, [start_ms, end_ms]]):
+            if spans and begin <= spans[-1][1]:
+                spans[-1][1] = max(spans[-1][1], end)
+            else:
+                spans.append([begin, end])
+        self.over = spans
+
+
+class LateWindows:
+    """Those of every series."""
+
+    def __init__(self) -> None:
+        self.revised_ms = 0
+        """Up to when windows were over at the last revisions, as far as is remembered."""
+        self._series: dict[SeriesKey, LateSeries] = {}
+        self._floors: dict[str, int] = {}
+        """Of devices that were moved or replaced, when: windows that begin before that are no more theirs."""
+        self._late = 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LateWindows) and (self._series, self._floors) == (other._series, other._floors)
+
+    __hash__ = None  # type: ignore[assignment] # it changes
+
+    def __len__(self) -> int:
+        """For how many windows something came late."""
+        return self._late
+
+    def note(self, key: SeriesKey, window: Window, carried: Held | None, cadence: Cadence) -> None:
+        """A window of a series is over; `carried` is the value before it."""
+        self._of(key).note(window, carried, cadence)
+
+    def takes(self, key: SeriesKey, place: Place, closed_until_ms: int) -> bool:
+        """Whether a late reading of this window is kept for the night."""
+        known = self._series.get(key)
+        return (
+            self._late < MOST_LATE
+            and _end(place) > closed_until_ms - KEPT_MS
+            and place[0] >= self._floors.get(key[0], 0)
+            and quantity(key[2]).summarise is not Summarise.COUNTER
+            and (known is None or known.takes(place))
+        )
+
+    def put(self, run: Run, cadence: Cadence) -> None:
+        """Keep a run of late readings, whose windows have negative lengths."""
+        for (channel, name), ticks, (start_ms, length_s) in zip(run.columns, run.ticks, run.windows, strict=True):
+            late, place = self._of((run.device, channel, name)).late, (start_ms, -length_s)
+            if place not in late:
+                late[place] = Window(*place)
+                self._late += 1
+            late[place].put(Held(run.event_ms, ticks), cadence)
+            late[place].readings += run.rows
+
+    def each(self) -> Iterator[tuple[SeriesKey, LateSeries]]:
+        """Every series of which something came late, by name."""
+        return ((key, series) for key, series in sorted(self._series.items()) if series.late)
+
+    def revise(self, closed_until_ms: int) -> None:
+        """All that came late was told, or is left out for good."""
+        for series in self._series.values():
+            series.revise()
+        self._late, self.revised_ms = 0, closed_until_ms
+
+    def refit(self, moments: Mapping[str, int]) -> None:
+        """Devices were moved or replaced, each at its moment: nothing from before is told of them any more."""
+        self._floors |= moments
+        self._series = {key: series for key, series in self._series.items() if key[0] not in moments}
+        self._late = sum(len(series.late) for series in self._series.values())
+
+    def document(self, refitted: Mapping[str, int]) -> dict[str, object]:
+        """As a checkpoint keeps it, as after `refit`."""
+        series = [
+            [
+                *key,
+                series.over,
+                [[carried, *_row(window)] for carried, window in series.lacking.values()],
+                [_row(window) for window in series.late.values()],
+            ]
+            for key, series in self._series.items()
+            if key[0] not in refitted
+        ]
+        return {"floors": self._floors | dict(refitted), "series": series}
+
+    @classmethod
+    def restore(cls, document: dict[str, Any], cadence_of: Callable[[str], Cadence]) -> LateWindows:
+        """From a checkpoint."""
+        found = cls()
+        found._floors = document.get("floors", {})
+        for device, channel, name, over, lacking, late in document.get("series", ()):
+            series, cadence = found._of((device, channel, name)), cadence_of(device)
+            series.over = over
+            for carried, *row in lacking:
+                window = _window(row, cadence)
+                series.lacking[window.start_ms, window.length_s] = Held(*carried) if carried else None, window
+            for row in late:
+                window = _window(row, cadence)
+                series.late[window.start_ms, window.length_s] = window
+            found._late += len(late)
+        return found
+
+    def _of(self, key: SeriesKey) -> LateSeries:
+        known = self._series.get(key)
+        if known is None:
+            known = self._series[key] = LateSeries()
+        return known
+
+
+def _end(place: Place) -> int:
+    return place[0] + place[1] * 1000
+
+
+def _row(window: Window) -> list[object]:
+    return [window.start_ms, window.length_s, window.readings, list(window.slots.values())]
+
+
+def _window(row: list[Any], cadence: Cadence) -> Window:
+    start_ms, length_s, readings, values = row
+    window = Window(start_ms, length_s, readings=readings)
+    for value in values:
+        window.put(Held(*value), cadence)
+    return window
