@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from bansui.driver_commands import app
 from device_drivers.conformance.suite import rules
 from telemetry import ConfigurationError
-from tests.device_drivers.conformance.sample_drivers import SampleDriver
+from tests.device_drivers.sample_drivers import SampleDriver
 from tests.support.processes import run_bansui
 
 if TYPE_CHECKING:

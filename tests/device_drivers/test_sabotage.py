@@ -11,7 +11,7 @@ from device_drivers.conformance.findings import Grade, Result
 from device_drivers.manifest import ManifestUnusable
 from device_drivers.registry import at
 from telemetry import ConfigurationError
-from tests.device_drivers.conformance.sample_drivers import SampleDriver, meter_answer
+from tests.device_drivers.sample_drivers import SampleDriver, meter_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from device_drivers.conformance.suite import rules
-from tests.device_drivers.conformance.sample_drivers import SampleDriver
+from tests.device_drivers.sample_drivers import SampleDriver
 from tests.documents import ROOT
 
 if TYPE_CHECKING:
