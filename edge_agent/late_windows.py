@@ -44,7 +44,7 @@ class LateSeries:
     def note(self, window: Window, carried: Held | None, cadence: Cadence) -> None:
         """A window is over."""
         self._cover(window.start_ms, window.end_ms)
-        if sum(1 for _ in window.filled(carried, cadence)) < window.expected(cadence):
+        if not window.is_whole(carried, cadence):
             self.lacking[window.start_ms, window.length_s] = carried, window
             while len(self.lacking) > MOST_KEPT or _end(min(self.lacking)) <= window.end_ms - KEPT_MS:
                 del self.lacking[min(self.lacking)]

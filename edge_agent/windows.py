@@ -73,6 +73,11 @@ class Window:
                 if 0 <= slot_start - carried.event_ms <= cadence.stale_after_ms:
                     yield carried
 
+    def is_whole(self, carried: Held | None, cadence: Cadence) -> bool:
+        """Whether a value stood in every slot."""
+        expected = self.expected(cadence)
+        return len(self.slots) == expected or sum(1 for _ in self.filled(carried, cadence)) == expected
+
     def last(self) -> Held | None:
         """The value measured last."""
         return max(self.slots.values(), default=None)
