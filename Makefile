@@ -41,7 +41,7 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m tests.prerequisites
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 4 --dist loadfile)
 
 check: setup
 	@$(BIN)/ruff format --check --quiet .
