@@ -143,7 +143,7 @@ async def test_a_client_that_reads_no_pubacks_is_not_read_either(listen: Listen)
     writing = asyncio.create_task(_send_until_cancelled(device, packets))
     await until(lambda: running.listener.counters["connects"], what="the device is in")
     connection = next(iter(running.listener._desk._connections))
-    await until(lambda: connection._holds, 20, "reading stops")
+    await until(lambda: connection._holds, 60, "reading stops")
     assert connection._transport.get_write_buffer_size() < 1_000_000
     writing.cancel()
     await asyncio.gather(writing, return_exceptions=True)
