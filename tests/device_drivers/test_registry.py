@@ -124,6 +124,18 @@ def test_nothing_of_a_driver_is_imported_before_it_is_needed(vendor: Vendor) -> 
     assert not [name for name in sys.modules if name.startswith("acme_bansui")]
 
 
+def test_no_manifest_is_read_but_those_that_are_asked_for(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    vendor.add("acme_co2")
+    read: list[str] = []
+    load = registry.manifests.load
+    monkeypatch.setattr(registry.manifests, "load", lambda folder: read.append(folder.name) or load(folder))
+    drivers = registry.discover()
+    assert "plantower" in drivers
+    assert drivers["acme_co2"] is drivers["acme_co2"]
+    assert sorted(read) == ["acme_co2", "plantower"]
+    assert len(list(drivers.values())) == len(drivers) == len(set(read))
+
+
 @pytest.mark.parametrize(
     ("code", "what"),
     [

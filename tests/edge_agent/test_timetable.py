@@ -77,6 +77,16 @@ def test_an_hour_is_touched_by_a_minute_of_it() -> None:
     assert kept.touches(MONDAY_9), "what was compiled is what counts"
 
 
+def test_no_hour_is_touched_that_begins_when_lessons_end() -> None:
+    """On a half day, or any other: outside timetable hours nothing of a room is told but what the policy names."""
+    whole = dataclasses.replace(
+        TIMETABLE, hours=((dt.time(8), dt.time(12)),), half_days={dt.date(2025, 10, 14): dt.time(10)}
+    )
+    compiled = CompiledTimetable(whole)
+    for day, hours in ((0, [8, 9, 10, 11]), (1, [8, 9])):
+        assert [hour for hour in range(24) if compiled.touches(MIDNIGHT + (24 * day + hour) * HOUR)] == hours
+
+
 def test_an_edited_timetable_waits_for_the_next_day() -> None:
     """A day that has begun keeps its windows; what was compiled is what counts."""
     compiled = CompiledTimetable(TIMETABLE)

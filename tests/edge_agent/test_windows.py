@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.windows import Cadence, Held, SeriesWindows, Window, aggregate, rounded
 from telemetry import Summarise, quantities, quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 CADENCE = Cadence(60_000, 180_000)
 CO2, ENERGY, MOTION, SWITCH = (quantity(name) for name in ("carbon_dioxide", "energy", "motion", "switch"))
@@ -42,6 +47,24 @@ def test_a_value_is_carried_into_the_next_window() -> None:
     fields = aggregate(CO2, window((120, 1000), length_s=300), Held(-30_000, 400), CADENCE)
     assert fields == {"n": 5, "expected": 5, "mean": 760, "min": 400, "max": 1000}
     assert aggregate(CO2, window((120, 1000), length_s=300), Held(-300_000, 400), CADENCE)["n"] == 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "carried", "is_whole"),
+    [
+        (range(0, 300, 60), None, True),
+        ((0, 200), None, True),  # a device that reports on change: its value stands in the slots between
+        ((120,), Held(-30_000, 400), True),
+        ((120,), None, False),
+        ((0,), None, False),  # stale before the end
+    ],
+)
+def test_a_window_is_whole_when_a_value_stood_in_every_slot(
+    seconds: Iterable[int], carried: Held | None, is_whole: bool
+) -> None:
+    """Whether it came in that slot or before: what comes late for such a window changes nothing."""
+    made = window(*((second, 500) for second in seconds), length_s=300)
+    assert made.is_whole(carried, CADENCE) is is_whole
 
 
 def test_the_order_of_arrival_does_not_matter() -> None:
