@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge_agent import late_windows
 from edge_agent.counts import CountKey
 from edge_agent.late_windows import MOST_KEPT
 from edge_agent.timing import Timing
@@ -174,6 +175,27 @@ def test_a_clock_set_back_after_the_night_tells_above_the_revision(bench: Bench)
     found = [each for each in told(bench) if each.start_ms == MONDAY_9]
     assert [(each.series.revision, each.fields["mean"]) for each in found] == [(1, 600), (2, 1000)]
     assert bench.audit().faults == []
+
+
+def test_what_comes_after_four_in_the_night_waits_for_the_next_one(bench: Bench) -> None:
+    """A revision by day would say when the device was heard again."""
+    until(bench, MIDNIGHT + 4 * HOUR)
+    send(bench, range(15), 750)
+    until(bench, MIDNIGHT + DAY + 2 * HOUR - MINUTE)
+    assert (revisions(bench), counted(bench, "late")) == ([], 15)
+    until(bench, MIDNIGHT + DAY + 2 * HOUR + MINUTE)
+    assert [each.start_ms for each in revisions(bench)] == [MONDAY_9]
+
+
+def test_so_many_late_windows_are_kept_and_no_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device with a year of readings fills no memory."""
+    monkeypatch.setattr(late_windows, "MOST_LATE", 2)
+    until(bench, MONDAY_9 + 80 * MINUTE)
+    for quarter in range(4):
+        send(bench, [15 * quarter], 750)
+    until(bench, MIDNIGHT + 2 * HOUR + MINUTE)
+    assert [each.start_ms for each in revisions(bench)] == [MONDAY_9, MONDAY_9 + QUARTER]
+    assert counted(bench, "late") == 4
 
 
 def test_of_each_series_a_few_windows_are_kept(bench: Bench) -> None:
