@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from device_drivers import registry
+from device_drivers import manifest, registry
 from device_drivers.contract import Frame, PollDriver, Settings, StreamDriver
 from telemetry import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from device_drivers.manifest import Manifest
 
 MANIFEST = """
 sample = ""
@@ -127,8 +129,13 @@ def test_nothing_of_a_driver_is_imported_before_it_is_needed(vendor: Vendor) -> 
 def test_no_manifest_is_read_but_those_that_are_asked_for(vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
     vendor.add("acme_co2")
     read: list[str] = []
-    load = registry.manifests.load
-    monkeypatch.setattr(registry.manifests, "load", lambda folder: read.append(folder.name) or load(folder))
+    load = manifest.load
+
+    def noted(folder: Path) -> Manifest:
+        read.append(folder.name)
+        return load(folder)
+
+    monkeypatch.setattr(manifest, "load", noted)
     drivers = registry.discover()
     assert "plantower" in drivers
     assert drivers["acme_co2"] is drivers["acme_co2"]
