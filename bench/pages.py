@@ -72,7 +72,7 @@ async def _tell(centre: Centre, position: int, summaries: list[Summary]) -> None
         await centre.catalogue.register(_seen(summaries))
     batch = [Projected("edge-000", summaries)]
     await centre.store.append(position, batch)
-    centre.memory.take(batch)
+    centre.memory.take(batch, centre.clock.now())
 
 
 def _seen(summaries: list[Summary]) -> set[Seen]:

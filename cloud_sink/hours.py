@@ -24,6 +24,11 @@ _HOUR_MS: Final = HOUR_S * 1000
 _QUARTER_MS: Final = QUARTER_S * 1000
 
 
+def first_day(now_ms: int) -> int:
+    """The first of the days that are remembered at a moment."""
+    return now_ms // _DAY_MS - KEPT_DAYS
+
+
 class Hours:
     """The timetable hours of one school."""
 
@@ -37,20 +42,23 @@ class Hours:
         """Whether an agent has told of any."""
         return self._next_ms > 0
 
-    def take(self, report: AgentReport) -> None:
-        """Note what a report says of them; one of an agent that does not know of this says nothing."""
-        if not report.hours_next_ms:
+    def take(self, report: AgentReport, now_ms: int) -> None:
+        """Note what a report says of them; one of an agent that does not know of this says nothing.
+
+        Nor does one of an agent whose clock is more than a day ahead: until then nothing would ever be missed.
+        """
+        if not report.hours_next_ms or report.time_ms > now_ms + _DAY_MS:
             return
-        self.note(report.hours_day, report.hours)
+        self.note(report.hours_day, report.hours, now_ms)
         if report.time_ms >= self._told_ms:
             self._told_ms, self._next_ms = report.time_ms, report.hours_next_ms
 
-    def note(self, day: int, hours: int) -> None:
-        """Note one day's hours, two bits each, as `AgentReport.hours` has them."""
-        if not hours:
-            return
-        self._days[day] = self._days.get(day, 0) | hours
-        for old in [known for known in self._days if known < max(self._days) - KEPT_DAYS]:
+    def note(self, day: int, hours: int, now_ms: int) -> None:
+        """Note one day's hours, two bits each, as `AgentReport.hours` has them: of the last days, and no later ones."""
+        first = first_day(now_ms)
+        if hours and first <= day <= first + KEPT_DAYS + 1:
+            self._days[day] = self._days.get(day, 0) | hours
+        for old in [known for known in self._days if known < first]:
             del self._days[old]
 
     def missed(self, end_ms: int, until_ms: int, span: Span, most: int) -> int:

@@ -34,12 +34,12 @@ class Memory:
     copies: dict[str, int] = field(default_factory=dict)
     """When a copy of an agent's database was last noticed at work, by agent."""
 
-    def take(self, batches: Sequence[Projected]) -> list[Summary]:
+    def take(self, batches: Sequence[Projected], now_ms: int) -> list[Summary]:
         """Take what batches say; returns the summaries that are the last of their series now."""
         for batch in batches:
             if batch.report is not None:
                 self.latest.reports[batch.agent] = batch.report
-                self.hours.of_agent(batch.agent).take(batch.report)
+                self.hours.of_agent(batch.agent).take(batch.report, now_ms)
         summaries = [summary for batch in batches for summary in batch.summaries]
         self.episodes.take(summaries)
         self.tallies.take(summaries)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from cloud_sink.catalogue import Seen
 from cloud_sink.hearing import KEPT_MS
+from cloud_sink.hours import first_day
 from cloud_sink.inbox import Kind
 from cloud_sink.latest import MAIN
 from cloud_sink.retention import expiries
@@ -66,14 +67,15 @@ class Projector:
 
     async def start(self) -> None:
         """Read where the store stands, remember its last day, and project what it does not have yet."""
-        memory, from_ms = self._memory, self._clock.now() - KEPT_MS
+        memory, now_ms = self._memory, self._clock.now()
+        from_ms = now_ms - KEPT_MS
         self.position = await self._store.position()
         memory.latest.take(await self._store.latest())
-        for agent, day, hours in await self._store.hours():
-            memory.hours.of_agent(agent).note(day, hours)
+        for agent, day, hours in await self._store.hours(first_day(now_ms)):
+            memory.hours.of_agent(agent).note(day, hours, now_ms)
         for agent, report in (await self._store.reports()).items():
             memory.latest.reports[agent] = report
-            memory.hours.of_agent(agent).take(report)
+            memory.hours.of_agent(agent).take(report, now_ms)
         for school, room, device, channel, start_ms, mean in await self._store.means(AIR_QUANTITY, from_ms):
             memory.episodes.note((school, room, device, channel), start_ms, mean)
         memory.tallies.count(await self._store.spans(MAIN, (AIR_QUANTITY, AIR_ACT_PPM), from_ms))
@@ -133,7 +135,7 @@ class Projector:
         self.position = batches[-1].position
         self._memory.hearing.take((batch.agent, batch.received_ms) for batch in batches)
         touched = {summary.series.school for batch in projected for summary in batch.summaries}
-        self._live.publish(self._memory.take(projected), touched)
+        self._live.publish(self._memory.take(projected, self._clock.now()), touched)
         return True
 
     async def _read(self, batch: StoredBatch) -> Projected:

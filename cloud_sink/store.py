@@ -120,8 +120,8 @@ class Store(Protocol):
         """The last report of each agent."""
         ...
 
-    async def hours(self) -> Sequence[tuple[str, int, int]]:
-        """Agent, day and hours, as `AgentReport` has them, of each of the last days with timetable hours."""
+    async def hours(self, from_day: int) -> Sequence[tuple[str, int, int]]:
+        """Agent, day and hours, as `AgentReport` has them, of each day from that one on with timetable hours."""
         ...
 
     async def close(self) -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import duckdb
 import pyarrow as pa
 
-from cloud_sink.hours import KEPT_DAYS
 from cloud_sink.line_bytes import DECIMALS, LINE_BYTES
 from cloud_sink.store import Count, Left, StoreFull
 from telemetry import FIELDS, EnvironmentFault, Series, Summary
@@ -187,10 +186,10 @@ class DuckDbStore:
         )
         return {agent: AgentReport.from_dict(json.loads(text)) for agent, text in rows}
 
-    async def hours(self) -> Sequence[tuple[str, int, int]]:
+    async def hours(self, from_day: int) -> Sequence[tuple[str, int, int]]:
         """As the port says."""
-        query = f"SELECT agent, day, hours FROM hours WHERE day > (SELECT max(day) FROM hours) - {KEPT_DAYS}"  # noqa: S608 - our own number
-        return cast("Sequence[tuple[str, int, int]]", await self._in_thread(lambda: self._select(query)))
+        query = "SELECT agent, day, hours FROM hours WHERE day >= ?"
+        return cast("Sequence[tuple[str, int, int]]", await self._in_thread(lambda: self._select(query, from_day)))
 
     async def close(self) -> None:
         """As the port says."""
@@ -262,7 +261,7 @@ def _open(path: Path) -> duckdb.DuckDBPyConnection:
         for view in _VIEWS:
             connection.execute(view)
         connection.execute("CREATE TABLE IF NOT EXISTS forgotten (agent VARCHAR, number BIGINT)")
-        connection.execute("CREATE TABLE IF NOT EXISTS hours (agent VARCHAR, day INTEGER, hours BIGINT)")
+        connection.execute("CREATE TABLE IF NOT EXISTS hours (agent VARCHAR, day BIGINT, hours BIGINT)")
         connection.execute("CREATE TABLE IF NOT EXISTS mark (position BIGINT)")
         connection.execute("INSERT INTO mark SELECT 0 WHERE NOT EXISTS (FROM mark)")
     except duckdb.Error:

@@ -38,7 +38,7 @@ def hours_at(*moments: int, timetable: Timetable = TIMETABLE) -> Hours:
     hours, compiled = Hours(), CompiledTimetable(timetable)
     for moment in moments:
         told = compiled.hours(moment)
-        hours.take(report(time_ms=moment, hours_day=told.day, hours=told.hours, hours_next_ms=told.next_ms))
+        hours.take(report(time_ms=moment, hours_day=told.day, hours=told.hours, hours_next_ms=told.next_ms), moment)
     return hours
 
 
@@ -147,7 +147,7 @@ def test_an_agent_that_is_silent_since_the_evening_leaves_rooms_stale_by_the_mor
 
 def test_a_school_whose_agent_tells_no_hours_is_judged_by_the_clock() -> None:
     hours = Hours()
-    hours.take(report(time_ms=at("20:00")))
+    hours.take(report(time_ms=at("20:00")), at("20:00"))
     assert judge(at("20:00"), hours).freshness(summary(start_ms=at("15:45"))) is Freshness.STALE
 
 
@@ -177,3 +177,13 @@ def test_days_long_past_are_forgotten() -> None:
     hours = hours_at(*(at("9:00", day) for day in range(KEPT_DAYS + 7)))
     assert hours.missed(at("0:00"), at("0:00", 4), Span.HOUR, 1000) == 0
     assert hours.missed(at("0:00", 7), at("0:00", 14), Span.HOUR, 1000) == 5 * 7, "an hour is due that lessons touch"
+
+
+def test_an_agent_whose_clock_is_far_ahead_hides_nothing() -> None:
+    """What it says of days to come does not count, and pushes out nothing that is known."""
+    hours, now_ms = hours_at(at("9:00")), at("9:00", 1)
+    ahead = at("9:00", 400)
+    hours.take(report(time_ms=ahead, hours_day=ahead // (24 * HOUR_MS), hours=1, hours_next_ms=ahead), now_ms)
+    hours.note(ahead // (24 * HOUR_MS), 1, now_ms)
+    assert judge(at("20:00", 1), hours).freshness(summary(start_ms=at("15:45"))) is Freshness.STALE
+    assert not hours.was_outside(ahead, ahead + 1), "of that day nothing is known but that hours began before it"

@@ -133,3 +133,14 @@ def test_in_the_morning_what_should_have_come_is_missed(tmp_path: Path, path: st
         told_by_one(centre, clock)
         clock.now_ms = (DAY + 1) * 24 * HOUR_MS + 11 * QUARTER_MS
         assert "0 of 2 rooms are fresh." in page(centre, path).text
+
+
+def test_a_report_of_a_day_that_never_comes_takes_nothing_down(tmp_path: Path) -> None:
+    """Every number of a report is of 64 bits: the store keeps what it may be, and the next reports count."""
+    clock = ManualClock(NOON_MS + HOUR_MS)
+    with running_centre(tmp_path, clock) as centre:
+        told_by_one(centre, clock)
+        centre.report(report(time_ms=clock.now_ms, hours_day=1 << 62, hours=1 << 62, hours_next_ms=1 << 62), 6)
+        centre.report(hours(clock.now_ms), 7)
+        answers = centre.client.get("/api/v1/latest", params={"school": "cn-002"}).json()
+        assert {answer["freshness"] for answer in answers} == {"quiet"}
