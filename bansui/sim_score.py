@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _WITHIN_S: Final = 120.0
 _DAY_MS: Final = 86_400_000
+_WRITTEN: Final = "give a file that `bansui sim run --truth` has written"
 
 
 class _Window(BaseModel):
@@ -67,11 +68,12 @@ def read(path: Path) -> dict[str, Any]:
     try:
         truth = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise TruthUnreadable(f"cannot be read: {error}", where=str(path)) from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise TruthUnreadable(f"cannot be read: {why}", where=str(path), fix=_WRITTEN) from None
     schema = truth.get("schema") if isinstance(truth, dict) else None
     if schema != SCHEMA:
         what = f"this has schema {schema!r}, and {SCHEMA} is known here"
-        raise TruthUnreadable(what, where=str(path), fix="give a file that `bansui sim run --truth` has written")
+        raise TruthUnreadable(what, where=str(path), fix=_WRITTEN)
     try:
         return _Truth.model_validate(truth).model_dump()
     except ValidationError as error:

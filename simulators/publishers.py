@@ -163,7 +163,7 @@ class _Crowd:
                 connection.bind((load.source, 0))
             connection.connect((load.host, load.port))
         except OSError as error:
-            raise self._unreachable(number, str(error)) from None
+            raise self._unreachable(number, error.strerror or str(error)) from None
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sendall(_connect_packet(f"{load.name}-{number}", load.user, load.password))
         return connection
@@ -173,7 +173,7 @@ class _Crowd:
         try:
             answer = connection.recv(4, socket.MSG_WAITALL)
         except OSError as error:
-            raise self._unreachable(number, str(error)) from None
+            raise self._unreachable(number, error.strerror or str(error)) from None
         if len(answer) < 4 or answer[0] != 0x20 or answer[3] != 0:
             why = f"CONNACK {answer.hex(' ')}" if answer else "the broker hung up"
             raise self._unreachable(number, why)

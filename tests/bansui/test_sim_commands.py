@@ -117,7 +117,7 @@ async def test_signal_ends_it_early_with_its_truth_written(
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (None, "cannot be read"),
+        (None, "cannot be read: No such file or directory\n"),
         ("{", "cannot be read"),
         ('{"schema": 1}', "schema 1"),
         ("[]", "schema None"),
@@ -135,7 +135,9 @@ def test_score_of_what_is_no_truth_exits_2(
     if content is not None:
         file.write_text(content)
     assert cli.run(["sim", "score", str(file), "--centre", "http://127.0.0.1:9"]) == 2
-    assert what in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert what in said
+    assert "fix: give a file that" in said
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:{port}", "127.0.0.1:{port}", "http://[::1"])
