@@ -2,7 +2,7 @@
 
 Formats: myDevices, "Cayenne LPP" 1.0, data types; Dragino, "LHT65 User Manual", uplink payload (port 2); Elsys, "LoRa
 payload format" 10/2021; Milesight, "EM300 Series User Guide", uplink packet (port 85); Netvox, "LoRaWAN Application
-Command" V1.9, report data of R711 and RA0716 (port 6); Tektelic, "Comfort Smart Room Sensor TRM", uplink (port 10);
+Command" V1.9, report data of R711 and RA0715 (port 6); Tektelic, "Comfort Smart Room Sensor TRM", uplink (port 10);
 Seeed, "SenseCAP LoRaWAN decoding", frames of id and value in thousandths, closed by a CRC (CCITT, low byte first);
 Laird, "RS1xx LoRa Protocol", "Send temp RH"; Decentlab, "DL-SHT35 Datasheet", payload; EMU, "LoRaWAN payload", data
 with time stamp and CRC-8; Browan, "TBHH100 Reference Manual", section 4.1.2.
@@ -83,7 +83,7 @@ def netvox_r711(gauge: Gauge) -> bytes:
     return head + climate + bytes(3)
 
 
-def netvox_ra0716(gauge: Gauge) -> bytes:
+def netvox_ra0715(gauge: Gauge) -> bytes:
     """Version, device type 05, report type 07: CO2 and sound in tenths, what is not there as FFFF."""
     volts = 120
     gauge.say("battery_voltage", volts / 10)
@@ -175,7 +175,7 @@ REPORTS: Final = {
     "elsys": Report("", 5, elsys_ers_co2),
     "milesight": Report("EM300-TH", 85, milesight_em300),
     "netvox": Report("R711", 6, netvox_r711),
-    "netvox_ra07": Report("RA0716", 6, netvox_ra0716),
+    "netvox_ra07": Report("RA0715", 6, netvox_ra0715),
     "tektelic": Report("COMFORT", 10, tektelic_comfort),
     "sensecap": Report("", 2, sensecap),
     "laird": Report("RS1XX-TEMP-RH-SENSOR", 1, laird_rs1xx),
