@@ -111,7 +111,10 @@ class Documents:
 
     def decode(self, frame: Frame) -> Decoded:
         """Understand one message. Raises `FrameRefused`."""
-        document = parse_object(frame.payload)
+        return self.read(parse_object(frame.payload))
+
+    def read(self, document: dict[str, Any]) -> Decoded:
+        """What an object holds. Raises `FrameRefused`."""
         if self._personal and _has_key(document, self._personal):
             raise FrameRefused("personal", "the message tells of a person")
         for key, value in self._require:

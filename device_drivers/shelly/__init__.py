@@ -1,0 +1,1 @@
+"""Shelly relays, plugs, meters and sensors of the second generation and later."""
