@@ -15,14 +15,15 @@ from rich.live import Live
 from rich.table import Table
 
 from simulators.latencies import Latencies
-from simulators.publishers import BrokerUnreachable, Load, Progress, publish
-from telemetry import BansuiError
+from simulators.publishers import BrokerUnreachable, Load, Progress, TooFewFiles, publish
+from telemetry import BansuiError, EnvironmentFault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SHARES: Final = (0.5, 0.9, 0.99, 0.999, 1.0)
 _NAMES: Final = ("median", "90 %", "99 %", "99.9 %", "longest")
+_TROUBLES: Final = {kind.code: kind for kind in (BrokerUnreachable, TooFewFiles)}
 _LOOPBACK: Final = "127."
 
 
@@ -34,7 +35,8 @@ class Measured:
     latencies: Latencies
     last: Latencies
     """Those of the last half second."""
-    trouble: str = ""
+    trouble: BansuiError | None = None
+    """What a process could not do."""
 
     def as_dict(self, loads: Sequence[Load]) -> dict[str, Any]:
         """For programs."""
@@ -107,11 +109,8 @@ def measure(parts: Sequence[Load], *, is_live: bool) -> Measured:
             child.wait()
             if child.stdout is not None:
                 child.stdout.close()
-    if measured.trouble:
-        address = f"{parts[0].host}:{parts[0].port}"
-        raise BrokerUnreachable(
-            measured.trouble, where=address, fix="see that the broker runs, and may have so many connections"
-        )
+    if measured.trouble is not None:
+        raise measured.trouble
     return measured
 
 
@@ -133,12 +132,19 @@ def _read(child: subprocess.Popen[str], number: int, measured: Measured, lock: t
     for line in child.stdout:
         told = json.loads(line)
         with lock:
-            if "trouble" in told:
-                measured.trouble = told["trouble"]
+            if "code" in told:
+                kind = _TROUBLES[told.pop("code")]
+                measured.trouble = kind(**told)
                 continue
             measured.progress[number] = Progress(**told)
             measured.latencies.merge(told["counts"])
             measured.last.merge(told["counts"])
+    if (code := child.wait()) and measured.trouble is None:
+        measured.trouble = EnvironmentFault(
+            f"a process that publishes ended with {code}",
+            where=f"process {number + 1} of {len(measured.progress)}",
+            fix="see whether the machine has memory enough (`dmesg`)",
+        )
 
 
 def _table(parts: Sequence[Load], measured: Measured) -> Table:
@@ -176,7 +182,7 @@ def _main() -> None:
     try:
         publish(load, lambda progress: tell(dataclasses.asdict(progress)))
     except BansuiError as error:
-        tell({"trouble": error.what})
+        tell(error.as_dict())
 
 
 if __name__ == "__main__":

@@ -162,10 +162,10 @@ class _Crowd:
             if load.source:
                 connection.bind((load.source, 0))
             connection.connect((load.host, load.port))
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(_connect_packet(f"{load.name}-{number}", load.user, load.password))
         except OSError as error:
             raise self._unreachable(number, error.strerror or str(error)) from None
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sendall(_connect_packet(f"{load.name}-{number}", load.user, load.password))
         return connection
 
     def _admit(self, connection: socket.socket) -> None:

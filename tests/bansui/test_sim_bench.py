@@ -10,8 +10,9 @@ import aiomqtt
 import pytest
 
 from bansui import cli
-from bansui.sim_bench import loads
+from bansui.sim_bench import loads, measure
 from simulators.publishers import TooFewFiles, publish
+from telemetry import EnvironmentFault
 from tests.support.processes import run_bansui
 from tests.support.waiting import until
 
@@ -90,6 +91,24 @@ def test_more_connections_than_the_system_allows_files_are_refused_with_a_way_ou
     with pytest.raises(TooFewFiles, match="5,064 open files, and the system allows 4,096") as caught:
         publish(load, lambda _: None)
     assert "--processes" in caught.value.fix
+
+
+def test_what_a_process_could_not_do_is_said_with_its_own_way_out(
+    capsys: pytest.CaptureFixture[str], unused_tcp_port: int
+) -> None:
+    args = ["sim", "bench", "pub", "--devices", "1000000", "--broker", f"127.0.0.1:{unused_tcp_port}"]
+    assert cli.run(args) == 3
+    said = capsys.readouterr().err
+    assert "open files" in said
+    assert "bansui explain too_few_files" in said
+
+
+def test_a_process_that_ends_halfway_is_no_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = loads(address=("127.0.0.1", 1), devices=1, connections=1, rate=0, seconds=1, processes=1)
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(EnvironmentFault, match="ended with 1") as caught:
+        measure(parts, is_live=False)
+    assert caught.value.where == "process 1 of 1"
 
 
 def test_fewer_connections_than_processes_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
