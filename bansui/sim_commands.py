@@ -1,5 +1,6 @@
 """`bansui sim`: simulated schools, against any broker."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -9,9 +10,9 @@ import typer
 
 from bansui.failures import EXIT_CHECK, UsageError
 from bansui.json_option import AsJson, JsonLines
-from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
+    from simulators.broker_watch import BrokerNews, BrokerWatch
     from simulators.sabotage import Sabotage
     from simulators.scenarios import Scenario
     from simulators.school import Outcome, Run, School
@@ -25,13 +26,9 @@ bench = typer.Typer(help="Measure a broker.", no_args_is_help=True, rich_markup_
 app.add_typer(bench, name="bench")
 
 _ADDRESS: Final = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::([0-9]{1,5}))?")
+_FASTEST: Final = 1e6
+"""Many times what any machine can keep up with."""
 _SPEED: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)x?")
-
-
-class NotWritable(EnvironmentFault):
-    """A file that the simulator has to write, and cannot."""
-
-    code = "not_writable"
 
 
 @app.command("list")
@@ -59,7 +56,9 @@ def run(
     schools: Annotated[int, typer.Option(min=0, max=1000, help="So many schools; 0: the scenario's own.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
     clock: Annotated[str, typer.Option(metavar="ORIGIN_MS,STARTED_MS,SPEED", help="Time shared with others.")] = "",
-    seconds: Annotated[float, typer.Option(min=0, help="Real seconds it takes in all, without --clock.")] = 0,
+    seconds: Annotated[
+        float, typer.Option(min=0, max=31_622_400, help="Real seconds it takes in all, without --clock.")
+    ] = 0,
     speed: Annotated[str, typer.Option(metavar="300x", help="How much faster than real, without --clock.")] = "",
     broker: Annotated[str, typer.Option(metavar="HOST[:PORT]", help="Where devices publish.")] = "127.0.0.1",
     wiring: Annotated[Path | None, typer.Option(help="Write here which device is reached where (JSON).")] = None,
@@ -86,19 +85,20 @@ def run(
     from simulators.growing import with_rooms
     from simulators.scenarios import load
     from simulators.school import Run
+    from simulators.truth import check_writable
 
     found = load(scenario)
     if rooms:
         found = with_rooms(found, rooms)
     if schools:
         found = found.model_copy(update={"schools": schools})
-    for file in (wiring, truth):
-        _check_writable(file)
     shared, all_schools = _clock(found, clock, seconds, speed), schools_of(found)
+    address = _address(broker, "--broker", default_port=1883)
     common: dict[str, Any] = {
         "seed": seed,
         "clock": shared,
-        "broker": _address(broker, "--broker", default_port=1883),
+        "broker": address,
+        "watch": _watch(address, as_json=as_json),
         "relay_to": _address(relay_to, "--relay-to") if relay_to else None,
         "agent_pid_file": agent_pid_file,
         "sabotage": _sabotage(sabotage),
@@ -114,6 +114,8 @@ def run(
         )
         for school, faults in zip(all_schools, parse_for(fault or (), all_schools, seed), strict=True)
     ]
+    for file in (file for plan in plans for file in (plan.wiring_file, plan.truth_file) if file is not None):
+        check_writable(file)
     began = time.monotonic()
     outcomes = asyncio.run(_live(plans, as_json=as_json))
     if not as_json:
@@ -233,20 +235,32 @@ def _clock(scenario: "Scenario", shared: str, seconds: float, speed: str) -> "Sc
     if speed and seconds:
         raise UsageError("--seconds and --speed say the same thing", where="bansui sim run", fix="give one of them")
     factor = (scenario.end_ms - scenario.start_ms) / 1000 / seconds if seconds else 1.0
+    if factor > _FASTEST:
+        raise UsageError(f"no school lives a day in {seconds} s", where="--seconds", fix="give more of them")
     if speed:
         match = _SPEED.fullmatch(speed)
         factor = float(match.group(1)) if match else 0.0
-        if factor <= 0:
-            raise UsageError(f"{speed!r} is not a speed", where="--speed", fix="give a number over 0, such as 300x")
+        if not 0 < factor <= _FASTEST:
+            raise UsageError(
+                f"{speed!r} is not a speed", where="--speed", fix=f"give one over 0 and up to {_FASTEST:,.0f}, as 300x"
+            )
     return ScaledClock(scenario.start_ms, SystemClock().now(), factor)
 
 
 def _address(text: str, option: str, *, default_port: int = 0) -> tuple[str, int]:
     match = _ADDRESS.fullmatch(text)
-    port = int(match.group(3) or default_port) if match else 0
-    if match is None or not 1 <= port <= 65_535:
+    host, port = (match.group(1) or match.group(2), int(match.group(3) or default_port)) if match else ("", 0)
+    if not 1 <= port <= 65_535 or not _is_host(host):
         raise UsageError(f"{text!r} is not HOST:PORT", where=option, fix="such as 127.0.0.1:1883")
-    return match.group(1) or match.group(2), port
+    return host, port
+
+
+def _is_host(text: str) -> bool:
+    """Whether the resolver can be asked for it at all."""
+    try:
+        return bool(text.encode("idna")) and text.isprintable() and " " not in text
+    except UnicodeError:
+        return False
 
 
 def _sabotage(text: str) -> "Sabotage | None":
@@ -257,6 +271,14 @@ def _sabotage(text: str) -> "Sabotage | None":
     return Sabotage(text) if text else None
 
 
-def _check_writable(path: Path | None) -> None:
-    if path is not None and not path.absolute().parent.is_dir():
-        raise NotWritable(f"there is no folder {path.absolute().parent}", where=str(path), fix="make the folder first")
+def _watch(address: tuple[str, int], *, as_json: bool) -> "BrokerWatch":
+    from bansui import sim_text
+    from simulators.broker_watch import BrokerWatch
+
+    def tell(news: "BrokerNews") -> None:
+        if as_json:
+            print(json.dumps({"event": "broker", **dataclasses.asdict(news)}), flush=True)
+        else:
+            sim_text.print_broker(address, news)
+
+    return BrokerWatch(tell)

@@ -8,13 +8,20 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from rich.console import Console
 from rich.table import Table
 
 from simulators.score import Score, score
 from simulators.truth import SCHEMA
-from telemetry import ConfigurationError, ContractViolation, EnvironmentFault, decode_all
+from telemetry import (
+    ConfigurationError,
+    ContractViolation,
+    EnvironmentFault,
+    UnknownQuantity,
+    decode_all,
+    quantity,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,11 +35,19 @@ _WRITTEN: Final = "give a file that `bansui sim run --truth` has written"
 class _Window(BaseModel):
     device: str
     quantity: str
-    start_ms: int
+    start_ms: int = Field(ge=0, lt=10**14)
     sum_ticks: int
     physics_sum_ticks: int | None
     n: int = Field(ge=1)
     faults: list[str]
+
+    @field_validator("quantity")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        try:
+            return quantity(name).id
+        except UnknownQuantity as error:
+            raise ValueError(error.what) from None
 
 
 class _Fault(BaseModel):
@@ -67,7 +82,7 @@ def read(path: Path) -> dict[str, Any]:
     """The truth in a file. Raises `TruthUnreadable`."""
     try:
         truth = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # what is not UTF-8, not JSON, or JSON to exhaust a reader
         why = error.strerror if isinstance(error, OSError) else error
         raise TruthUnreadable(f"cannot be read: {why}", where=str(path), fix=_WRITTEN) from None
     schema = truth.get("schema") if isinstance(truth, dict) else None
@@ -87,13 +102,13 @@ def judge(truth: Mapping[str, Any], url: str) -> Score:
     starts = [window["start_ms"] for window in truth["windows"]]
     query: dict[str, str | int] = {
         "school": truth["school"],
-        "from": min(starts, default=0) - _DAY_MS,
+        "from": max(0, min(starts, default=0) - _DAY_MS),
         "to": max(starts, default=0) + _DAY_MS,
     }
     try:
         answer = httpx.get(f"{url.rstrip('/')}/api/v1/export", params=query, timeout=_WITHIN_S).raise_for_status()
     except httpx.HTTPStatusError as error:
-        why = f"it answers {error.response.status_code}: {error.response.text[:200]}"
+        why = f"it answers {error.response.status_code}: {_message(error.response)}"
         raise CentreUnreachable(
             why, where=url, fix="give the centre's address, and a truth of one of its schools"
         ) from None
@@ -104,6 +119,14 @@ def judge(truth: Mapping[str, Any], url: str) -> Score:
     except ContractViolation as error:
         why = f"what it answers is no export of a centre: {error.what}"
         raise CentreUnreachable(why, where=url, fix="give the centre's address") from None
+
+
+def _message(response: httpx.Response) -> str:
+    """What an answer says for a person: a centre says it as `message`."""
+    try:
+        return str(response.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return response.text[:200]
 
 
 def as_dict(found: Score) -> dict[str, Any]:

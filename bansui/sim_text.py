@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from bansui.failures import language
+from bansui.sim_words import words
 from simulators.cost import cpu_s, peak_memory_mb
 from simulators.faults import FAULTS
+from simulators.school import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from simulators.broker_watch import BrokerNews
     from simulators.scenarios import Scenario
     from simulators.school import Outcome, Run
 
@@ -105,6 +109,17 @@ def print_start(run: Run, document: Mapping[str, Any], *, is_one_of_many: bool) 
         if path is not None:
             print(f"  {name:<7} {path}")
     print("Ctrl-C ends it.", flush=True)
+
+
+def print_broker(address: tuple[str, int], news: BrokerNews) -> None:
+    """That devices do not reach their broker, or do again, to standard error."""
+    say, where = words(), f"{address[0]}:{address[1]}"
+    if not news.is_away:
+        print(say["back"].format(address=where), file=sys.stderr, flush=True)
+        return
+    print(say["away"].format(address=where, client=news.client, why=news.why), file=sys.stderr)
+    print(f"  {say['away.meanwhile'].format(seconds=PATIENCE_S)}", file=sys.stderr)
+    print(f"  {say['away.fix']}", file=sys.stderr, flush=True)
 
 
 def print_end(run: Run, came: Outcome, *, is_one_of_many: bool) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import logging
 import socket
 import struct
 import threading
@@ -22,6 +21,8 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+
+from simulators.broker_watch import BrokerWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,25 +39,33 @@ _SESSION_EXPIRY_S: Final = 86_400
 _FIRST_DELAY_S: Final = 0.1
 _LONGEST_DELAY_S: Final = 1.0
 _HANDSHAKE_S: Final = 10.0
-_log: Final = logging.getLogger("bansui.simulators")
 
 
 class DeviceClient:
     """Publishes at QoS 1 and keeps each message until its PUBACK. For one asyncio loop."""
 
     def __init__(
-        self, client_id: str, password: str, address: tuple[str, int], *, protocol: MQTTProtocolVersion
+        self,
+        client_id: str,
+        password: str,
+        address: tuple[str, int],
+        *,
+        protocol: MQTTProtocolVersion,
+        watch: BrokerWatch | None = None,
     ) -> None:
+        """`watch` hears of every attempt to connect."""
         self.client_id = client_id
         self.refused = 0
         """Messages the broker answered with an error; they count as sent and never as confirmed."""
         self._address = address
+        self._watch = watch or BrokerWatch()
         self._protocol = protocol
         self._queue: deque[tuple[str, bytes, Callable[[], None]]] = deque()
         self._unconfirmed: dict[int, Callable[[], None]] = {}
         self._window = _WINDOW
         self._connected = False
-        self._complained = False
+        self._turned_away = ""
+        """Why the last attempt failed, where the broker said so."""
         self._lost = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -92,6 +101,7 @@ class DeviceClient:
         delay = _FIRST_DELAY_S
         while True:
             if await self._connect():
+                self._watch.reached(self.client_id)
                 delay = _FIRST_DELAY_S
                 await self._until_lost()
             await asyncio.sleep(delay)
@@ -156,11 +166,15 @@ class DeviceClient:
         try:
             await self._in_thread(functools.partial(self._client.connect, host, port, _KEEPALIVE_S, **options))
             async with asyncio.timeout(_HANDSHAKE_S):
-                return await self._connack
-        except OSError:
+                is_in = await self._connack
+            why = self._turned_away
+        except OSError as error:
             if self._client.socket() is not None:
                 self._client.disconnect()
-            return False
+            is_in, why = False, error.strerror or str(error) or "no CONNACK in time"
+        if not is_in:
+            self._watch.failed(self.client_id, why)
+        return is_in
 
     async def _in_thread(self, connect: Callable[[], object]) -> None:
         # opening a socket is the one thing paho can only do by blocking; a thread cannot be cancelled, so wait
@@ -196,12 +210,9 @@ class DeviceClient:
         if self._connack is None or self._connack.done():
             return
         if reason.is_failure:
-            if not self._complained:
-                _log.warning("%s: the broker refuses the connection: %s", self.client_id, reason)
-            self._complained = True
+            self._turned_away = f"the broker refuses the connection: {reason}"
             self._connack.set_result(False)
             return
-        self._complained = False
         self._window = min(_WINDOW, getattr(properties, "ReceiveMaximum", _WINDOW))
         self._connected = True
         self._connack.set_result(True)
@@ -214,6 +225,7 @@ class DeviceClient:
         self._connected = False
         self._lost.set()
         if self._connack is not None and not self._connack.done():
+            self._turned_away = "it hangs up before a CONNACK"
             self._connack.set_result(False)
 
     def _on_publish(

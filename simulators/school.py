@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from simulators.afflictions import Afflictions
+from simulators.broker_watch import BrokerWatch
 from simulators.devices import Devices, driver_of, stamps, transport_of
 from simulators.faults import FaultMalformed, Target
 from simulators.pace import Pace, Progress
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from simulators.scenarios import Scenario
     from telemetry import ScaledClock
 
+PATIENCE_S: Final = 60.0
+"""How long, at the end of the day, what has been sent may take to be confirmed."""
 _POLL_S: Final = 0.05
 _HURRIED_S: Final = 2.0
 """How long a school that is told to stop still waits for what it has sent."""
@@ -46,8 +49,9 @@ class Run:
     agent_pid_file: Path | None = None
     faults: list[Fault] = field(default_factory=list)
     sabotage: Sabotage | None = None
-    patience_s: float = 60.0
-    """How long, at the end of the day, it waits for what has been sent to be confirmed."""
+    patience_s: float = PATIENCE_S
+    watch: BrokerWatch = field(default_factory=BrokerWatch)
+    """Hears whether devices reach the broker."""
     stay: bool = False
     """Keep the relay open after the day until told to stop: an agent may still have summaries to send."""
 
@@ -98,6 +102,7 @@ class School:
             self._broker_relay,
             self._wires,
             self._progress,
+            run.watch,
         )
         self._missed: list[str] = []
         self._publish: Callable[[Emission, Callable[[], None]], None] = self._offer
@@ -126,7 +131,7 @@ class School:
         )
         if self._run.wiring_file is not None:
             write_json(self._run.wiring_file, document)
-        self._wires.connect(broker)
+        self._wires.connect(broker, self._run.watch)
         return document
 
     def stop(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -24,6 +25,9 @@ from simulators.faults import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simulators.broker_watch import BrokerWatch
     from simulators.faults import Fault
     from simulators.pace import Pace, Progress
     from simulators.relay import Relay
@@ -50,6 +54,8 @@ class Striker:
     wires: Wires | None = None
     progress: Progress | None = None
     """Of what devices say unasked."""
+    watch: BrokerWatch | None = None
+    """Whoever tells of a broker that is away, and need not tell of one that a fault took away."""
 
     def check(self, faults: list[Fault]) -> None:
         """Raises `FaultMalformed` for a fault that lacks what it strikes at."""
@@ -91,7 +97,18 @@ class Striker:
 
     async def _cut_broker(self, fault: Fault) -> None:
         assert self.broker is not None
-        await self._without(self.broker, fault)
+        with self._on_purpose():
+            await self._without(self.broker, fault)
+
+    @contextlib.contextmanager
+    def _on_purpose(self) -> Iterator[None]:
+        if self.watch is not None:
+            self.watch.expect_failures()
+        try:
+            yield
+        finally:
+            if self.watch is not None:
+                self.watch.expect_failures(is_over=True)
 
     async def _without(self, relay: Relay, fault: Fault) -> None:
         await relay.cut()
@@ -115,19 +132,20 @@ class Striker:
     async def _storm(self, fault: Fault) -> None:
         """Again and again: messages arrive, acknowledgements do not, the connection breaks, all is sent again."""
         assert self.broker is not None
-        try:
-            while True:
-                self.broker.is_mute = True
-                await asyncio.sleep(_DELIVERED_S)
-                await self.broker.cut()
+        with self._on_purpose():
+            try:
+                while True:
+                    self.broker.is_mute = True
+                    await asyncio.sleep(_DELIVERED_S)
+                    await self.broker.cut()
+                    self.broker.is_mute = False
+                    await self.broker.mend()
+                    await asyncio.sleep(_DELIVERED_S)
+                    if self.pace.clock.now() >= fault.until_ms:
+                        return
+            finally:
                 self.broker.is_mute = False
                 await self.broker.mend()
-                await asyncio.sleep(_DELIVERED_S)
-                if self.pace.clock.now() >= fault.until_ms:
-                    return
-        finally:
-            self.broker.is_mute = False
-            await self.broker.mend()
 
     async def _cut_power(self, fault: Fault) -> None:
         assert self.wires is not None

@@ -11,6 +11,7 @@ perfect sensor would have it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections import defaultdict
@@ -18,11 +19,12 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from telemetry import EnvironmentFault
 from telemetry.quantities import Summarise
 from telemetry.vocabulary import quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from simulators.emissions import Emission
@@ -33,6 +35,12 @@ if TYPE_CHECKING:
 SCHEMA: Final = 2
 WINDOW_S: Final = 900
 _WINDOW_MS: Final = WINDOW_S * 1000
+
+
+class NotWritable(EnvironmentFault):
+    """A file that the simulator has to write, and cannot."""
+
+    code = "not_writable"
 
 
 @dataclass(slots=True)
@@ -163,8 +171,36 @@ class Truth:
 
 
 def write_json(path: Path, document: Mapping[str, object]) -> None:
-    """Write a JSON file so that a reader sees all of it or nothing; readable by its owner alone."""
+    """Write a JSON file so that a reader sees all of it or nothing; readable by its owner alone.
+
+    Raises `NotWritable`.
+    """
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    with _draft(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+
+
+def check_writable(path: Path) -> None:
+    """See that `write_json` could write there, and leave all as it is. Raises `NotWritable`."""
+    if not path.absolute().parent.is_dir():
+        raise NotWritable(f"there is no folder {path.absolute().parent}", where=str(path), fix="make the folder first")
+    if path.is_dir():
+        raise NotWritable("is a folder", where=str(path), fix="name a file")
+    with _draft(path):
+        pass
+
+
+@contextlib.contextmanager
+def _draft(path: Path) -> Iterator[Path]:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    draft.replace(path)
+    try:
+        try:
+            draft.touch(mode=0o600)
+            yield draft
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise NotWritable(
+            f"cannot be written: {error.strerror}", where=str(path), fix="take a folder that this user may write"
+        ) from None

@@ -18,6 +18,7 @@ from simulators.serial_line import SerialLine
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from simulators.broker_watch import BrokerWatch
     from telemetry import Clock
 
     Counted = Callable[[str, int, bool], None]
@@ -61,14 +62,16 @@ class Wires:
         for each in self._servers.values():
             await each.open()
 
-    def connect(self, broker: tuple[str, int]) -> None:
-        """Begin to connect every MQTT client."""
+    def connect(self, broker: tuple[str, int], watch: BrokerWatch) -> None:
+        """Begin to connect every MQTT client; `watch` hears whether they reach the broker."""
         for model in self._models.values():
             if transport_of(model) != "mqtt" or (name := client_of(model)) in self._clients:
                 continue
             is_old = model.mqtt_version == "3.1.1"
             protocol = MQTTProtocolVersion.MQTTv311 if is_old else MQTTProtocolVersion.MQTTv5
-            self._clients[name] = DeviceClient(name, self._devices.passwords[name], broker, protocol=protocol)
+            self._clients[name] = DeviceClient(
+                name, self._devices.passwords[name], broker, protocol=protocol, watch=watch
+            )
             self._run(name)
 
     @property

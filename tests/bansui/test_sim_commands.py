@@ -10,14 +10,18 @@ import pytest
 
 from bansui import cli
 from tests.simulators.recorder import Recorder
+from tests.support.mosquitto import Mosquitto
 from tests.support.processes import run_bansui
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.mosquitto import Mosquitto
     from tests.support.processes import Processes
+
+
+def truth_of(window: str) -> str:
+    return f'{{"schema": 2, "school": "s", "devices": {{}}, "faults": [], "windows": [{window}]}}'
 
 
 def test_list_names_the_scenarios_with_what_a_clock_needs() -> None:
@@ -39,6 +43,11 @@ def test_list_names_the_scenarios_with_what_a_clock_needs() -> None:
         (("nope",), "school-day"),
         (("school-day", "--broker", "he[re"), "HOST:PORT"),
         (("school-day", "--broker", "here:0"), "HOST:PORT"),
+        (("school-day", "--broker", "he..re"), "HOST:PORT"),
+        (("school-day", "--broker", "he re"), "HOST:PORT"),
+        (("school-day", "--speed", "9" * 40), "--speed"),
+        (("school-day", "--seconds", "inf"), "--seconds"),
+        (("school-day", "--seconds", "1e-9"), "--seconds"),
         (("school-day", "--speed", "fast"), "--speed"),
         (("school-day", "--speed", "2x", "--seconds", "3"), "--seconds"),
         (("school-day", "--clock", "1,2"), "--clock"),
@@ -54,9 +63,53 @@ def test_wrong_call_exits_2_and_says_what_to_do(
     assert what in capsys.readouterr().err
 
 
-def test_missing_folder_exits_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["sim", "run", "school-day", "--truth", str(tmp_path / "no" / "truth.json")]) == 3
-    assert str(tmp_path / "no") in capsys.readouterr().err
+@pytest.mark.parametrize("option", ["--truth", "--wiring"])
+@pytest.mark.parametrize(
+    ("file", "what"), [("no/truth.json", "there is no folder"), ("", "is a folder"), ("/proc/truth.json", "written")]
+)
+def test_a_file_that_cannot_be_written_exits_3_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, file: str, what: str
+) -> None:
+    assert cli.run(["sim", "run", "school-day", option, str(tmp_path / file)]) == 3
+    said = capsys.readouterr()
+    assert (what in said.err, said.out) == (True, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.mosquitto
+async def test_a_broker_that_is_away_is_told_of_once_and_so_is_its_return(
+    mosquitto: Mosquitto, processes: Processes
+) -> None:
+    mosquitto.stop()
+    address = f"127.0.0.1:{mosquitto.port}"
+    sim = processes.bansui("sim", "run", "vr-lesson", "--broker", address, "--seconds", "6")
+    await asyncio.to_thread(sim.wait_for_output, "devices do not reach the broker")
+    assert f"{address}: devices do not reach the broker, " in sim.stderr
+    assert "Connection refused" in sim.stderr
+    assert "another --broker" in sim.stderr
+    await asyncio.to_thread(mosquitto.start)
+    assert await asyncio.to_thread(sim.wait) == 0
+    assert sim.stderr.count("do not reach") == 1
+    assert sim.stderr.endswith(f"{address}: every device reaches the broker again\n")
+    assert "everything sent over MQTT is confirmed" in sim.stdout
+
+
+@pytest.mark.mosquitto
+async def test_a_broker_that_lets_nobody_in_is_told_of_in_chinese_and_as_json(
+    tmp_path: Path, processes: Processes
+) -> None:
+    closed = Mosquitto(tmp_path / "closed", "allow_anonymous false\n")
+    try:
+        args = ("sim", "run", "vr-lesson", "--broker", f"127.0.0.1:{closed.port}", "--speed", "60x")
+        told, chinese = processes.bansui(*args, "--json"), processes.bansui(*args, env={"LC_ALL": "zh_CN.UTF-8"})
+        await asyncio.to_thread(told.wait_for_output, '"broker"')
+        await asyncio.to_thread(chinese.wait_for_output, "确认消息代理")
+    finally:
+        closed.stop()
+    news = json.loads(told.stdout.splitlines()[1])
+    assert (news["event"], news["is_away"]) == ("broker", True)
+    assert "ot authorized" in news["why"]
+    assert "设备连不上消息代理" in chinese.stderr
 
 
 @pytest.mark.mosquitto
@@ -122,10 +175,16 @@ async def test_signal_ends_it_early_with_its_truth_written(
         ('{"schema": 1}', "schema 1"),
         ("[]", "schema None"),
         ('{"schema": 2}', "school: Field required"),
+        (truth_of('{"device": "d", "quantity": "temperature"}'), "windows.0.start_ms: Field required"),
         (
-            '{"schema": 2, "school": "s", "devices": {}, "faults": [], "windows": [{"device": "d", "quantity": "q"}]}',
-            "windows.0.start_ms: Field required",
+            truth_of(
+                '{"device": "d", "quantity": "q", "start_ms": 0, "sum_ticks": 1, "physics_sum_ticks": null, "n": 1, '
+                '"faults": []}'
+            ),
+            "no quantity is called 'q'",
         ),
+        pytest.param("[" * 100_000, "cannot be read", id="deep"),
+        pytest.param(f'{{"schema": {"9" * 5000}}}', "cannot be read", id="long"),
     ],
 )
 def test_score_of_what_is_no_truth_exits_2(

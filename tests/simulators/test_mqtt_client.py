@@ -11,6 +11,7 @@ import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from simulators import mqtt_client
+from simulators.broker_watch import BrokerNews, BrokerWatch
 from simulators.mqtt_client import DeviceClient
 from tests.support.waiting import until
 
@@ -35,8 +36,10 @@ class Device:
 
 
 @asynccontextmanager
-async def device(port: int, protocol: MQTTProtocolVersion = V5) -> AsyncIterator[Device]:
-    client = DeviceClient("d", "secret", ("127.0.0.1", port), protocol=protocol)
+async def device(
+    port: int, protocol: MQTTProtocolVersion = V5, watch: BrokerWatch | None = None
+) -> AsyncIterator[Device]:
+    client = DeviceClient("d", "secret", ("127.0.0.1", port), protocol=protocol, watch=watch)
     running = asyncio.create_task(client.run())
     try:
         yield Device(client)
@@ -144,17 +147,17 @@ async def test_message_that_the_broker_refuses_is_counted_and_not_confirmed(reco
         assert (d.confirmed, d.client.waiting) == ([], 0)
 
 
-async def test_refused_connection_is_said_once_and_tried_again(
-    recorder: Recorder, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_refused_connection_is_told_of_and_tried_again(recorder: Recorder) -> None:
     recorder.connack_reason = 0x86
-    async with device(recorder.port) as d:
+    news: list[BrokerNews] = []
+    async with device(recorder.port, watch=BrokerWatch(news.append)) as d:
         d.say(1)
         await until(lambda: len(recorder.connects) >= 3)
         recorder.connack_reason = 0
         await until(lambda: d.confirmed)
-    assert [record.message for record in caplog.records] == [
-        "d: the broker refuses the connection: Bad user name or password"
+    assert news == [
+        BrokerNews(is_away=True, client="d", why="the broker refuses the connection: Bad user name or password"),
+        BrokerNews(is_away=False, client="d"),
     ]
 
 
