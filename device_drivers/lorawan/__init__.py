@@ -1,1 +1,1 @@
-"""The LoRaWAN driver: sensors behind ChirpStack v4 or The Things Stack v3, over MQTT."""
+"""The LoRaWAN driver: sensors behind ChirpStack or The Things Stack, over MQTT."""

@@ -27,7 +27,7 @@ VALUES = st.recursive(
 )
 KEYS = st.sampled_from(
     ("deviceInfo", "time", "data", "fPort", "rxInfo", "batteryLevel", "uplink_message", "received_at", "frm_payload",
-     "f_port", "rx_metadata", "simulated", "result")
+     "f_port", "rx_metadata", "simulated", "result", "applicationID", "devEUI", "publishedAt")
 )  # fmt: skip
 
 
@@ -63,6 +63,21 @@ def test_the_things_stacks_earliest_stamp_is_the_event_time() -> None:
     event = {"uplink_message": uplink, "received_at": "2025-03-04T00:00:09Z"}
     (measurement,) = DRIVER.decode(Frame(json.dumps(event).encode(), topic="v3/a@t/devices/d/up")).measurements
     assert measurement.event_ms == 1741046400000
+
+
+@pytest.mark.parametrize(
+    ("stamps", "event_ms"),
+    [
+        ({"publishedAt": "2025-03-04T00:00:01Z", "rxInfo": [{"time": "2025-03-04T00:00:00Z"}]}, 1741046401000),
+        ({"time": "2025-03-04T00:00:02Z", "rxInfo": [{"time": "2025-03-04T00:00:00Z"}]}, 1741046402000),
+        ({"rxInfo": [{"time": None}, 5, {"time": "2025-03-04T00:00:00Z"}]}, 1741046400000),
+        ({"rxInfo": {"time": "2025-03-04T00:00:00Z"}}, None),
+    ],
+)
+def test_chirpstack_3_has_its_time_where_it_or_a_gateway_says_it(stamps: dict[str, Any], event_ms: int | None) -> None:
+    event = {"applicationID": "1", "fPort": 85, "data": base64.b64encode(CO2).decode(), **stamps}
+    (measurement,) = DRIVER.decode(Frame(json.dumps(event).encode(), topic="application/1/device/b/rx")).measurements
+    assert measurement.event_ms == event_ms
 
 
 def test_a_port_that_was_changed_is_stated_in_the_configuration() -> None:

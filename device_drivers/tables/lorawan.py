@@ -12,7 +12,7 @@ from pydantic import Field
 from device_drivers.contract import Decoded, FrameRefused
 from device_drivers.field_rows import Table
 from device_drivers.json_table import parse_object
-from device_drivers.network_servers import chirpstack, things_stack
+from device_drivers.network_servers import chirpstack, chirpstack_v3, things_stack
 from telemetry import ConfigurationError
 
 if TYPE_CHECKING:
@@ -80,4 +80,6 @@ def _open(frame: Frame) -> Uplink:
         return things_stack.read(document)
     if chirpstack.is_event(document):
         return chirpstack.read(document, frame.topic.rpartition("/")[2])
-    raise FrameRefused("malformed", "an event of neither ChirpStack v4 nor The Things Stack v3")
+    if chirpstack_v3.is_event(document):
+        return chirpstack_v3.read(document, frame.topic.rpartition("/")[2])
+    raise FrameRefused("malformed", "an event of neither ChirpStack nor The Things Stack")
