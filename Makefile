@@ -4,6 +4,8 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check docs supported screenshots soak soak-memory privacy-proof bench fuzz clean
 MAKEFLAGS += --no-print-directory
+# Tests start a thousand processes of ours: each would compile all that it imports, longer than most of them run.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -79,3 +81,4 @@ fuzz: setup
 
 clean:
 	@rm -rf .venv .bansui/gateways cloud_sink/static/vendor .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@find . -name __pycache__ -prune -exec rm -rf {} +
