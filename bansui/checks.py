@@ -6,6 +6,7 @@ import enum
 import os
 import socket
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -31,6 +32,8 @@ PROMISED_HOURS: Final = 72
 """How long an agent without its centre keeps everything: design, buffer."""
 LARGEST_OFFSET_S: Final = 2.0
 _ROUND_TRIP_S: Final = 3.0
+_AT_ONCE: Final = 16
+"""How many devices are tried at once: those that are off take the whole time."""
 _OLDEST_SQLITE: Final = (3, 51, 3)
 
 
@@ -71,6 +74,7 @@ def examine(loaded: LoadedConfiguration, prepared: Prepared) -> Iterator[Finding
     running = _agent_runs(folder)
     yield _disk(loaded, folder, prepared)
     yield from _serial_lines(loaded)
+    yield from _tcp_devices(loaded, running=running)
     yield from _ports(loaded, running=running)
     yield from _broker(loaded)
     yield from _centre(loaded, prepared.token)
@@ -153,6 +157,31 @@ def _serial_lines(loaded: LoadedConfiguration) -> Iterator[Finding]:
             yield Finding("serial", Verdict.GOOD, f"{port} is there and ours to open")
 
 
+def _tcp_devices(loaded: LoadedConfiguration, *, running: bool) -> Iterator[Finding]:
+    tables = {(device.tcp.host, device.tcp.port) for device in loaded.tables.device if device.tcp is not None}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        failures = pool.map(lambda where: "" if running else _cannot_reach(where), sorted(tables))
+        for (host, port), failure in zip(sorted(tables), failures, strict=True):
+            if running:  # a gateway may take one connection alone, which is the agent's
+                yield Finding("devices", Verdict.GOOD, f"{host}:{port}: the agent is running, and asks it")
+            elif failure:
+                fix = (
+                    f"is it on, and in this network? `nc -vz {host} {port}`; some displays are out of reach in standby"
+                )
+                yield Finding("devices", Verdict.DOUBTFUL, f"{host}:{port} takes no connection: {failure}", fix)
+            else:
+                yield Finding("devices", Verdict.GOOD, f"{host}:{port} takes a connection")
+
+
+def _cannot_reach(where: tuple[str, int]) -> str:
+    """Why there is no connection; empty when there is one."""
+    try:
+        socket.create_connection(where, _ROUND_TRIP_S).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
 def _ports(loaded: LoadedConfiguration, *, running: bool) -> Iterator[Finding]:
     listener = loaded.tables.listener
     wanted = [("health.port", "127.0.0.1", loaded.tables.health.port)]
@@ -178,10 +207,8 @@ def _broker(loaded: LoadedConfiguration) -> Iterator[Finding]:
     table = loaded.tables.subscriber
     if table is None:
         return
-    try:
-        socket.create_connection((table.host, table.port), _ROUND_TRIP_S).close()
-    except OSError as error:
-        what = f"the school's broker {table.host}:{table.port} does not answer: {error.strerror or error}"
+    if failure := _cannot_reach((table.host, table.port)):
+        what = f"the school's broker {table.host}:{table.port} does not answer: {failure}"
         yield Finding("broker", Verdict.BAD, what, f"start it, or open the way: `nc -vz {table.host} {table.port}`")
     else:
         yield Finding("broker", Verdict.GOOD, f"{table.host}:{table.port} answers; its password is not tried")

@@ -18,7 +18,7 @@ def doctor(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Check configuration, disk, clock, serial lines, ports, broker and centre; exit 1 when something is not well."""
+    """Check configuration, disk, clock, lines to devices, ports, broker and centre; exit 1 if something is not well."""
     from bansui.checks import Verdict, examine
     from edge_agent.bindings import prepare
     from edge_agent.config_file import load

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import serial_asyncio_fast
 
+from device_drivers.line_faults import DeviceSilent, LineLost
 from device_drivers.serial_port import SerialPort
-from telemetry import DeviceFault
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,18 +28,6 @@ _SHORTEST_SILENCE_S: Final = 0.00175
 """At 19200 baud and above."""
 
 
-class DeviceSilent(DeviceFault):
-    """A device that does not answer in time, or does not stop talking."""
-
-    code = "device_silent"
-
-
-class LineLost(DeviceSilent):
-    """The line itself is gone: the device hung up, the adapter was pulled out."""
-
-    code = "line_lost"
-
-
 class StreamConnection:
     """A line to a device over a pair of streams."""
 
@@ -47,6 +35,8 @@ class StreamConnection:
         self._reader = reader
         self._writer = writer
         self._timeout_s = timeout_s
+        self.is_in_step = True
+        """Whether every call came to its end; else an answer that is late, or a part of one, may still come."""
 
     async def read_until(self, separator: bytes) -> bytes:
         """The bytes up to and including `separator`. Raises `DeviceSilent`."""
@@ -66,23 +56,26 @@ class StreamConnection:
         self._writer.close()
 
     async def _within(self, call: Awaitable[T]) -> T:
+        is_in_step, self.is_in_step = self.is_in_step, False
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await call
+                result = await call
         except (TimeoutError, asyncio.LimitOverrunError) as error:
             raise DeviceSilent(reason(error)) from None
         except (OSError, asyncio.IncompleteReadError) as error:
             raise LineLost(reason(error)) from None
+        self.is_in_step = is_in_step
+        return result
 
 
 class SerialConnection(StreamConnection):
     """A line on which whatever comes before a question belongs to none."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout_s: float, *, baud: int
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, timeout_s: float, *, silence_s: float
     ) -> None:
         super().__init__(reader, writer, timeout_s)
-        self._silence_s = max(_SHORTEST_SILENCE_S, _SILENT_CHARACTERS * _BITS / baud)
+        self._silence_s = silence_s
 
     async def write(self, data: bytes) -> None:
         """Wait until the line is silent, then send all of `data`. Raises `DeviceSilent`."""
@@ -105,17 +98,23 @@ async def open_serial(port: str, baud: int, timeout_s: float) -> SerialConnectio
     reader = asyncio.StreamReader(LONGEST_ANSWER, loop)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
     transport, _ = await serial_asyncio_fast.connection_for_serial(loop, lambda: protocol, SerialPort(port, baud))
-    return SerialConnection(reader, asyncio.StreamWriter(transport, protocol, reader, loop), timeout_s, baud=baud)
+    writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+    silence_s = max(_SHORTEST_SILENCE_S, _SILENT_CHARACTERS * _BITS / baud)
+    return SerialConnection(reader, writer, timeout_s, silence_s=silence_s)
 
 
 async def open_tcp(host: str, port: int, timeout_s: float) -> StreamConnection:
     """Connect to a device. Raises `LineLost`."""
+    return StreamConnection(*await connected(host, port, timeout_s), timeout_s)
+
+
+async def connected(host: str, port: int, timeout_s: float) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """The streams of a TCP connection. Raises `LineLost`."""
     try:
         async with asyncio.timeout(timeout_s):
-            reader, writer = await asyncio.open_connection(host, port, limit=LONGEST_ANSWER)
+            return await asyncio.open_connection(host, port, limit=LONGEST_ANSWER)
     except (TimeoutError, OSError) as error:
         raise LineLost(reason(error)) from None
-    return StreamConnection(reader, writer, timeout_s)
 
 
 async def hear(port: SerialPort, take: Callable[[bytes], None]) -> None:

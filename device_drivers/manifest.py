@@ -95,6 +95,18 @@ class Manifest(Table):
         return self.format.driver(self.field, self.driver.transport, settings)
 
     @property
+    def transports(self) -> tuple[Transport, ...]:
+        """What a device may be reached over: the transport that is stated first, and others that carry its frames."""
+        stated = self.driver.transport
+        others = self.format.transports - {stated} if self.format is not None and self.format.is_for_all else ()
+        return (stated, *sorted(others))
+
+    @property
+    def speaks_modbus(self) -> bool:
+        """Whether its frames are Modbus RTU, which TCP carries in either framing."""
+        return isinstance(self.format, RegistersFormat)
+
+    @property
     def options(self) -> frozenset[str]:
         """What a configuration may say in `options`: what the driver names, and what its kind of format has."""
         return self.driver.options | (self.format.options if self.format is not None else frozenset())

@@ -108,6 +108,10 @@ def _binding(device: DeviceTable, room: RoomTable, entry: DriverEntry, loaded: L
         raise WrongTransport(f"driver {entry.id} reads no serial line")
     if device.tcp is not None and not isinstance(driver, PollDriver):
         raise WrongTransport(f"driver {entry.id} asks nothing over TCP")
+    if device.tcp is not None and device.tcp.framing is not None and not entry.manifest.speaks_modbus:
+        raise WrongTransport(
+            f"driver {entry.id} speaks no Modbus", fix="leave framing out: it is for drivers of Modbus registers"
+        )
     if (device.exec is not None) != (entry.manifest.driver.transport is Transport.EXEC):
         raise WrongTransport(
             f"driver {entry.id} {'reads no program' if device.exec else 'reads a program'}",

@@ -16,6 +16,7 @@ from broker.clients import ClientTable
 from broker.limits import Limits
 from broker.listener import Addresses
 from broker.tls import TlsFiles
+from device_drivers.modbus_tcp import Framing
 from edge_agent.timetable import Timetable
 from telemetry import Placement, Role
 from telemetry.table_file import Table
@@ -33,6 +34,15 @@ Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 def _time(text: str) -> str:
     if re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00", text) is None:
         raise ValueError("a time of day is written HH:MM")
+    return text
+
+
+def _bare_host(text: str) -> str:
+    if re.fullmatch(r"[^\s/:\[\]]+", text) is None:
+        try:
+            ipaddress.IPv6Address(text)
+        except ValueError:
+            raise ValueError("a host is a name or an address alone, as 10.0.0.7 or fd00::7") from None
     return text
 
 
@@ -254,9 +264,11 @@ class SerialTable(Table):
 class TcpTable(Table):
     """The address of a device that is asked over TCP."""
 
-    host: str
+    host: Annotated[str, AfterValidator(_bare_host)]
     port: Annotated[int, Field(ge=1, le=65535)]
     password_file: str = ""
+    framing: Framing | None = None
+    """What is carried to a Modbus device; Modbus TCP unless stated."""
 
 
 class ExecTable(Table):

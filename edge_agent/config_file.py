@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from device_drivers.modbus_tcp import Framing
 from device_drivers.registry import discover
 from edge_agent.config import Configuration, SerialTable
 from edge_agent.privacy.people import CAMPUS_DEVICE, CAMPUS_PLACE
@@ -113,6 +114,7 @@ def _cross_checks(document: dict[str, Any]) -> Iterator[tuple[Location, str, str
             yield ("device", index, "mqtt"), "needs [listener] or [subscriber]", "add one of the two tables"
     yield from _shared_topics(document)
     yield from _shared_lines(document, drivers)
+    yield from _shared_addresses(document, drivers)
 
 
 def _repeated(document: dict[str, Any], table: str, key: str) -> Iterator[tuple[Location, str, str]]:
@@ -161,6 +163,25 @@ def _shared_lines(document: dict[str, Any], drivers: Mapping[str, DriverEntry]) 
                 "another [[device]] has this port at another speed",
                 "set one baud for all",
             )
+
+
+def _shared_addresses(
+    document: dict[str, Any], drivers: Mapping[str, DriverEntry]
+) -> Iterator[tuple[Location, str, str]]:
+    """Modbus devices at one TCP address: what is there, a gateway or a converter, understands one framing."""
+    first: dict[tuple[str, object], object] = {}
+    for index, device in enumerate(_tables(document, "device")):
+        address = device.get("tcp")
+        host = address.get("host") if isinstance(address, dict) else None
+        entry = drivers.get(str(device.get("driver")))
+        if not isinstance(address, dict) or not isinstance(host, str) or entry is None or entry.found is None:
+            continue
+        if not entry.found.speaks_modbus:
+            continue
+        framing = address.get("framing", Framing.MODBUS_TCP)
+        if first.setdefault((host.casefold(), address.get("port")), framing) != framing:
+            what = "another [[device]] has this address with another framing"
+            yield ("device", index, "tcp"), what, "set one framing for all"
 
 
 def _tables(document: dict[str, Any], name: str) -> list[dict[str, Any]]:

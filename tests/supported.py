@@ -41,7 +41,7 @@ def line(entry: DriverEntry, grade: Grade) -> str:
         f"[{entry.id}](device_drivers/{entry.id})",
         identity.name_en,
         identity.name_zh,
-        identity.transport.value,
+        ", ".join(manifest.transports),
         ", ".join(f"`{family}`" for family in sorted(manifest.families)),
         ", ".join(identity.models) or "any",
         "code" if entry.module else "a table",

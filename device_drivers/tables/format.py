@@ -42,6 +42,8 @@ class Format(Table):
     """The `[format]` of a driver that is a table."""
 
     transports: ClassVar[frozenset[Transport]] = frozenset()
+    is_for_all: ClassVar[bool] = False
+    """Whether each of the transports carries its frames, whichever the manifest states."""
     kind: str
 
     @property

@@ -1,7 +1,8 @@
-"""`kind = "registers"`: Modbus RTU. Each block of registers is asked for, and read by the rows of the device's model.
+"""`kind = "registers"`: Modbus. Each block of registers is asked for, and read by the rows of the device's model.
 
 Source: Modbus Organization, "MODBUS Application Protocol Specification" V1.1b3, sections 6.3, 6.4 and 7, and "MODBUS
-over Serial Line" V1.02, section 2.5.1. It reads, with functions 3 and 4; it can write no register.
+over Serial Line" V1.02, section 2.5.1. It reads, with functions 3 and 4; it can write no register. Its
+frames are those of RTU; over Modbus TCP the connection (`modbus_tcp.py`) carries them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pydantic import Field
 
 from device_drivers.contract import Decoded, Frame, FrameRefused
 from device_drivers.field_rows import Table, Transport
+from device_drivers.line_faults import DeviceSilent
 from device_drivers.tables.binary import BinaryRow, BinaryTable
 from device_drivers.tables.checksums import crc16_modbus
 from device_drivers.tables.format import Format, Mistake, address_option
@@ -40,7 +42,11 @@ _EXCEPTIONS: Final = {
     2: ("out_of_parameter", "the device does not have these registers"),
     3: ("out_of_parameter", "the device does not give so many registers at once"),
     6: ("unavailable", "the device is busy"),
+    10: ("unavailable", "the gateway has no way to the device"),
+    11: ("unavailable", "the device does not answer the gateway"),
 }
+_OF_GATEWAYS: Final = (10, 11)
+"""What a gateway says in the place of a device that is not there."""
 _FAILURE: Final = ("device_error", "the device reports its own failure")
 
 
@@ -77,9 +83,10 @@ class FactoryAddress(Table):
 
 
 class RegistersFormat(Format):
-    """The `[format]` of Modbus RTU."""
+    """The `[format]` of Modbus."""
 
-    transports: ClassVar[frozenset[Transport]] = frozenset({Transport.SERIAL_POLL})
+    transports: ClassVar[frozenset[Transport]] = frozenset({Transport.SERIAL_POLL, Transport.TCP_POLL})
+    is_for_all: ClassVar[bool] = True
     kind: Literal["registers"]
     address: Annotated[int, Field(ge=1, le=247)] = 1
     """The address that a new device answers to, asked where the configuration states none."""
@@ -103,7 +110,7 @@ class RegistersFormat(Format):
     def _blocks(self, model: str) -> list[Block]:
         return [block for block in self.block if not block.models or model in block.models]
 
-    def driver(self, rows: Sequence[FieldRow], transport: Transport, settings: Settings) -> Driver:  # noqa: ARG002 - serial
+    def driver(self, rows: Sequence[FieldRow], transport: Transport, settings: Settings) -> Driver:  # noqa: ARG002 - one for all
         """The driver for one device. Raises `ConfigurationError`."""
         stated = address_option(settings, 0, 255)
         has_check_sum = settings.options.get("crc", True)
@@ -168,7 +175,7 @@ class Registers:
         return blocks[0].table.decode(payload, _HEADER)
 
     async def poll(self, connection: Connection) -> AsyncIterator[Frame]:
-        """Ask for every block; yield each answer. Raises `DeviceFault`."""
+        """Ask for every block; yield each answer. Raises `DeviceFault`, as when a gateway says that there is none."""
         if not self._blocks:
             raise FrameRefused("no_table", "no register table: name one of the driver's models")
         for block in self._blocks:
@@ -176,8 +183,11 @@ class Registers:
             request = body + crc16_modbus(body).to_bytes(_CHECK_SUM, "little")
             await connection.write(request)
             header = await connection.read_exactly(_HEADER)
-            data = 0 if header[1] & _FAILED else header[2]
-            yield Frame(header + await connection.read_exactly(data + self._trailer), request=request)
+            has_failed = bool(header[1] & _FAILED)
+            answer = header + await connection.read_exactly((0 if has_failed else header[2]) + self._trailer)
+            if has_failed and header[2] in _OF_GATEWAYS:
+                raise DeviceSilent(_EXCEPTIONS[header[2]][1])
+            yield Frame(answer, request=request)
 
     def _open(self, payload: bytes) -> int:
         """How many registers a whole answer holds. Raises `FrameRefused`."""

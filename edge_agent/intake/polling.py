@@ -1,18 +1,20 @@
-"""What all intakes that ask have in common: one round of one device."""
+"""What all intakes that ask have in common: one round of one device, and whose turn it is on a line that is shared."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from device_drivers.connections import DeviceSilent, LineLost
 from device_drivers.contract import REASONS, FrameRefused, PollDriver
+from device_drivers.line_faults import DeviceSilent, LineLost
 from edge_agent.driver_guard import DriverBlocked, DriverStopped
 from edge_agent.events import Arrival, Batch
 from edge_agent.intake.availability import Availability
 from telemetry import DeviceFault
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
     from device_drivers.contract import Connection
     from edge_agent.admission import Binding
     from edge_agent.driver_guard import DriverGuard
@@ -75,3 +77,21 @@ class Polled:
             except StopAsyncIteration:
                 return arrivals
         raise DriverStopped(f"its driver finds more than {MOST_FRAMES} answers in one round")
+
+
+async def ask_in_turn(polled: Sequence[Polled], clock: Clock, ask: Callable[[Polled], Awaitable[float]]) -> NoReturn:
+    """Ask whichever device is due next, one at a time; `ask` returns the seconds to leave it alone, and may raise."""
+    due = [each.next_due_ms() for each in polled]
+    rest_until = [0.0] * len(due)
+    while True:
+        index = min(range(len(due)), key=due.__getitem__)
+        await asyncio.sleep(clock.until(due[index]))
+        if clock.monotonic() >= rest_until[index]:
+            wait_s = await ask(polled[index])
+            rest_until[index] = clock.monotonic() + wait_s
+        due[index] = polled[index].next_due_ms()
+
+
+async def all_down(polled: Sequence[Polled], what: str) -> None:
+    """Say that the line is gone, and leave it alone for as long as its devices are to be."""
+    await asyncio.sleep(max(each.availability.down(what) for each in polled))

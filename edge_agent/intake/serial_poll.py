@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from device_drivers.connections import LineLost, open_serial, reason
+from device_drivers.connections import open_serial, reason
+from device_drivers.line_faults import LineLost
+from edge_agent.intake.polling import all_down, ask_in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ class SerialPollIntake:
             try:
                 connection = await open_serial(self._line.port, self._line.baud, ANSWER_TIMEOUT_S)
             except (OSError, ValueError) as error:  # SerialException is an OSError
-                await self._all_down(reason(error))
+                await all_down(self._polled, reason(error))
                 continue
             try:
                 await self._ask_in_turn(connection)
@@ -47,19 +48,7 @@ class SerialPollIntake:
                 pass
             finally:
                 connection.close()
-            await self._all_down("the line went away")
+            await all_down(self._polled, "the line went away")
 
-    async def _ask_in_turn(self, connection: SerialConnection) -> None:
-        """Ask whichever device is due next, for as long as there is a line. Raises `LineLost`."""
-        due = [polled.next_due_ms() for polled in self._polled]
-        rest_until = [0.0] * len(due)
-        while True:
-            index = min(range(len(due)), key=due.__getitem__)
-            await asyncio.sleep(self._clock.until(due[index]))
-            if self._clock.monotonic() >= rest_until[index]:
-                wait_s = await self._polled[index].ask(connection)
-                rest_until[index] = self._clock.monotonic() + wait_s
-            due[index] = self._polled[index].next_due_ms()
-
-    async def _all_down(self, what: str) -> None:
-        await asyncio.sleep(max(polled.availability.down(what) for polled in self._polled))
+    async def _ask_in_turn(self, connection: SerialConnection) -> NoReturn:
+        await ask_in_turn(self._polled, self._clock, lambda polled: polled.ask(connection))

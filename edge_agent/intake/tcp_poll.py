@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from device_drivers.connections import DeviceSilent, open_tcp
+from device_drivers.connections import open_tcp
+from device_drivers.line_faults import DeviceSilent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
     from tests.support.processes import Processes
 
+METER = """
+[[device]]
+id = "meter-1"
+room = "a-301"
+role = "room_meter"
+driver = "modbus_rtu"
+model = "SDM630"
+tcp = {{ host = "127.0.0.1", port = {port} }}
+"""
 SERIAL = """
 [[device]]
 id = "pm-1"
@@ -61,7 +70,7 @@ def test_a_school_that_is_well(school: School) -> None:
 
 def test_what_is_not_well_is_told_with_what_mends_it(school: School) -> None:
     """A wrong token, a taken port, a serial line and a broker that are not there: each bad, each with a command."""
-    school.config.write_text(school.config.read_text() + SERIAL)
+    school.config.write_text(school.config.read_text() + METER.format(port=1) + SERIAL)
     school.config.write_text(school.config.read_text() + '[privacy]\npolicy = "demo"\n')
     (school.folder / "token").write_text("another")
     listener = int(school.config.read_text().partition("[listener]")[2].partition("port = ")[2].split()[0])
@@ -73,9 +82,20 @@ def test_what_is_not_well_is_told_with_what_mends_it(school: School) -> None:
     assert f"listener.port {listener} cannot be opened" in bad["ports"][0][1]
     assert "ss -ltnp" in bad["ports"][0][2]
     assert "/dev/no-such-line is not there" in bad["serial"][0][1]
+    assert found["devices"][0][:2] == ("doubtful", "127.0.0.1:1 takes no connection: Connection refused")
     assert "127.0.0.1:1 does not answer" in bad["broker"][0][1]
     assert found["privacy"][0][0] == "doubtful"
     assert "simulated devices" in found["privacy"][0][1]
+
+
+def test_a_device_that_takes_a_connection_is_well(school: School) -> None:
+    """Whoever is there at its address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        school.config.write_text(school.config.read_text() + METER.format(port=port))
+        code, found = examined(school)
+    assert code == 0
+    assert found["devices"] == [("good", f"127.0.0.1:{port} takes a connection", "")]
 
 
 def test_a_centre_that_is_away(school: School) -> None:
