@@ -54,9 +54,20 @@ class Place(Table):
 
 
 class Condition(Place):
-    """A number that has to be one of these."""
+    """A number that has to be one of these, or none of those."""
 
-    is_one_of: tuple[int, ...] = Field(alias="is", min_length=1, strict=False)
+    is_one_of: tuple[int, ...] = Field(default=(), alias="is", strict=False)
+    is_none_of: tuple[int, ...] = Field(default=(), alias="is_not", strict=False)
+
+    @model_validator(mode="after")
+    def _names_numbers(self) -> Self:
+        if bool(self.is_one_of) == bool(self.is_none_of):
+            raise ValueError("a condition names the numbers that it `is` one of, or those that it `is_not`")
+        return self
+
+    def holds(self, number: float) -> bool:
+        """Whether that number meets it."""
+        return number in self.is_one_of if self.is_one_of else number not in self.is_none_of
 
 
 def _listed(conditions: object) -> object:
@@ -74,7 +85,7 @@ class BinaryRow(TableRow):
     byte_order: ByteOrder | None = None
     bits: Bits | None = None
     when: Conditions = ()
-    """The field is there only if each of these numbers is one of those named."""
+    """The field is there only if each of these numbers is as it is asked for."""
     otherwise: float | str | None = None
     """What every number stands for that `values` do not have."""
 
@@ -265,7 +276,11 @@ def _reader(each: Located, index: dict[Slot, int], order: ByteOrder) -> Callable
         whole = number_at(each.place.model_copy(update={"bits": None}), order, index)
         read = _unless(read, whole, frozenset(row.absent))
     for condition in row.when:
-        read = _only_if(read, number_at(condition, order, index), frozenset(condition.is_one_of))
+        told = number_at(condition, order, index)
+        if condition.is_one_of:
+            read = _only_if(read, told, frozenset(condition.is_one_of))
+        else:
+            read = _unless(read, told, frozenset(condition.is_none_of))
     return read
 
 
@@ -280,7 +295,7 @@ def _in_words(number: Callable[[Raw], float], row: BinaryRow) -> Callable[[Raw],
 
 
 def _unless(
-    read: Callable[[Raw], float | None], number: Callable[[Raw], float], absent: frozenset[float | str]
+    read: Callable[[Raw], float | None], number: Callable[[Raw], float], absent: frozenset[int] | frozenset[float | str]
 ) -> Callable[[Raw], float | None]:
     return lambda raw: None if number(raw) in absent else read(raw)
 

@@ -52,7 +52,7 @@ class Refusal(Table):
     reason: Reason
     models: tuple[str, ...] = Field(default=(), strict=False)
     when: Condition | None = None
-    """A number that is one of those named."""
+    """A number that is one of those named, or none of them."""
     all_bytes: tuple[int, int, int] | None = Field(default=None, strict=False)
     """From, to (not included; below zero, from the end), and what every byte between them is."""
     is_quiet: bool = Field(default=False, alias="quiet")
@@ -71,13 +71,13 @@ class Refusal(Table):
             return lambda frame: frame.count(byte, first, to) == len(frame[first:to]) > 0
         assert self.when is not None
         slots = Slots([Slot.of(self.when, order)])
-        number, named, size, unpack = (
+        number, holds, size, unpack = (
             number_at(self.when, order, slots.index),
-            self.when.is_one_of,
+            self.when.holds,
             slots.size,
             slots.unpack,
         )
-        return lambda frame: len(frame) >= size and number(unpack(frame, 0)) in named
+        return lambda frame: len(frame) >= size and holds(number(unpack(frame, 0)))
 
 
 class Question(Table):

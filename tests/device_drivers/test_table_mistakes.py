@@ -36,6 +36,8 @@ OF_P = '\n[[field]]\nkey = "p"\ncommand = "p"\nquantity = '
         ("serial-poll", BYTES + "length = 3\n" + AT, "13: format.poll: it says what is asked"),
         ("mqtt", BYTES + "length = 3\n" + AT + 'type = "u32"\n', "19: field[1].at: it ends at byte 4"),
         ("mqtt", BYTES + AT + "bits = [0, 8]\n", "15: field[1]: bits are the lowest"),
+        ("mqtt", BYTES + AT + "when = { at = 1 }\n", "19: field[1].when[1]: a condition names"),
+        ("mqtt", BYTES + AT + "when = { at = 1, is = [1], is_not = [2] }\n", "19: field[1].when[1]: a condition names"),
         ("mqtt", BYTES + AT + 'models = ["C"]\n', "19: field[1].models: 'C' is not in driver.models"),
         ("mqtt", BYTES + AT + "values = { on = 1 }\n", "15: field[1]: values: 'on' is no number"),
         ("mqtt", '[format]\nkind = "entries"\nheader = 2\n' + FIELD + 'entry = "67"\n', "19: field[1].entry: headers"),

@@ -102,6 +102,11 @@ def test_bits_scale_offset_unit_words_conditions_and_what_is_absent() -> None:
         at = 5
         quantity = "carbon_dioxide"
         when = [{ at = 4, is = [4] }, { at = 5, bits = [0, 3], is = [7] }]
+        [[field]]
+        key = "other"
+        at = 5
+        quantity = "humidity"
+        when = { at = 5, is_not = [7, 8] }
         """
     )
     assert read(made, bytes.fromhex("8bb80118 01 07")) == pytest.approx(
@@ -112,6 +117,7 @@ def test_bits_scale_offset_unit_words_conditions_and_what_is_absent() -> None:
     }  # fmt: skip
     assert "carbon_dioxide" not in read(made, bytes.fromhex("0bb87fff 04 08"))
     assert made.decode(Frame(bytes.fromhex("0bb87fff 09 07"))).dropped == ("power",)
+    assert read(made, bytes.fromhex("0bb87fff 04 09"))["humidity"] == 9
 
 
 # frames
@@ -180,6 +186,12 @@ GOOD, NEXT = bytes.fromhex("aac0d4043a0a1cab"), bytes.fromhex("aac00100000001ab"
 )
 def test_a_frame_is_refused_with_the_reason(frame: str, reason: str) -> None:
     assert refused(driver(SDS), bytes.fromhex(frame)) == reason
+
+
+def test_a_frame_may_be_refused_for_what_a_number_is_not() -> None:
+    made = driver(SDS.replace("is = [0xFFFF]", "is_not = [0xD404]"))
+    assert refused(made, NEXT) == "device_error"
+    assert read(made, GOOD) == {"pm25": 0xD404}
 
 
 def good_frames(made: Driver, stream: bytes, chunk: int) -> list[bytes]:
