@@ -17,7 +17,7 @@ from pydantic import Field, StringConstraints, model_validator
 from telemetry import floors
 from telemetry.errors import ConfigurationError
 from telemetry.quantities import PrivacyClass, Summarise
-from telemetry.spans import SHORTEST_S, Span
+from telemetry.spans import HOUR_S, SHORTEST_S, Span
 from telemetry.table_file import ConfigurationMistakes, Mistake, Table, read_tables
 from telemetry.vocabulary import UnknownQuantity, quantity
 
@@ -209,6 +209,7 @@ def _looser(document: dict[str, Any]) -> Iterator[tuple[Location, str, str]]:
             if field in _ALL and field not in floor.fields:
                 yield (name, "fields", index), "may not be told of this class", f"at most {_names(floor.fields)}"
         yield from _unknown_quantities(name, table)
+        yield from _steps_of_no_use(name, table)
     yield from _finer_steps(document.get("P1"))
 
 
@@ -217,7 +218,10 @@ def _looser_windows(name: str, table: dict[str, Any], floor: _Floor) -> Iterator
     if isinstance(window, str) and window in set(Span) and SHORTEST_S[Span(window)] < floor.shortest_s:
         allowed = _names(span for span in Span if SHORTEST_S[span] >= floor.shortest_s)
         yield (name, "window"), "is finer than this class may be told", f"allowed: {allowed}"
-    missing = _HOURLY.get(name, frozenset()) - set(_listed(table.get("hourly")))
+    hourly = _listed(table.get("hourly"))
+    if hourly and floor.shortest_s > HOUR_S:
+        yield (name, "hourly"), "is finer than this class may be told", "remove it: `window` holds for all of the class"
+    missing = _HOURLY.get(name, frozenset()) - set(hourly)
     if missing and window not in (Span.HOUR, Span.DAY):
         yield (name, "hourly"), "would let more be told than an hour's worth of these", f"add {_names(missing)}"
 
@@ -236,6 +240,19 @@ def _unknown_quantities(name: str, table: dict[str, Any]) -> Iterator[tuple[Loca
             is_known = False
         if not is_known:
             yield place, "no quantity of this name is told", "see docs/vocabulary.md"
+
+
+def _steps_of_no_use(name: str, table: dict[str, Any]) -> Iterator[tuple[Location, str, str]]:
+    """Steps below a quantity's resolution, to which nothing can be rounded, or wider than all that it can be."""
+    steps = table.get("steps")
+    for entry, step in steps.items() if isinstance(steps, dict) else ():
+        try:
+            of = quantity(entry)
+        except UnknownQuantity:
+            continue
+        finest, widest = of.to_value(1), of.maximum - of.minimum
+        if isinstance(step, (int, float)) and step > 0 and not finest <= step <= widest:
+            yield (name, "steps", entry), "cannot be rounded to", f"write {finest:g} to {widest:g} {of.symbol}".rstrip()
 
 
 def _finer_steps(table: object) -> Iterator[tuple[Location, str, str]]:

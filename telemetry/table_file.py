@@ -167,9 +167,13 @@ def _without_tags(location: Location, document: object) -> Location:
 
 
 def _value_at(document: object, location: Location) -> object:
+    """What stands there; None where nothing does."""
     here: Any = document
     for part in location:
-        here = here[part]
+        try:
+            here = here[part]
+        except LookupError:
+            return None
     return here
 
 
