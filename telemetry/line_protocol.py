@@ -40,7 +40,8 @@ _DIGITS: Final = 18
 _LONGEST_QUOTE: Final = 40
 _MEASUREMENT: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,8}")
-_STAMP: Final = re.compile(r"0|[1-9][0-9]{0,14}")
+_STAMP: Final = re.compile(r"0|[1-9][0-9]{0,13}")
+"""Up to the year 5138: every calendar has a date for it."""
 _COUNT: Final = re.compile(rf"(?:0|-?[1-9][0-9]{{0,{_DIGITS - 1}}})i")
 _MEASURED: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.([0-9]+))?")
 

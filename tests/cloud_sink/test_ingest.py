@@ -217,13 +217,14 @@ def test_a_batch_needs_its_number(refusing: Running, key: str) -> None:
     [
         (f"{LINE} 1760241600000\n{LINE}\n", 2, 1),
         (f"{LINE} -1\n", 1, len(LINE) + 2),
+        (f"{LINE.replace('900', '86400')} 253402300800000\n", 1, len(LINE) + 4),
         (f"{LINE} 1760241600000\n\n{LINE} 1760242500000\n", 2, 1),
         ("carbon_dioxide,room 1 1\n", 1, 16),
         (f"{LINE.replace('850', 'NaN')} 0\n", 1, LINE.index("850") + 1),
         (f"{LINE.replace('850', '1e308')} 0\n", 1, LINE.index("850") + 1),
         (f"{LINE.replace('a-301', '教室')} 0\n", 1, LINE.index("co2-a-301") + 5),
     ],
-    ids=["no time", "negative", "blank", "no value", "nan", "1e308", "not ascii"],
+    ids=["no time", "negative", "year 10000", "blank", "no value", "nan", "1e308", "not ascii"],
 )
 def test_malformed_line_protocol_is_refused_with_line_and_column(
     refusing: Running, text: str, line: int, column: int
