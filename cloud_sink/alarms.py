@@ -54,17 +54,9 @@ def alarms(memory: Memory, school: str, agents: Iterable[AgentRow], now_ms: int)
     for agent in agents:
         if agent.school != school:
             continue
-        since_ms, copied_ms = _silent_since(memory, agent.id, now_ms), memory.copies.get(agent.id, 0)
-        if since_ms is not None:
-            found.append(Alarm(AlarmKind.AGENT_OFFLINE, school, since_ms, agent=agent.id))
+        heard_ms, copied_ms = memory.hearing.last(agent.id), memory.copies.get(agent.id, 0)
+        if heard_ms is not None and memory.hearing.freshness(agent.id, now_ms) is Freshness.STALE:
+            found.append(Alarm(AlarmKind.AGENT_OFFLINE, school, heard_ms, agent=agent.id))
         if copied_ms > now_ms - COPIED_MS:
             found.append(Alarm(AlarmKind.AGENT_COPIED, school, copied_ms, agent=agent.id))
     return sorted(found, key=lambda alarm: (alarm.since_ms, alarm.room, alarm.agent))
-
-
-def _silent_since(memory: Memory, agent: str, now_ms: int) -> int | None:
-    state, heard_ms = memory.hearing.freshness(agent, now_ms), memory.hearing.last(agent)
-    if state is Freshness.STALE:
-        return heard_ms
-    report = memory.latest.reports.get(agent)  # of one that has been silent for longer than moments are kept
-    return report.time_ms if state is Freshness.NEVER and report is not None else None

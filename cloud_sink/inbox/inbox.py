@@ -95,8 +95,10 @@ class Inbox:
         return await self._in_thread(lambda: self._select_pending(after, most))
 
     async def heard(self, from_ms: int) -> list[tuple[str, int]]:
-        """Agent and time of every batch that came at `from_ms` or later, in the order of arrival."""
-        query = "SELECT agent, received_ms FROM mark WHERE received_ms >= ? ORDER BY position"
+        """Agent and time of every batch that came at `from_ms` or later, and of each agent's last, in the order of
+        arrival."""
+        query = """SELECT agent, received_ms FROM mark WHERE received_ms >= ? OR position IN (
+                   SELECT max(touched) FROM epoch GROUP BY agent) ORDER BY position"""
         return await self._in_thread(lambda: list(self._connection.execute(query, (from_ms,))))
 
     async def copies(self) -> list[tuple[str, int]]:

@@ -123,7 +123,8 @@ def test_an_agent_that_does_not_report_is_an_alarm_at_any_hour(tmp_path: Path) -
     clock.now_ms += 72 * HOUR_MS
     with running_centre(tmp_path, clock) as centre:
         (alarm,) = centre.client.get("/api/v1/alarms").json()
-        assert alarm["kind"] == "agent_offline", "though its last word is older than what is remembered of moments"
+        assert alarm == expected | {"room": "", "quantity": ""}, "though that is longer ago than moments are kept"
+        assert all(text in page(centre, "/school/cn-002").text for text in ("edge-1 ○ offline", "10-12 22:00"))
 
 
 @pytest.mark.parametrize("path", ["/", "/school/cn-002"])
@@ -144,3 +145,7 @@ def test_a_report_of_a_day_that_never_comes_takes_nothing_down(tmp_path: Path) -
         centre.report(hours(clock.now_ms), 7)
         answers = centre.client.get("/api/v1/latest", params={"school": "cn-002"}).json()
         assert {answer["freshness"] for answer in answers} == {"quiet"}
+        centre.report(report(time_ms=1 << 62), 8)
+    clock.now_ms += 72 * HOUR_MS
+    with running_centre(tmp_path, clock) as centre:
+        assert "Agent edge-1 offline" in page(centre, "/").text
