@@ -7,6 +7,7 @@ availability, and the table of abbreviations.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,7 @@ from telemetry import quantity as entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from device_drivers.home_assistant.templates import Path
     from device_drivers.json_table import Column
@@ -33,6 +35,8 @@ _SHARED: Final = ("~", "state_topic", "availability", "availability_topic", "ava
 _COMPONENTS: Final = ("sensor", "binary_sensor", "switch")
 _LONGEST_TOPIC: Final = 256
 _NUMBERED: Final = re.compile(r"(?:.*\D)?(\d{1,2})")
+_OWN_NUMBER: Final = re.compile(r"(?:.*[^a-z])?(?:pm_?\d{1,2}(?:_\d)?|e?co2|no2|so2|o3)")
+"""Names that end in a number which says what is measured, and not which of several it is."""
 
 
 class EntityUnread(ValueError):
@@ -59,27 +63,39 @@ class Entity:
         return self if channel == self.channel else replace(self, channel=channel)
 
 
-def entities(topic: str, document: Mapping[str, Any], columns: Mapping[str, Column]) -> Iterator[Entity | str]:
-    """Each entity of a discovery message, or the reason why one cannot be read."""
+def entities(
+    topic: str, document: Mapping[str, Any], columns: Mapping[str, Column], words: AbstractSet[str] = frozenset()
+) -> list[Entity | str]:
+    """Each entity of a discovery message, or the reason why one cannot be read; `words` are known ends of names."""
     whole = _expanded(document)
     *path, object_id, _ = topic.split("/")
     parts = whole.get("components")
     if not isinstance(parts, dict):
         component = next((part for part in path if part in _COMPONENTS), "")
-        yield from _attempt(object_id, component, whole, columns)
-        return
+        return list(_attempt(object_id, component, whole, columns, words))
     shared = {key: whole[key] for key in _SHARED if key in whole}
+    found: list[Entity | str] = []
     for name, part in parts.items():
         if isinstance(part, dict):
             settings = shared | _expanded(part)
-            yield from _attempt(name, str(settings.get("platform", "")), settings, columns)
+            found += _attempt(name, str(settings.get("platform", "")), settings, columns, words)
+    return _unnumbered(found)
+
+
+def _unnumbered(found: list[Entity | str]) -> list[Entity | str]:
+    """The same, without the numbers of those that alone measure something: a whole device tells all it has at once."""
+    told = Counter(each.quantity for each in found if isinstance(each, Entity))
+    return [
+        each.on("") if isinstance(each, Entity) and told[each.quantity] == 1 and each.channel.isdecimal() else each
+        for each in found
+    ]
 
 
 def _attempt(
-    name: str, component: str, settings: Mapping[str, Any], columns: Mapping[str, Column]
+    name: str, component: str, settings: Mapping[str, Any], columns: Mapping[str, Column], words: AbstractSet[str]
 ) -> Iterator[Entity | str]:
     try:
-        yield _entity(name, component, settings, columns)
+        yield _entity(name, component, settings, columns, words)
         yield from _availability(settings)
     except EntityUnread as error:
         yield str(error)
@@ -87,19 +103,20 @@ def _attempt(
         yield "template"
 
 
-def _entity(name: str, component: str, settings: Mapping[str, Any], columns: Mapping[str, Column]) -> Entity:
+def _entity(
+    name: str, component: str, settings: Mapping[str, Any], columns: Mapping[str, Column], words: AbstractSet[str]
+) -> Entity:
     device_class = settings.get("device_class")
     column = columns.get(component if component == "switch" else f"{component}.{device_class}")
     if column is None:
         raise EntityUnread("device_class" if component in _COMPONENTS else "component")
     path = _template(settings)
     topic, hint = _topic(settings, "state_topic"), name
-    number = _NUMBERED.fullmatch(name)
-    channel = column.channel or (number[1] if number else "")
+    channel = column.channel or _number_of(name.lower(), words)
     if component != "sensor":
         meanings = column.words or {}
-        words = tuple((_word(component, settings, state), meanings[state]) for state in ("on", "off"))
-        return Entity(topic, path, column.quantity, channel, words=words, hint=hint)
+        meant = tuple((_word(component, settings, state), meanings[state]) for state in ("on", "off"))
+        return Entity(topic, path, column.quantity, channel, words=meant, hint=hint)
     quantity = column.quantity
     if quantity == "temperature" and settings.get("entity_category") == "diagnostic":
         quantity = "device_temperature"
@@ -109,9 +126,18 @@ def _entity(name: str, component: str, settings: Mapping[str, Any], columns: Map
     return Entity(topic, path, quantity, channel, *converted, hint=hint)
 
 
+def _number_of(name: str, words: AbstractSet[str]) -> str:
+    """Which of several that measure the same it is by its name, if its name says so."""
+    number = _NUMBERED.fullmatch(name)
+    if number is None or _OWN_NUMBER.fullmatch(name) or re.split(r"[^a-z0-9]", name)[-1] in words:
+        return ""
+    return number[1]
+
+
 def _availability(settings: Mapping[str, Any]) -> Iterator[Entity]:
     """Where the device says whether it is there; of several such topics, each of them."""
     listed = settings.get("availability")
+    listed = [listed] if isinstance(listed, dict) else listed
     tables = [_expanded(entry) for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
     if "availability_topic" in settings:
         renamed = {"topic": settings["availability_topic"], "value_template": settings.get("availability_template")}

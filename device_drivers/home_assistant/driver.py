@@ -72,7 +72,7 @@ class HomeAssistant:
         return _read(known, frame.payload)
 
     def _learn(self, topic: str, payload: bytes) -> Decoded:
-        found = list(entities(topic, parse_object(payload), self._columns)) if payload.strip() else []
+        found = entities(topic, parse_object(payload), self._columns, self._words) if payload.strip() else []
         fresh = [each for each in found if isinstance(each, Entity)]
         reasons = tuple(each for each in found if isinstance(each, str))
         if not fresh:  # an empty message takes the entity back

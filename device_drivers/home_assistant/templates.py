@@ -1,7 +1,8 @@
 """Value templates, as far as they only name a value: no Jinja is run here.
 
 Source: home-assistant.io/docs, "MQTT" (value templates). Accepted: `{{ value }}`, `{{ value_json.a.b }}`,
-`{{ value_json['a'][0] }}`, each perhaps followed by `| float`, `| int` or `| round`, with or without an argument.
+`{{ value_json['a'][0] }}`, `{{ value_json.get('a') }}`, each perhaps in parentheses and followed by filters that change
+no value that is there: what `| default(0)` would put into the place of a missing one is none.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ Path: TypeAlias = "tuple[str | int, ...] | None"
 
 _LONGEST: Final = 256
 _DEEPEST: Final = 8
-_WHOLE: Final = re.compile(r"\{\{-?\s*(value_json|value)([^|{}]*?)((?:\|[^|{}]*)*)-?\}\}")
-_STEP: Final = re.compile(r"""\.([A-Za-z_]\w*)|\[\s*(?:'([^'\\]*)'|"([^"\\]*)"|(\d{1,3}))\s*\]""")
-_FILTER: Final = re.compile(r"\|\s*(?:float|int|round)\s*(?:\(\s*-?[\d.]*\s*\))?\s*")
+_PRINTED: Final = re.compile(r"\{\{-?([^{}]*?)-?\}\}")
+_NAMED: Final = re.compile(r"(value_json|value)([^|]*?)((?:\|[^|]*)*)")
+_STEP: Final = re.compile(
+    r"""\.get\(\s*(?:'([^'\\]*)'|"([^"\\]*)")\s*\)|\.([A-Za-z_]\w*)|\[\s*(?:'([^'\\]*)'|"([^"\\]*)"|(\d{1,3}))\s*\]"""
+)
+_FILTER: Final = re.compile(r"\|\s*(?:float|int|round|default|d|is_defined|string)\b\s*(?:\(\s*[\w.,'\"=\s-]*\))?\s*")
 
 
 class TemplateUnread(ValueError):
@@ -25,8 +29,9 @@ class TemplateUnread(ValueError):
 
 def parse(template: str) -> Path:
     """Where the value stands. Raises `TemplateUnread`."""
-    match = _WHOLE.fullmatch(template.strip()) if len(template) <= _LONGEST else None
-    if match is None or _FILTER.sub("", match[3].removesuffix("-")).strip():
+    printed = _PRINTED.fullmatch(template.strip()) if len(template) <= _LONGEST else None
+    match = _NAMED.fullmatch(_opened(printed[1].strip())) if printed else None
+    if match is None or _FILTER.sub("", match[3]).strip():
         raise TemplateUnread
     if match[1] == "value":
         if match[2].strip():
@@ -35,7 +40,17 @@ def parse(template: str) -> Path:
     steps = list(_STEP.finditer(match[2].strip()))
     if not steps or "".join(step[0] for step in steps) != match[2].strip() or len(steps) > _DEEPEST:
         raise TemplateUnread
-    return tuple(int(step[4]) if step[4] is not None else step[1] or step[2] or step[3] or "" for step in steps)
+    return tuple(int(step[6]) if step[6] is not None else step[step.lastindex or 0] for step in steps)
+
+
+def _opened(text: str) -> str:
+    """The same without the parentheses that it begins with, if it does."""
+    depth = 0
+    for place, sign in enumerate(text if text.startswith("(") else ""):
+        depth += (sign == "(") - (sign == ")")
+        if not depth:
+            return f"{text[1:place].strip()} {text[place + 1 :].strip()}".strip()
+    return text
 
 
 def follow(document: Any, path: tuple[str | int, ...]) -> Any:

@@ -143,6 +143,8 @@ def test_every_conversion_leads_to_a_unit_of_the_vocabulary() -> None:
         ("{{ value_json.a }}", ("a",)),
         ("{{ value_json.a.b | round(1) }}", ("a", "b")),
         ("{{- value_json['a b'][\"c\"][0] | float(0) | int -}}", ("a b", "c", 0)),
+        ("{{ value_json.a | default('', true) | is_defined | string }}", ("a",)),
+        ("{{ (value_json.get('a').b | float(default=0)) | round(1, 'floor') }}", ("a", "b")),
     ],
 )
 def test_a_template_that_names_a_value_is_read(template: str, path: tuple[str | int, ...] | None) -> None:
@@ -152,7 +154,8 @@ def test_a_template_that_names_a_value_is_read(template: str, path: tuple[str | 
 @pytest.mark.parametrize(
     "template",
     [
-        "", "21", "{{ value_json }}", "{{ value + 1 }}", "{{ value_json.a / 10 }}", "{{ value_json.a | default(5) }}",
+        "", "21", "{{ value_json }}", "{{ value + 1 }}", "{{ value_json.a / 10 }}", "{{ value_json.a | float / 10 }}",
+        "{{ value_json.a | multiply(0.1) }}", "{{ value_json.a | floats }}", "{{ value_json.get(x) }}",
         "{{ value_json.a if value_json.b else 0 }}", "{% set x = 1 %}{{ value }}", "{{ states('sensor.x') }}",
         "{{ value_json.a }}{{ value_json.b }}", "{{ value_json['a' }}", "{{ value.a }}",
         "{{ value_json.a.__class__() }}",
@@ -189,6 +192,33 @@ def test_sensors_that_measure_the_same_have_channels_that_outlast_a_second_annou
         teach(driver, documents[0], "entity_a")
     teach(driver, TEMPERATURE | {"state_topic": "esp-1/c"}, "temperature_3")
     assert read(driver, "20", "esp-1/c") == {"temperature[3]": 20}
+
+
+@pytest.mark.parametrize(
+    ("name", "channel"),
+    [
+        ("co2", ""), ("hall_eco2", ""), ("pm_2_5", ""), ("pm2_5", ""), ("hall-pm10", ""), ("PM1", ""), ("no2", ""),
+        ("temperature_scd40", ""), ("temperature_2", "2"), ("co2_2", "2"), ("co22", "22"), ("temp12", "12"),
+        ("rpm2", "2"),
+    ],
+)  # fmt: skip
+def test_a_number_that_belongs_to_a_name_is_no_channel(name: str, channel: str) -> None:
+    driver = ENTRY.create(Settings())
+    teach(driver, TEMPERATURE, name)
+    assert read(driver, "20") == {f"temperature[{channel}]" if channel else "temperature": 20}
+
+
+def test_of_a_whole_device_those_are_numbered_that_measure_the_same() -> None:
+    part = {"p": "sensor", **TEMPERATURE}
+    one = taught({"cmps": {"id1": part}}, component="device")
+    two = taught({"cmps": {"id1": part, "id2": part | {"state_topic": "esp-1/b"}}}, component="device")
+    assert read(one, "20") == {"temperature": 20}
+    assert read(two, "20") == {"temperature[1]": 20}
+
+
+def test_availability_may_be_one_table_or_a_list() -> None:
+    for availability in ({"topic": "up"}, [{"topic": "up"}]):
+        assert read(taught(TEMPERATURE | {"availability": availability}), "online", "up") == {"connectivity": 1}
 
 
 def test_an_entity_that_is_taken_back_is_no_longer_read() -> None:
