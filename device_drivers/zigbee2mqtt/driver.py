@@ -24,9 +24,21 @@ if TYPE_CHECKING:
 _ENVELOPE: Final = ("last_seen", "elapsed")
 _AVAILABILITY: Final = "availability"
 _COMMANDS: Final = ("set", "get")
-_PER_ENDPOINT: Final = ("state", "power", "energy", "current", "voltage")
-"""Keys that devices with several outlets or gangs repeat, with the endpoint's name behind them."""
-_ENDPOINTS: Final = ("l1", "l2", "l3", "l4", "l5", "l6", "l7", "l8", "left", "center", "right", "top", "bottom")
+_PER_ENDPOINT: Final = (
+    "state", "power", "power_apparent", "power_reactive", "power_factor", "energy", "current", "voltage", "temperature",
+    "humidity", "illuminance", "occupancy", "contact", "water_leak",
+)  # fmt: skip
+"""Keys that devices with several outlets, gangs, probes or circuits repeat, with the endpoint's name behind them."""
+_ENDPOINTS: Final = (
+    *(f"l{number}" for number in range(1, 17)), *map(str, range(1, 9)), "ep1", "ep2", "ep3", "ep4", "left", "center",
+    "right", "top", "bottom", "top_left", "top_right", "center_left", "center_right", "bottom_left", "bottom_right",
+    "row_1", "row_2", "row_3", "row_4", "relay", "usb",
+)  # fmt: skip
+"""zigbee2mqtt.io, "Device specific configuration", and the definitions of zigbee-herdsman-converters."""
+_CIRCUITS: Final = ("a", "b", "c", "ab", "X", "Y", "Z")
+"""Phases or clamps of Tuya's meters (`src/lib/tuya.ts`, `powerWithPhase`), which give the power factor in percent."""
+_ELECTRIC: Final = ("power", "energy", "current", "voltage", "power_factor")
+_PERCENT: Final = 0.01
 _LEAST_MILLIVOLTS: Final = 1000
 _LEAST_CELL_MILLIVOLTS: Final = 450
 """Above every mains voltage, below every cell in use."""
@@ -45,7 +57,13 @@ def _table() -> JsonTable:
     columns = {row.key: Column.of(row) for row in load(Path(__file__).parent).field}
     for key in _PER_ENDPOINT:
         for endpoint in _ENDPOINTS:
-            columns[f"{key}_{endpoint}"] = replace(columns[key], channel=endpoint)
+            columns[f"{key}_{endpoint}"] = replace(columns[key], channel=endpoint, unless="")
+    for circuit in _CIRCUITS:
+        channel = circuit.lower()
+        for key in _ELECTRIC:
+            columns[f"{key}_{circuit}"] = replace(columns[key], channel=channel)
+        columns[f"power_factor_{circuit}"] = replace(columns[f"power_factor_{circuit}"], factor=_PERCENT)
+        columns[f"energy_produced_{circuit}"] = replace(columns["energy"], channel=f"export-{channel}")
     return JsonTable(columns, _ENVELOPE)
 
 

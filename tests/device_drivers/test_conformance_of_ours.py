@@ -75,7 +75,7 @@ def test_a_case_that_decodes_to_something_else_fails() -> None:
 def test_every_row_of_zigbee2mqtts_table_yields_its_quantity_and_no_other(row: FieldRow) -> None:
     driver = ENTRIES["zigbee2mqtt"].create(Settings())
     found = set()
-    for value in (1, True, "ON", "online", "single"):
+    for value in (1, True, "ON", "online", "single", "open", "low"):
         frame = Frame(json.dumps({row.key: value}).encode(), topic="zigbee2mqtt/x")
         found |= {(m.quantity, m.channel) for m in driver.decode(frame).measurements}
     assert found == {(row.quantity, row.channel)}
