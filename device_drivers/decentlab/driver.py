@@ -84,6 +84,23 @@ _MODELS: Final[dict[str, tuple[_Group, ...]]] = {
     "DL-SHT21": (_SHT21, _BATTERY),
     "DL-SHT35": (_SHT35, _BATTERY),
     "DL-PAR": (_Group(1, ()), _BATTERY),
+    "DL-DS18": (_Group(1, (_scaled("temperature", 0, 1 / 16, -2048),)), _BATTERY),
+    "DL-ATM22": (
+        _Group(8, (_scaled("wind_speed", 0, 0.01, -327.68), _scaled("temperature", 3, 0.1, -3276.8))),
+        _BATTERY,
+    ),
+    "DL-ATM41": (
+        _Group(
+            17,
+            (
+                _scaled("wind_speed", 4, 0.01, -327.68),
+                _scaled("temperature", 7, 0.1, -3276.8),
+                _scaled("atmospheric_pressure", 9, 0.1, -3276.8),
+                _scaled("humidity", 10, 0.1, -3276.8),
+            ),
+        ),
+        _BATTERY,
+    ),
 }
 """Groups by model, in the order of the flags."""
 
