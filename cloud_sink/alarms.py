@@ -1,4 +1,5 @@
-"""What somebody has to act on now: safety events without an all-clear, agents that are not heard or were copied."""
+"""What somebody has to act on now: safety events without an all-clear, agents that are not heard, whose clock is ahead,
+or that were copied."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from cloud_sink.freshness import Freshness
+from cloud_sink.freshness import Freshness, believed_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +24,8 @@ class AlarmKind(enum.StrEnum):
 
     SAFETY = "safety"
     AGENT_OFFLINE = "agent_offline"
+    AGENT_CLOCK = "agent_clock"
+    """An agent's clock is ahead of the centre's: what it tells of times to come is kept and not shown as of now."""
     AGENT_COPIED = "agent_copied"
     """An agent told something else under a number that was told already: its database was put back from a copy, or two
     copies are at work. It tells no counts of people for a day of privacy time."""
@@ -57,6 +60,9 @@ def alarms(memory: Memory, school: str, agents: Iterable[AgentRow], now_ms: int)
         heard_ms, copied_ms = memory.hearing.last(agent.id), memory.copies.get(agent.id, 0)
         if heard_ms is not None and memory.hearing.freshness(agent.id, now_ms) is Freshness.STALE:
             found.append(Alarm(AlarmKind.AGENT_OFFLINE, school, heard_ms, agent=agent.id))
+        report = memory.latest.reports.get(agent.id)
+        if heard_ms is not None and report is not None and report.time_ms > believed_until(now_ms):
+            found.append(Alarm(AlarmKind.AGENT_CLOCK, school, heard_ms, agent=agent.id))
         if copied_ms > now_ms - COPIED_MS:
             found.append(Alarm(AlarmKind.AGENT_COPIED, school, copied_ms, agent=agent.id))
     return sorted(found, key=lambda alarm: (alarm.since_ms, alarm.room, alarm.agent))

@@ -52,6 +52,12 @@ class Air(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
+def believed_until(now_ms: int) -> int:
+    """The moment behind which no window can end yet: one that does is of a clock that is wrong, and is not shown before
+    its time."""
+    return now_ms + GRACE_MS
+
+
 def fresh_until(summary: Summary) -> int:
     """The first moment at which a window is not fresh any more."""
     return summary.end_ms + FRESH_WINDOWS * summary.series.window_s * 1000 + GRACE_MS

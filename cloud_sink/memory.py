@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cloud_sink.episodes import Episodes
-from cloud_sink.freshness import Judge
+from cloud_sink.freshness import Judge, believed_until
 from cloud_sink.hearing import Hearing
 from cloud_sink.latest import LatestValues
 from cloud_sink.tallies import Tallies
@@ -40,7 +40,8 @@ class Memory:
             if batch.report is not None:
                 self.latest.reports[batch.agent] = batch.report
                 self.hours.of_agent(batch.agent).take(batch.report, now_ms)
-        summaries = [summary for batch in batches for summary in batch.summaries]
+        until_ms = believed_until(now_ms)
+        summaries = [summary for batch in batches for summary in batch.summaries if summary.end_ms <= until_ms]
         self.episodes.take(summaries)
         self.tallies.take(summaries)
         return self.latest.take(summaries)

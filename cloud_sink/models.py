@@ -144,7 +144,7 @@ class RangeAnswer(BaseModel):
 
 
 class AlarmAnswer(BaseModel):
-    """One thing to act on now: an open safety event of a room, or an agent that is silent or was copied."""
+    """One thing to act on now: an open safety event of a room, or an agent that is silent, ahead of time, or copied."""
 
     kind: AlarmKind
     school: str

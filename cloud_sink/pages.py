@@ -15,7 +15,7 @@ from cloud_sink.agent_views import agent_view
 from cloud_sink.charts import Frame, charts, limit_words
 from cloud_sink.device_views import device_views
 from cloud_sink.district import figures, school_line
-from cloud_sink.freshness import Air, Freshness
+from cloud_sink.freshness import Air, Freshness, believed_until
 from cloud_sink.hearing import KEPT_MS
 from cloud_sink.latest import MAIN, RoomNow
 from cloud_sink.left_views import left_views
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cloud_sink.charts import Chart
     from cloud_sink.timetable import Span
     from cloud_sink.wording import Wording
+    from telemetry import Summary
 
 STATIC: Final = Path(__file__).parent / "static"
 _A_YEAR_S: Final = 365 * 86_400
@@ -104,7 +105,7 @@ class Pages:
         rooms, judge = viewer.rooms(row.code, room_rows), viewer.judge(row.code)
         agents = (await self._agents())[row.code]
         selection = Selection(row.code, quantity=AIR_QUANTITY)
-        co2 = await self._centre.store.range(selection, *reader.wording.day_span(reader.day))
+        co2 = await self._windows(selection, reader.wording.day_span(reader.day))
         told, more = episodes(viewer, rooms, co2)
         states = RoomStates()
         for room in rooms:
@@ -143,7 +144,7 @@ class Pages:
         judge = viewer.judge(row.code)
         view, agents = viewer.room(room, now, judge), (await self._agents())[row.code]
         devices = [device for device in await centre.catalogue.devices(row.code) if device.room == room.code]
-        windows = await centre.store.range(Selection(row.code, room.code), *reader.span)
+        windows = await self._windows(Selection(row.code, room.code), reader.span)
         frame = Frame(
             span=reader.span,
             step_s=reader.step_s,
@@ -194,6 +195,11 @@ class Pages:
             parts=_PARTS,
             alarms=[],
         )
+
+    async def _windows(self, selection: Selection, span: Span) -> list[Summary]:
+        """What was told of a span, but of times to come."""
+        until_ms = believed_until(self._centre.clock.now())
+        return [window for window in await self._centre.store.range(selection, *span) if window.end_ms <= until_ms]
 
     def _reader(self, request: Request) -> tuple[Reader, Viewer]:
         reader = read(request, self._centre.timezone, self._centre.clock.now())

@@ -8,6 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from cloud_sink.catalogue import Seen
+from cloud_sink.freshness import believed_until
 from cloud_sink.hearing import KEPT_MS
 from cloud_sink.hours import first_day
 from cloud_sink.inbox import Kind
@@ -68,17 +69,17 @@ class Projector:
     async def start(self) -> None:
         """Read where the store stands, remember its last day, and project what it does not have yet."""
         memory, now_ms = self._memory, self._clock.now()
-        from_ms = now_ms - KEPT_MS
+        from_ms, until_ms = now_ms - KEPT_MS, believed_until(now_ms)
         self.position = await self._store.position()
-        memory.latest.take(await self._store.latest())
+        memory.latest.take(await self._store.latest(until_ms))
         for agent, day, hours in await self._store.hours(first_day(now_ms)):
             memory.hours.of_agent(agent).note(day, hours, now_ms)
         for agent, report in (await self._store.reports()).items():
             memory.latest.reports[agent] = report
             memory.hours.of_agent(agent).take(report, now_ms)
-        for school, room, device, channel, start_ms, mean in await self._store.means(AIR_QUANTITY, from_ms):
+        for school, room, device, channel, start_ms, mean in await self._store.means(AIR_QUANTITY, from_ms, until_ms):
             memory.episodes.note((school, room, device, channel), start_ms, mean)
-        memory.tallies.count(await self._store.spans(MAIN, (AIR_QUANTITY, AIR_ACT_PPM), from_ms))
+        memory.tallies.count(await self._store.spans(MAIN, (AIR_QUANTITY, AIR_ACT_PPM), from_ms, until_ms))
         memory.hearing.take(await self._inbox.heard(from_ms))
         memory.copies.update(await self._inbox.copies())
         await self._catch_up()

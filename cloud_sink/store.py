@@ -83,18 +83,19 @@ class Store(Protocol):
         """The windows that overlap [from, to), by series and start."""
         ...
 
-    async def latest(self) -> list[Summary]:
-        """The window that ends last, of every device, channel and quantity."""
+    async def latest(self, until_ms: int) -> list[Summary]:
+        """The window that ends last, and not behind `until_ms`, of every device, channel and quantity."""
         ...
 
-    async def means(self, quantity: str, from_ms: int) -> Sequence[tuple[str, str, str, str, int, int]]:
-        """School, room, device, channel, start and mean of every window that starts at `from_ms` or later."""
+    async def means(self, quantity: str, from_ms: int, until_ms: int) -> Sequence[tuple[str, str, str, str, int, int]]:
+        """School, room, device, channel, start and mean of every window within [from, until)."""
         ...
 
     async def spans(
-        self, quantities: Sequence[str], judged: tuple[str, int], from_ms: int
+        self, quantities: Sequence[str], judged: tuple[str, int], from_ms: int, until_ms: int
     ) -> Sequence[tuple[str, str, int, int, bool]]:
-        """Of each room, the windows of any of the quantities, coarsened to the quarter hours they start in.
+        """Of each room, the windows of any of the quantities within [from, until), coarsened to the quarter hours they
+        start in.
 
         School, room, start, longest length in seconds, and whether the mean of the judged quantity was above its level.
         """

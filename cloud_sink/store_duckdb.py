@@ -46,12 +46,15 @@ _VIEWS: Final = (
     """CREATE TEMP VIEW told AS SELECT * EXCLUDE (position, agent) FROM summary QUALIFY row_number() OVER (
            PARTITION BY school, building, room, device, quantity, channel, window_s, start_ms
            ORDER BY revision DESC, position DESC) = 1""",
-    """CREATE TEMP VIEW newest AS SELECT * EXCLUDE (position, agent) FROM summary QUALIFY row_number() OVER (
-           PARTITION BY school, building, room, device, quantity, channel
-           ORDER BY start_ms + window_s * 1000 DESC, start_ms DESC, revision DESC, position DESC) = 1""",
     """CREATE TEMP VIEW once AS SELECT agent, quantity, window_s, start_ms, count(*) AS times FROM summary
        GROUP BY agent, quantity, school, building, room, device, window_s, channel, revision, start_ms""",
 )
+_LATEST: Final = """
+SELECT * EXCLUDE (position, agent) FROM summary WHERE start_ms + window_s * 1000 <= ? QUALIFY row_number() OVER (
+    PARTITION BY school, building, room, device, quantity, channel
+    ORDER BY start_ms + window_s * 1000 DESC, start_ms DESC, revision DESC, position DESC) = 1
+ORDER BY school, building, room, device, quantity, channel
+"""
 _COUNTS: Final = """
 SELECT agent, coalesce(rows, 0), coalesce(windows, 0), coalesce(gone, 0)
 FROM (SELECT agent, sum(times)::BIGINT AS rows, count(*) AS windows FROM once GROUP BY agent)
@@ -124,30 +127,30 @@ class DuckDbStore:
         bounds = (earliest, to_ms, from_ms)
         return await self._summaries(query, selection.school, room, room, quantity, quantity, *bounds)
 
-    async def latest(self) -> list[Summary]:
+    async def latest(self, until_ms: int) -> list[Summary]:
         """As the port says."""
-        return await self._summaries("SELECT * FROM newest ORDER BY school, building, room, device, quantity, channel")
+        return await self._summaries(_LATEST, until_ms)
 
-    async def means(self, quantity: str, from_ms: int) -> Sequence[tuple[str, str, str, str, int, int]]:
+    async def means(self, quantity: str, from_ms: int, until_ms: int) -> Sequence[tuple[str, str, str, str, int, int]]:
         """As the port says."""
         query = """SELECT school, room, device, channel, start_ms, mean FROM told
-                   WHERE quantity = ? AND start_ms >= ? AND mean IS NOT NULL"""
+                   WHERE quantity = ? AND start_ms >= ? AND start_ms + window_s * 1000 <= ? AND mean IS NOT NULL"""
         return cast(
             "Sequence[tuple[str, str, str, str, int, int]]",
-            await self._in_thread(lambda: self._select(query, quantity, from_ms)),
+            await self._in_thread(lambda: self._select(query, quantity, from_ms, until_ms)),
         )
 
     async def spans(
-        self, quantities: Sequence[str], judged: tuple[str, int], from_ms: int
+        self, quantities: Sequence[str], judged: tuple[str, int], from_ms: int, until_ms: int
     ) -> Sequence[tuple[str, str, int, int, bool]]:
         """As the port says."""
         query = """SELECT school, room, start_ms // 900000 * 900000 AS quarter_ms, max(window_s),
                           coalesce(bool_or(quantity = ? AND mean > ?), false)
-                   FROM told WHERE start_ms >= ? AND list_contains(?, quantity)
+                   FROM told WHERE start_ms >= ? AND start_ms + window_s * 1000 <= ? AND list_contains(?, quantity)
                    GROUP BY school, room, quarter_ms"""
         return cast(
             "Sequence[tuple[str, str, int, int, bool]]",
-            await self._in_thread(lambda: self._select(query, *judged, from_ms, list(quantities))),
+            await self._in_thread(lambda: self._select(query, *judged, from_ms, until_ms, list(quantities))),
         )
 
     async def export(self, school: str, from_ms: int, to_ms: int) -> list[Summary]:

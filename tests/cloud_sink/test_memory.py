@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from itertools import permutations
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ from cloud_sink.freshness import Freshness
 from cloud_sink.hearing import Hearing
 from cloud_sink.tallies import Tallies
 from telemetry import ManualClock
-from tests.cloud_sink.support import NOON_MS, QUARTER_MS, running_centre, summary
+from tests.cloud_sink.support import NOON_MS, QUARTER_MS, report, running_centre, summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,3 +92,25 @@ def test_what_the_pages_remember_survives_a_restart(tmp_path: Path) -> None:
         shown.append(centre.client.get("/", params={"lang": "en"}).text)
     assert "A-301 needs air since 12:00." in shown[0]
     assert shown[0] == shown[1]
+
+
+def test_windows_of_times_to_come_hide_nothing_and_are_an_alarm(tmp_path: Path) -> None:
+    """An agent whose clock was set to local time for UTC is eight hours ahead."""
+    clock = ManualClock(NOON_MS + 2 * QUARTER_MS)
+    ahead_ms = clock.now_ms + 8 * 3600 * 1000
+    bad = [summary(start_ms=NOON_MS + quarter * QUARTER_MS, fields={"mean": 1200}) for quarter in range(2)]
+    paths = ("/?lang=en", "/school/cn-002/room/a-301", "/api/v1/latest?school=cn-002", "/api/v1/alarms")
+    shown = []
+    with running_centre(tmp_path, clock) as centre:
+        centre.write(summary(start_ms=ahead_ms, fields={"mean": 600}), *bad)
+        centre.report(report(time_ms=ahead_ms), 2)
+        shown.append([centre.client.get(path).text for path in paths])
+        assert str(ahead_ms) in centre.export(), "it is kept for its time"
+    with running_centre(tmp_path, clock) as centre:
+        shown.append([centre.client.get(path).text for path in paths])
+    assert shown[0] == shown[1]
+    overview, room, latest, alarms = shown[0]
+    assert "A-301 needs air since 12:00." in overview
+    assert "20:30" not in room
+    assert [(told["value"], told["age_ms"]) for told in json.loads(latest)] == [(1200.0, 0)]
+    assert [(alarm["kind"], alarm["agent"]) for alarm in json.loads(alarms)] == [("agent_clock", "edge-1")]

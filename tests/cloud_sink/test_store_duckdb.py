@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from telemetry import Summary
 
 ALL = (0, 10**13)
+SINCE_NOON = (NOON_MS, ALL[1])
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ async def test_readers_see_the_highest_revision_whenever_it_came(store: DuckDbSt
     await store.append(2, [Projected("edge-1", [mean(800, revision=1)])])
     assert [found.fields["mean"] for found in await store.export("cn-002", *ALL)] == [900]
     assert [found.fields["mean"] for found in await store.range(Selection("cn-002"), *ALL)] == [900]
-    assert [found.fields["mean"] for found in await store.latest()] == [900]
+    assert [found.fields["mean"] for found in await store.latest(ALL[1])] == [900]
 
 
 async def test_repeated_rows_are_told_once_and_counted(store: DuckDbStore) -> None:
@@ -110,21 +111,24 @@ async def test_latest_is_the_window_that_ends_last_of_each_channel(store: DuckDb
     hour = summary("carbon_dioxide", NOON_MS, {"mean": 777}, window_s=3600)
     other = mean(600, 0, device="co2-b", channel="1")
     await store.append(1, [Projected("edge-1", [mean(810, 1), hour, other, mean(800)])])
-    assert await store.latest() == [hour, other]
+    assert await store.latest(ALL[1]) == [hour, other]
+    assert await store.latest(NOON_MS + 2 * QUARTER_MS) == [mean(810, 1), other], "the hour is not over by then"
 
 
 async def test_the_last_day_is_read_back_in_two_queries(store: DuckDbStore) -> None:
     """What the pages remember is rebuilt at a start from means, and from spans coarsened to quarter hours."""
     minute = summary("temperature", NOON_MS + 60_000, {"mean": 2000}, window_s=60, device="t")
     await store.append(1, [Projected("edge-1", [mean(900), mean(1200, 1), mean(1100, 1, revision=1), minute])])
-    found = await store.means("carbon_dioxide", NOON_MS + 1)
+    found = await store.means("carbon_dioxide", NOON_MS + 1, ALL[1])
     assert found == [("cn-002", "a-301", "co2-a-301", "", NOON_MS + QUARTER_MS, 1100)]
-    spans = await store.spans(("carbon_dioxide", "temperature"), ("carbon_dioxide", 1000), NOON_MS)
+    spans = await store.spans(("carbon_dioxide", "temperature"), ("carbon_dioxide", 1000), *SINCE_NOON)
     assert sorted(spans) == [
         ("cn-002", "a-301", NOON_MS, 900, False),
         ("cn-002", "a-301", NOON_MS + QUARTER_MS, 900, True),
     ]
-    assert await store.spans(("humidity",), ("carbon_dioxide", 1000), NOON_MS) == []
+    assert await store.means("carbon_dioxide", NOON_MS + 1, NOON_MS + QUARTER_MS) == []
+    assert await store.spans(("carbon_dioxide",), ("carbon_dioxide", 1000), NOON_MS + 1, NOON_MS + QUARTER_MS) == []
+    assert await store.spans(("humidity",), ("carbon_dioxide", 1000), *SINCE_NOON) == []
 
 
 async def test_the_last_report_of_each_agent_is_kept(store: DuckDbStore) -> None:
