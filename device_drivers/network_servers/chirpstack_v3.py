@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MARKS: Final = ("applicationID", "devEUI")
-_OTHERS: Final = frozenset(("join", "ack", "txack", "error", "location", "integration"))
 _ONLY_IN_UP: Final = ("data", "fPort")
 
 
@@ -24,10 +23,8 @@ def is_event(document: Mapping[str, Any]) -> bool:
     return any(mark in document for mark in _MARKS)
 
 
-def read(document: Mapping[str, Any], event: str) -> Uplink:
-    """What an event brings: an uplink a frame, `status` the battery, every other nothing. Raises `FrameRefused`."""
-    if event in _OTHERS:
-        return Uplink()
+def read(document: Mapping[str, Any]) -> Uplink:
+    """What an event brings: an uplink a frame, a status the battery, every other nothing. Raises `FrameRefused`."""
     receptions = document.get("rxInfo")
     at_ms = read_time(document.get("publishedAt")) or read_time(document.get("time")) or _heard(receptions)
     if any(key in document for key in _ONLY_IN_UP):

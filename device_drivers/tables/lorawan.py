@@ -81,5 +81,5 @@ def _open(frame: Frame) -> Uplink:
     if chirpstack.is_event(document):
         return chirpstack.read(document, frame.topic.rpartition("/")[2])
     if chirpstack_v3.is_event(document):
-        return chirpstack_v3.read(document, frame.topic.rpartition("/")[2])
+        return chirpstack_v3.read(document)
     raise FrameRefused("malformed", "an event of neither ChirpStack nor The Things Stack")
