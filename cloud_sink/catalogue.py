@@ -178,7 +178,7 @@ class Catalogue:
         return list((await self._read()).agents)
 
     async def register(self, seen: Iterable[Seen]) -> None:
-        """Take up rooms and devices not known yet, and a device's new room; known ones cost nothing.
+        """Take up rooms and devices not known yet, and a device's new room or agent; known ones cost nothing.
 
         Raises `StoreFull`.
         """
@@ -202,9 +202,8 @@ class Catalogue:
                 room = insert(_Rooms).values(school=item.school, code=item.room, building=item.building, **names)
                 await session.execute(room.on_conflict_do_nothing())
                 device = insert(_Devices).values(school=item.school, id=item.device, room=item.room, agent=item.agent)
-                await session.execute(
-                    device.on_conflict_do_update(index_elements=["school", "id"], set_={"room": item.room})
-                )
+                told = {"room": item.room, "agent": item.agent}
+                await session.execute(device.on_conflict_do_update(index_elements=["school", "id"], set_=told))
 
     async def _read(self) -> _Names:
         """Every name, read again only after a change: a page asks for all of them."""

@@ -140,7 +140,12 @@ async def open_centre(loaded: LoadedConfig, clock: Clock, seams: Seams | None = 
             stack.push_async_callback(target.close)
             file = loaded.state / "victoria-metrics.position"
             follower = Follower(target, inbox=inbox, decoding=decoding, projector=projector, file=file)
-        owners = {(device.school, device.id): device.agent for device in await catalogue.devices()}
+        # What an agent had that may not write for the school any more is for whoever tells of it next.
+        owners = {
+            (device.school, device.id): device.agent
+            for device in await catalogue.devices()
+            if schools.get(device.agent) == device.school
+        }
         yield Centre(
             clock=clock,
             timezone=loaded.timezone,

@@ -328,6 +328,21 @@ def test_a_device_of_another_agent_is_unprocessable(tmp_path: Path) -> None:
         assert centre.post(sealed(own), agent="edge-2", bucket="cn-002", key=f"{EPOCH}-2").status_code == 204
 
 
+def test_the_devices_of_an_agent_that_is_gone_are_its_successors(tmp_path: Path) -> None:
+    with running_centre(tmp_path) as centre:
+        centre.write(summary())
+    named_anew = CONFIG.replace('id = "edge-1"', 'id = "edge-3"')
+    with running_centre(tmp_path, config=named_anew) as centre:
+        assert centre.post(sealed(summary(start_ms=NOON_MS - QUARTER_MS))).status_code == 204
+        centre.settle()
+        room = centre.client.get("/api/v1/places").json()["schools"][0]["rooms"][0]
+        assert room["devices"] == [{"id": "co2-a-301", "agent": "edge-3"}]
+    shared = named_anew.replace('school = "cn-014"', 'school = "cn-002"')
+    with running_centre(tmp_path, config=shared) as centre:
+        theirs = centre.post(sealed(summary(start_ms=NOON_MS - QUARTER_MS)), agent="edge-2", bucket="cn-002")
+        refused(theirs, 422, "unprocessable entity")
+
+
 def test_too_many_lines_are_unprocessable(refusing: Running) -> None:
     text = "".join(f"{LINE} {NOON_MS + index * QUARTER_MS}\n" for index in range(MOST_LINES + 1))
     refused(refusing.post(seal(text.encode())), 422, "unprocessable entity")
