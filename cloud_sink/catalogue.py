@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
-    from cloud_sink.config import LoadedConfig
+    from cloud_sink.config import CentreConfig, LoadedConfig
     from telemetry import Series
 
 
@@ -128,8 +128,9 @@ class Seen:
 class Catalogue:
     """Reads and writes the names; holds none of the measurements."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, configured: CentreConfig) -> None:
         self._engine = engine
+        self._configured = configured
         self._session = async_sessionmaker(engine, expire_on_commit=False)
         self._known: set[Seen] = set()
         self._names: _Names | None = None
@@ -140,11 +141,11 @@ class Catalogue:
         """Open the database and bring it to what the configuration says. Raises `EnvironmentFault`."""
         engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
         event.listen(engine.sync_engine, "connect", _set_pragmas)
-        catalogue = cls(engine)
+        catalogue = cls(engine, loaded.config)
         try:
             async with engine.begin() as connection:
                 await connection.run_sync(_Base.metadata.create_all)
-            await catalogue._seed(loaded)
+            await catalogue._seed(loaded.token_hashes)
         except DatabaseError as error:
             await engine.dispose()
             raise EnvironmentFault(
@@ -159,7 +160,7 @@ class Catalogue:
         await self._engine.dispose()
 
     async def schools(self) -> list[SchoolRow]:
-        """Every school, by code."""
+        """Every school of the configuration, by code; of one that was taken out of it, what was told is kept unseen."""
         return list((await self._read()).schools.values())
 
     async def rooms(self, school: str | None = None) -> list[RoomRow]:
@@ -217,16 +218,17 @@ class Catalogue:
                     devices = await session.execute(_columns(_Devices).order_by(_Devices.school, _Devices.id))
                     schools = await session.execute(_columns(_Schools).order_by(_Schools.code))
                     agents = await session.execute(_columns(_Agents).order_by(_Agents.id))
+                    codes = {school.code for school in self._configured.school}
                     self._names = _Names(
-                        {school[0]: SchoolRow._make(school) for school in schools},
+                        {school[0]: SchoolRow._make(school) for school in schools if school[0] in codes},
                         _by_school(map(RoomRow._make, rooms)),
                         _by_school(map(DeviceRow._make, devices)),
                         [AgentRow._make(agent) for agent in agents],
                     )
             return self._names
 
-    async def _seed(self, loaded: LoadedConfig) -> None:
-        config = loaded.config
+    async def _seed(self, token_hashes: Mapping[str, bytes]) -> None:
+        config = self._configured
         async with self._session.begin() as session:
             await session.execute(delete(_Agents))
             for school in config.school:
@@ -235,8 +237,7 @@ class Catalogue:
             for room in config.room:
                 await session.merge(_Rooms(**room.model_dump()))
             for agent in config.agent:
-                token_hash = loaded.token_hashes[agent.id]
-                session.add(_Agents(id=agent.id, school=agent.school, token_hash=token_hash))
+                session.add(_Agents(id=agent.id, school=agent.school, token_hash=token_hashes[agent.id]))
 
 
 def _columns(table: type[_Base]) -> Select[tuple[Any, ...]]:

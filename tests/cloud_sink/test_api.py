@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from telemetry import ManualClock, decode_all
-from tests.cloud_sink.support import NOON_MS, QUARTER_MS, Running, running_centre, summary
+from tests.cloud_sink.support import CONFIG, NOON_MS, QUARTER_MS, Running, running_centre, summary
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -45,6 +45,21 @@ def test_places_are_a_tree_that_grows_with_what_agents_tell(centre: Running) -> 
     rooms = tree["schools"][0]["rooms"]
     assert [(room["building"], room["code"]) for room in rooms] == [("a", "a-301"), ("b", "b-101")]
     assert rooms[1]["devices"] == [{"id": "co2-b-101", "agent": "edge-1"}]
+
+
+def test_a_school_that_is_taken_out_of_the_configuration_is_gone_until_it_is_back(tmp_path: Path) -> None:
+    school = CONFIG[CONFIG.index("[[school]]") : CONFIG.index('[[school]]\ncode = "cn-014"')]
+    agent = CONFIG[CONFIG.index("[[agent]]") : CONFIG.index('[[agent]]\nid = "edge-2"')]
+    with running_centre(tmp_path) as centre:
+        centre.write(summary())
+    with running_centre(tmp_path, config=CONFIG.replace(school, "").replace(agent, "")) as centre:
+        assert [told["code"] for told in centre.client.get("/api/v1/places").json()["schools"]] == ["cn-014"]
+        assert "cn-002" not in centre.client.get("/").text
+        assert centre.client.get("/api/v1/latest", params={"school": "cn-002"}).status_code == 404
+        assert centre.client.get("/school/cn-002").status_code == 404
+    with running_centre(tmp_path) as centre:
+        assert centre.export().count("\n") == 1
+        assert "a-301" in centre.client.get("/school/cn-002").text
 
 
 def test_a_range_shows_gaps_as_null_and_the_length_of_each_window(centre: Running) -> None:
