@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -30,8 +31,9 @@ from cloud_sink.store import Selection
 from telemetry import encode_all, quantity
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
+    from cloud_sink.catalogue import DeviceRow, RoomRow
     from cloud_sink.centre import Centre
     from telemetry import Summary
 
@@ -71,33 +73,17 @@ class Api:
 
     async def places(self) -> PlacesAnswer:
         """The tree of places and devices."""
-        centre = self._centre
-        devices = await centre.catalogue.devices()
-        rooms = await centre.catalogue.rooms()
+        catalogue = self._centre.catalogue
         schools = [
             SchoolAnswer(
                 code=school.code,
                 name_zh=school.name_zh,
                 name_en=school.name_en,
-                rooms=[
-                    RoomAnswer(
-                        code=room.code,
-                        building=room.building,
-                        name_zh=room.name_zh,
-                        name_en=room.name_en,
-                        devices=[
-                            DeviceAnswer(id=device.id, agent=device.agent)
-                            for device in devices
-                            if (device.school, device.room) == (room.school, room.code)
-                        ],
-                    )
-                    for room in rooms
-                    if room.school == school.code
-                ],
+                rooms=_room_answers(await catalogue.rooms(school.code), await catalogue.devices(school.code)),
             )
-            for school in await centre.catalogue.schools()
+            for school in await catalogue.schools()
         ]
-        return PlacesAnswer(**centre.district.model_dump(), schools=schools)
+        return PlacesAnswer(**self._centre.district.model_dump(), schools=schools)
 
     async def series(self, school: School, room: Room | None = None) -> list[SeriesAnswer]:
         """Every channel that has ever told anything."""
@@ -206,6 +192,22 @@ class Api:
     async def _check_school(self, school: str) -> None:
         if school not in {row.code for row in await self._centre.catalogue.schools()}:
             raise HTTPException(404, f"no school has the code {school!r}")
+
+
+def _room_answers(rooms: Sequence[RoomRow], devices: Sequence[DeviceRow]) -> list[RoomAnswer]:
+    held = defaultdict(list)
+    for device in devices:
+        held[device.room].append(DeviceAnswer(id=device.id, agent=device.agent))
+    return [
+        RoomAnswer(
+            code=room.code,
+            building=room.building,
+            name_zh=room.name_zh,
+            name_en=room.name_en,
+            devices=held[room.code],
+        )
+        for room in rooms
+    ]
 
 
 def _status(centre: Centre) -> Literal["ok", "recovered", "full", "broken"]:
