@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import defaultdict
 from dataclasses import asdict
@@ -29,6 +30,7 @@ from cloud_sink.models import (
 from cloud_sink.ranges import count_steps, grid_lines
 from cloud_sink.store import Selection
 from telemetry import encode_all, quantity
+from telemetry.spans import DAY_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 HEARTBEAT_S: Final = 10.0
 DEFAULT_STEP_S: Final = 900
 _LATEST_MS: Final = 10**14
+_DAY_MS: Final = DAY_S * 1000
 
 School = Annotated[str, Query(pattern=r"^[a-z0-9-]{1,32}$")]
 Room = Annotated[str, Query(pattern=r"^[a-z0-9-]{1,32}$")]
@@ -129,11 +132,20 @@ class Api:
         headers = {"Content-Disposition": f'attachment; filename="{school}-{room}-{entry.id}.csv"'}
         return Response(csv_of(summaries, self._centre.timezone), media_type="text/csv", headers=headers)
 
-    async def export(self, school: School, from_ms: From, to_ms: Annotated[To, Query(alias="to")]) -> PlainTextResponse:
-        """The stored summaries that start in [from, to), highest revision alone, as line protocol."""
+    async def export(self, school: School, from_ms: From, to_ms: Annotated[To, Query(alias="to")]) -> StreamingResponse:
+        """The stored summaries that start in [from, to), highest revision alone, as line protocol, day by day (UTC)."""
         await self._check_school(school)
-        summaries = await self._centre.store.export(school, from_ms, to_ms)
-        return PlainTextResponse(encode_all(summaries))
+        return StreamingResponse(self._lines(school, from_ms, to_ms), media_type="text/plain")
+
+    async def _lines(self, school: str, from_ms: int, to_ms: int) -> AsyncIterator[bytes]:
+        """A day at a time: years of a school do not fit in memory, and others wait for the store meanwhile."""
+        store = self._centre.store
+        first_ms, last_ms = await store.starts(school) or (0, -1)
+        at_ms, end_ms = max(from_ms, first_ms), min(to_ms, last_ms + 1)
+        while at_ms < end_ms:
+            until_ms = min((at_ms // _DAY_MS + 1) * _DAY_MS, end_ms)
+            yield await asyncio.to_thread(encode_all, await store.export(school, at_ms, until_ms))
+            at_ms = until_ms
 
     async def alarms(self, school: School | None = None) -> list[AlarmAnswer]:
         """What somebody has to act on now, in one school or in all, the oldest first."""

@@ -105,6 +105,10 @@ class Store(Protocol):
         """The windows that start in [from, to), by series and start."""
         ...
 
+    async def starts(self, school: str) -> tuple[int, int] | None:
+        """When the first and the last of a school's windows start; None where there is none."""
+        ...
+
     async def left(self, school: str, from_ms: int, to_ms: int) -> list[Left]:
         """What was told by windows that start in [from, to), every revision of them, by quantity and length."""
         ...

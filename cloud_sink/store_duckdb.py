@@ -159,6 +159,12 @@ class DuckDbStore:
                    ORDER BY building, room, device, quantity, channel, start_ms, window_s"""
         return await self._summaries(query, school, from_ms, to_ms)
 
+    async def starts(self, school: str) -> tuple[int, int] | None:
+        """As the port says."""
+        query = "SELECT min(start_ms), max(start_ms) FROM summary WHERE school = ?"
+        ((first_ms, last_ms),) = await self._in_thread(lambda: self._select(query, school))
+        return None if first_ms is None else (first_ms, last_ms)
+
     async def left(self, school: str, from_ms: int, to_ms: int) -> list[Left]:
         """As the port says."""
         rows = await self._in_thread(lambda: self._select(_LEFT, school, from_ms, to_ms))

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from cloud_sink.centre import Seams
 from telemetry import ManualClock, decode_all
 from tests.cloud_sink.support import CONFIG, NOON_MS, QUARTER_MS, Running, running_centre, summary
 from tests.support.waiting import wait_until
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import httpx
+
+    from cloud_sink.store import Store
+    from telemetry import Summary
 
 HOUR_MS = 4 * QUARTER_MS
 SPAN: dict[str, str | int] = {"school": "cn-002", "from": NOON_MS, "to": NOON_MS + HOUR_MS}
@@ -113,6 +117,30 @@ def test_an_export_is_line_protocol_of_the_highest_revisions(centre: Running) ->
     centre.write(summary(), revised, later)
     text = get(centre, "export", **SPAN).text
     assert decode_all(text.encode()) == [revised]
+
+
+class OfOneDay:
+    """The real store, which exports no more than a day at once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    async def export(self, school: str, from_ms: int, to_ms: int) -> list[Summary]:
+        assert to_ms - from_ms <= 24 * HOUR_MS
+        return await self._store.export(school, from_ms, to_ms)
+
+
+def test_an_export_of_years_is_told_a_day_at_a_time(tmp_path: Path) -> None:
+    told = [summary(start_ms=NOON_MS - days * 24 * HOUR_MS) for days in (800, 30, 1, 0)]
+    with running_centre(tmp_path, seams=Seams(wrap_store=lambda store: cast("Store", OfOneDay(store)))) as centre:
+        assert centre.export() == ""
+        centre.write(*told)
+        assert decode_all(centre.export().encode()) == told
+        edges = get(centre, "export", **SPAN | {"from": told[1].start_ms, "to": told[3].start_ms})
+        assert decode_all(edges.content) == told[1:3]
 
 
 @pytest.mark.parametrize(
