@@ -27,7 +27,7 @@ from cloud_sink.models import (
     ValueAnswer,
     line_answer,
 )
-from cloud_sink.ranges import count_steps, grid_lines
+from cloud_sink.ranges import check_order, count_steps, grid_lines
 from cloud_sink.store import Selection
 from telemetry import encode_all, quantity
 from telemetry.spans import DAY_S
@@ -128,6 +128,7 @@ class Api:
         """The windows of a quantity of a room as they were delivered, in the school's time, for a spreadsheet."""
         entry = quantity(quantity_id)
         await self._check_school(school)
+        check_order(from_ms, to_ms)
         summaries = await self._centre.store.range(Selection(school, room, entry.id), from_ms, to_ms)
         headers = {"Content-Disposition": f'attachment; filename="{school}-{room}-{entry.id}.csv"'}
         return Response(csv_of(summaries, self._centre.timezone), media_type="text/csv", headers=headers)
@@ -135,6 +136,7 @@ class Api:
     async def export(self, school: School, from_ms: From, to_ms: Annotated[To, Query(alias="to")]) -> StreamingResponse:
         """The stored summaries that start in [from, to), highest revision alone, as line protocol, day by day (UTC)."""
         await self._check_school(school)
+        check_order(from_ms, to_ms)
         return StreamingResponse(self._lines(school, from_ms, to_ms), media_type="text/plain")
 
     async def _lines(self, school: str, from_ms: int, to_ms: int) -> AsyncIterator[bytes]:
@@ -176,6 +178,8 @@ class Api:
 
     async def live(self, school: School | None = None) -> StreamingResponse:
         """Server-sent events: `summaries` with what is new in a school, `heartbeat` when nothing is."""
+        if school is not None:
+            await self._check_school(school)
         if self._centre.live.is_full:
             raise HTTPException(503, "no more watchers are taken")
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

@@ -18,8 +18,8 @@ VALUE_FIELDS: Final = ("mean", "value", "delta", "on_permille", "last")
 """The fields that can stand for a window in one number, the first that is there is taken."""
 
 
-class RangeTooLong(ContractViolation):
-    """A span that has more steps than one answer may have, or none."""
+class RangeFault(ContractViolation):
+    """A span that ends before it begins, or has more steps than one answer may have, or none."""
 
     code = "range"
 
@@ -41,17 +41,24 @@ class GridLine:
 
 
 def grid_lines(summaries: Sequence[Summary], from_ms: int, to_ms: int, step_s: int) -> list[GridLine]:
-    """Lay the windows of one quantity, sorted by series, on the steps of [from, to). Raises `RangeTooLong`."""
+    """Lay the windows of one quantity, sorted by series, on the steps of [from, to). Raises `RangeFault`."""
     steps = count_steps(from_ms, to_ms, step_s)
     groups = groupby(summaries, key=lambda summary: (summary.series.device, summary.series.channel))
     return [_line(key, group, from_ms, step_s * 1000, steps) for key, group in groups]
 
 
+def check_order(from_ms: int, to_ms: int) -> None:
+    """Raise `RangeFault` for a span that ends before it begins."""
+    if to_ms < from_ms:
+        raise RangeFault(f"the span ends at {to_ms}, before it begins at {from_ms}", fix="exchange them")
+
+
 def count_steps(from_ms: int, to_ms: int, step_s: int) -> int:
-    """How many steps a span has. Raises `RangeTooLong`."""
+    """How many steps a span has. Raises `RangeFault`."""
+    check_order(from_ms, to_ms)
     steps = -(-(to_ms - from_ms) // (step_s * 1000))
     if not 1 <= steps <= MOST_STEPS:
-        raise RangeTooLong(f"the span has {steps} steps of {step_s} s", fix=f"ask for 1 to {MOST_STEPS} steps")
+        raise RangeFault(f"the span has {steps} steps of {step_s} s", fix=f"ask for 1 to {MOST_STEPS} steps")
     return steps
 
 
