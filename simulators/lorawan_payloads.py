@@ -5,7 +5,8 @@ payload format" 10/2021; Milesight, "EM300 Series User Guide", uplink packet (po
 Command" V1.9, report data of R711 and RA0715 (port 6); Tektelic, "Comfort Smart Room Sensor TRM", uplink (port 10);
 Seeed, "SenseCAP LoRaWAN decoding", frames of id and value in thousandths, closed by a CRC (CCITT, low byte first);
 Laird, "RS1xx LoRa Protocol", "Send temp RH"; Decentlab, "DL-SHT35 Datasheet", payload; EMU, "LoRaWAN payload", data
-with time stamp and CRC-8; Browan, "TBHH100 Reference Manual", section 4.1.2.
+with time stamp and CRC-8; Browan, "TBHH100 Reference Manual", section 4.1.2; Milesight, "GS524N User Guide", uplink
+packet; Seeed, "SenseCAP S2120 User Guide", decoding.
 """
 
 from __future__ import annotations
@@ -115,6 +116,21 @@ def sensecap(gauge: Gauge) -> bytes:
     return body + crc_ccitt(body).to_bytes(2, "little")
 
 
+def sensecap_s2120(gauge: Gauge) -> bytes:
+    """Entry 01: climate, light, no ultraviolet, no wind; 02: no direction, no rain, pressure in tens of pascals."""
+    climate = gauge.take("temperature", 0.1), gauge.take("humidity"), gauge.take("illuminance")
+    gauge.say("wind_speed", 0.0)
+    return struct.pack(">BhBIBHBHIH", 1, *climate, 0, 0, 2, 0, 0, gauge.take("atmospheric_pressure", 0.1))
+
+
+def milesight_gs524n(gauge: Gauge) -> bytes:
+    """Versions, a smoke detector's message 7, battery, no smoke, temperature, and what makes the sum zero."""
+    gauge.state("smoke", "clear")
+    gauge.state("fault", "ok")
+    body = struct.pack(">BBBBb", 0x22, 0x17, gauge.take("battery"), 0, gauge.take("temperature"))
+    return body + bytes((-sum(body) & 0xFF,))
+
+
 def laird_rs1xx(gauge: Gauge) -> bytes:
     """Message type 01, its options, humidity and temperature as whole and hundredths, battery by fifths, two counts."""
     humidity = divmod(gauge.take("humidity", 0.01), 100)
@@ -174,10 +190,12 @@ REPORTS: Final = {
     "dragino": Report("LHT65", 2, dragino_lht65),
     "elsys": Report("", 5, elsys_ers_co2),
     "milesight": Report("EM300-TH", 85, milesight_em300),
+    "milesight_gs524n": Report("GS524N", 85, milesight_gs524n),
     "netvox": Report("R711", 6, netvox_r711),
     "netvox_ra07": Report("RA0715", 6, netvox_ra0715),
     "tektelic": Report("COMFORT", 10, tektelic_comfort),
     "sensecap": Report("", 2, sensecap),
+    "sensecap_s2120": Report("S2120", 3, sensecap_s2120),
     "laird": Report("RS1XX-TEMP-RH-SENSOR", 1, laird_rs1xx),
     "decentlab": Report("DL-SHT35", 1, decentlab_sht35),
     "emu_meter": Report("", 2, emu_professional),
