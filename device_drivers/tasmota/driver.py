@@ -28,8 +28,18 @@ _ENVELOPE: Final = ("Time", "Epoch", "TempUnit", "PressureUnit", "SpeedUnit")
 _WRAPPERS: Final = ("StatusSNS", "StatusSTS")
 _PERSONAL: Final = ("PN532", "RC522", "RDM6300", "Wiegand", "FPrint", "IBEACON", "BLEDetails")
 """Sections that hold card numbers, fingers or the addresses of passing phones."""
+_RECEIVED, _ZIGBEE = "ZbReceived", "Zigbee"
+_OF_ZIGBEE: Final = frozenset(
+    ("Temperature", "Humidity", "Pressure", "Occupancy", "Power", "Voltage", "BatteryVoltage", "Battery",
+     "BatteryPercentage", "LinkQuality")
+)  # fmt: skip
+"""What a bridge tells of a device in a unit that the documents name; its `Illuminance` is a logarithm."""
+_ACTUAL: Final = "Act"
+"""Of the statistics of a speed, what was measured last."""
 _WORD: Final = re.compile(rb"[A-Za-z]{1,16}")
 _NUMBERED: Final = re.compile(r"(\D[^/]*?)(\d{1,2})")
+_SUFFIX: Final = re.compile(r"\d{1,3}|0x[0-9A-Fa-f]{2}|[0-9A-Fa-f]{6}")
+"""Behind a sensor's name, which one it is: by number, address or the end of an id. Else it belongs to the name."""
 _NO_CHANNEL: Final = re.compile(r"[^a-z0-9_-]")
 _ONE_WIRE: Final = ("DS18B20", "DS18S20", "DS18X20", "DS1822")
 _NO_PROBE: Final = (85.0, -127.0)
@@ -71,7 +81,8 @@ class Tasmota:
                 raise FrameRefused("malformed", f"{wrapper} is not a JSON object")
         if any(name.startswith(_PERSONAL) for name in document):
             raise FrameRefused("personal", "the message holds what identifies a person")
-        return _Reader(self._columns, self._words, document, event_ms(document, self._offset_ms)).read()
+        moment = event_ms(document, self._offset_ms)
+        return _Reader(self._columns, self._words, _zigbee(document, path), moment).read()
 
     def _bare(self, leaf: str, payload: bytes) -> Decoded:
         word = payload.strip()
@@ -80,6 +91,34 @@ class Tasmota:
         if found is None or number is None:
             raise FrameRefused("malformed", "the payload is neither JSON nor one of Tasmota's words")
         return Decoded.of((Measurement(found[0].quantity, number, found[1]),))
+
+
+def _zigbee(document: dict[str, Any], path: list[str]) -> dict[str, Any]:
+    """The message, and of what a Zigbee bridge received that of the device which the topic names (SetOption89).
+
+    Where all devices share a topic, nothing says whose a message is: none of them is read.
+    """
+    wrapped = document.get(_RECEIVED)
+    received = (
+        wrapped
+        if isinstance(wrapped, dict)
+        else {name: each for name, each in document.items() if _is_of_a_device(each)}
+    )
+    if not received:
+        return document
+    rest = {name: each for name, each in document.items() if name not in received and name != _RECEIVED}
+    parts = {part.casefold() for part in path}
+    for name, fields in received.items():
+        if isinstance(fields, dict):
+            named = {str(each).removeprefix("0x").casefold() for each in (name, fields.get("Device", name))}
+            if not named.isdisjoint(parts):
+                return rest | {_ZIGBEE: {key: value for key, value in fields.items() if key in _OF_ZIGBEE}}
+    return rest | {_RECEIVED: ""}
+
+
+def _is_of_a_device(section: object) -> bool:
+    """Whether a section is of a Zigbee device, without the wrapper (SetOption100)."""
+    return isinstance(section, dict) and str(section.get("Device")).startswith("0x")
 
 
 def _lookup(columns: Mapping[str, Column], key: str, section: str = "") -> tuple[Column, str] | None:
@@ -112,7 +151,8 @@ class _Reader:
                 continue
             if isinstance(value, dict):
                 section, _, suffix = name.partition("-")
-                self._section(section, _channel(suffix), value)
+                is_number = not suffix or _SUFFIX.fullmatch(suffix) is not None
+                self._section(section if is_number else name, _channel(suffix) if is_number else "", value)
             else:
                 self._field(name, value)
         return Decoded.of(self._found.values(), tuple(self._dropped))
@@ -136,6 +176,8 @@ class _Reader:
             self._dropped.append(tellable(name))
             return
         column, number = found
+        if column.quantity == "wind_speed" and isinstance(value, dict):
+            value = value.get(_ACTUAL)
         base = _joined(column.channel, channel, number)
         for phase, item in _values(value):
             self._value(column, item, section, _joined(base, phase), name)
