@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 _BRANCH: Final = "BTtoMQTT"
 _ADDRESS: Final = re.compile(r"[0-9A-F]{12}")
 _LONGEST_HEX: Final = 128
-_SENSORS: Final = frozenset(("THB", "THBX", "AIR", "CTMO", "ENRG", "BATT", "PLANT"))
+_SENSORS: Final = frozenset(("THB", "THBX", "AIR", "CTMO", "ENRG", "BATT", "PLANT", "WIND"))
 """Kinds of the gateway's that measure rooms; all others (`BODY`, `SCALE`, `TRACK`, `RMAC`, ...) are people's things."""
+_MOVING, _ROOM_SENSORS = "ACEL", ("RuuviTag_RAWv1", "RuuviTag_RAWv2")
+"""What tells of its own movement is a beacon that somebody may wear, but for these, which are sensors of the air."""
 _ENVELOPE: Final = (
     "id", "mac", "mac_type", "adv_type", "rssi_type", "brand", "model", "model_id", "type", "acts", "cidc", "cont",
     "track", "prmac", "txpower", "servicedata", "servicedatauuid", "manufacturerdata", "avgu", "sumu", "encr",
@@ -87,7 +89,9 @@ class OpenMqttGateway:
         document = parse_object(frame.payload)
         _check_topic(frame.topic, document)
         kind = document.get("type")
-        is_sensor = isinstance(kind, str) and kind in _SENSORS
+        is_sensor = isinstance(kind, str) and (
+            kind in _SENSORS or (kind == _MOVING and document.get("model_id") in _ROOM_SENSORS)
+        )
         advertised = {} if is_sensor else self._advertised(document)
         if advertised is None:
             raise FrameRefused("personal", "the advertisement is none of a known sensor's, so perhaps a person's")

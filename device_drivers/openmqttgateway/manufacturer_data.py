@@ -92,8 +92,10 @@ def govee_air(data: bytes) -> Values:
     return {"tempc": sign * tenths / 10, "hum": humidity / 10, "pm25": dust}
 
 
-_INODE: Final = struct.Struct("<xxHIHBxx")
+_INODE: Final = struct.Struct("<BxHIHBxx")
 _INODE_KWH: Final = 0
+_INODE_LOW, _INODE_CUBIC = 0x04, 0x1000
+"""Flags: the battery is low; the gateway takes it that cubic metres are counted, as in every example that is."""
 _INODE_FULL: Final = 11
 
 
@@ -101,10 +103,10 @@ def inode_meter(data: bytes) -> Values:
     """An iNode meter of electricity: what it counted in the last minute, and in all. Raises `FrameRefused`."""
     if len(data) != _INODE.size or data[1] != _INODE_METER:
         raise FrameRefused("length", "the advertisement is none of an iNode energy meter")
-    last, total, options, battery = _INODE.unpack(data)
+    flags, last, total, options, battery = _INODE.unpack(data)
     unit, constant = options >> 14, options & 0x3FFF
-    values: Values = {"batt": 10 * (min(max(battery >> 4, 1), _INODE_FULL) - 1)}
-    if unit == _INODE_KWH and constant:
+    values: Values = {"batt": 10 * (min(max(battery >> 4, 1), _INODE_FULL) - 1), "lowbatt": bool(flags & _INODE_LOW)}
+    if unit == _INODE_KWH and constant and not options & _INODE_CUBIC:
         values |= {"avg": 60 * last / constant, "sum": total / constant}
     return values
 

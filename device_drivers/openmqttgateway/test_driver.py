@@ -139,8 +139,9 @@ def test_bthome_is_read_up_to_what_is_unknown(data: str, found: dict[str, float]
         ("ARANET4", "0207010e0401000c0f016f030802681f1362012c018c00b9", {}),
         ("SHT4X", "d5060006e2e733339dc4", {"temperature": -10, "humidity": 90.00404364}),
         ("SHT4X", "d5060063e2e733339dc4", {}),
-        ("INEM", "90826300f0cf0000c409820080", {"power": 2376, "energy": 21.2928, "battery": 70}),
-        ("INEM", "90826300f0cf0000c449820080", {"battery": 70}),
+        ("INEM", "90826300f0cf0000c409820080", {"power": 2376, "energy": 21.2928, "battery": 70, "battery_low": 0}),
+        ("INEM", "90826300f0cf0000c449820080", {"battery": 70, "battery_low": 0}),
+        ("INEM", "9682dd0061b80000c4193b0080", {"battery": 20, "battery_low": 1}),
     ],
 )  # fmt: skip
 def test_manufacturers_data_are_read_as_documented(model: str, data: str, found: dict[str, float]) -> None:
@@ -148,7 +149,10 @@ def test_manufacturers_data_are_read_as_documented(model: str, data: str, found:
 
 
 def test_what_a_meter_of_water_counts_is_no_energy() -> None:
-    assert values("INEM", name="water", manufacturerdata="90826300f0cf0000c409820080") == {"battery": 70}
+    assert values("INEM", name="water", manufacturerdata="90826300f0cf0000c409820080") == {
+        "battery": 70,
+        "battery_low": 0,
+    }
     assert values(type="ENRG", model_id="INEM", avg=2.0, avgu="m³", sum=7.1, sumu="m³", batt=20) == {"battery": 20}
 
 
