@@ -106,6 +106,10 @@ class Afflictions:
         faults = (*self._everybody, *self._of.get(device, ()))
         return sorted({fault.name for fault in faults if fault.at_ms < end_ms and start_ms <= _last_ms(fault)})
 
+    def afflicting(self, device: str, at_ms: int) -> frozenset[str]:
+        """The names of a device's faults that last at that moment."""
+        return frozenset(fault.name for fault in self._of.get(device, ()) if fault.at_ms <= at_ms < fault.until_ms)
+
     def is_silent(self, device: str, at_ms: int) -> bool:
         """Whether a device says nothing then: without power, pulled out, or its battery dead."""
         for fault in (*self._everybody, *self._of.get(device, ())):

@@ -1,4 +1,4 @@
-"""A TCP port on which one device speaks when it is asked."""
+"""A TCP port on which devices speak when they are asked."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from simulators.asked_line import Asked
+    from simulators.asked_line import Answer, Asked
 
-_LONGEST_QUESTION: Final = 256
+LONGEST_QUESTION: Final = 256
 
 
 class AskedServer:
-    """One device on its own port. `on_answer` is told as a projector's is: before, and once it is sent."""
+    """Devices on one port, each of which knows its own questions.
+
+    `on_answer` is told as a projector's is: before, and once it is sent.
+    """
 
     def __init__(
         self,
-        device: Asked,
+        devices: Sequence[Asked],
         on_answer: Callable[[str, int, bool], None],
         perceive: Callable[[str], bool] = lambda _device: True,
     ) -> None:
-        """`perceive` is called before the device measures, and says whether it can speak at all."""
+        """`perceive` is called before a device measures, and says whether it can speak at all."""
         self.port = 0
-        self._device, self._on_answer, self._perceive = device, on_answer, perceive
+        self._devices, self._on_answer, self._perceive = devices, on_answer, perceive
         self._server: asyncio.Server | None = None
         self._talking: set[asyncio.Task[None]] = set()
 
@@ -47,18 +50,30 @@ class AskedServer:
         assert task is not None
         self._talking.add(task)
         try:
-            with contextlib.suppress(ConnectionError):
-                while question := await reader.read(_LONGEST_QUESTION):
-                    await self._answer(question, writer)
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                await self._converse(reader, writer)
         finally:
             self._talking.discard(task)
             writer.close()
 
-    async def _answer(self, question: bytes, writer: asyncio.StreamWriter) -> None:
-        answer = self._device.answer(question) if self._perceive(self._device.id) else None
-        if answer is None:
-            return
-        self._on_answer(self._device.id, len(answer.readings), False)
-        writer.write(answer.content)
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one caller until there are no more questions."""
+        while question := await reader.read(LONGEST_QUESTION):
+            found = self._ask(question)
+            if found is not None:
+                device, answer = found
+                await self._send(device, len(answer.readings), answer.content, writer)
+
+    def _ask(self, question: bytes) -> tuple[str, Answer] | None:
+        """Whoever is meant, and what it says."""
+        for device in self._devices:
+            answer = device.answer(question) if self._perceive(device.id) else None
+            if answer is not None:
+                return device.id, answer
+        return None
+
+    async def _send(self, device: str, readings: int, content: bytes, writer: asyncio.StreamWriter) -> None:
+        self._on_answer(device, readings, False)
+        writer.write(content)
         await writer.drain()
-        self._on_answer(self._device.id, len(answer.readings), True)
+        self._on_answer(device, readings, True)

@@ -39,6 +39,8 @@ def driver_of(model: DeviceModel) -> str:
 
 def transport_of(model: DeviceModel) -> str:
     """`mqtt`, `serial` or `tcp`."""
+    if model.framing:
+        return "tcp"
     if model.kind in CATALOGUE:
         return CATALOGUE[model.kind].transport
     return _TRANSPORTS.get(model.kind, "mqtt")
@@ -75,7 +77,7 @@ def client_of(model: DeviceModel) -> str:
 
 
 def line_of(model: DeviceModel) -> str:
-    """The name of its serial line."""
+    """The name of its serial line, or of its TCP address."""
     return model.line or model.id
 
 
@@ -89,8 +91,9 @@ class Devices:
         self.emitters: list[Emitter] = []
         self.projectors: list[Projector] = []
         self.asked: dict[str, list[Asked]] = {}
-        """What is asked over serial lines, by the line's name."""
+        """What is asked over serial lines, and over TCP by Modbus, by the line's name."""
         self.asked_by_tcp: list[Asked] = []
+        """What is asked over TCP by words of its own, each at a port of its own."""
         self.senses: dict[str, Senses] = {}
         """What each device perceives with."""
         self.passwords: dict[str, str] = {}
@@ -124,8 +127,9 @@ class Devices:
         elif model.kind in CATALOGUE and (ask := CATALOGUE[model.kind].ask) is not None:
             device = ask(model, senses, rng)
             if transport_of(model) == "tcp":
-                self.asked_by_tcp.append(device)
                 self.passwords[model.id] = ""
+            if transport_of(model) == "tcp" and not model.framing:
+                self.asked_by_tcp.append(device)
             else:
                 self.asked.setdefault(line_of(model), []).append(device)
         else:

@@ -31,6 +31,8 @@ STUCK: Final = "stuck"
 DRIFT: Final = "drift"
 SPIKE: Final = "spike"
 HALF_FRAME: Final = "half-frame"
+LATE_ANSWER: Final = "late-answer"
+HANG_UP: Final = "hang-up"
 BAUD_MISMATCH: Final = "baud-mismatch"
 BATTERY_DEATH: Final = "battery-death"
 DEVICE_REPLACED: Final = "device-replaced"
@@ -82,6 +84,10 @@ def _speaks_unasked(model: DeviceModel) -> bool:
 
 def _is_serial(model: DeviceModel) -> bool:
     return transport_of(model) == "serial" and not is_asked(model)
+
+
+def _is_behind_tcp(model: DeviceModel) -> bool:
+    return bool(model.framing)
 
 
 def _is_zigbee(model: DeviceModel) -> bool:
@@ -169,7 +175,21 @@ FAULTS: Final = {
         attacks_zh="半帧不产生读数，下一完整帧照常读取",
         strikes=Target.DEVICE,
         length="10m",
-        suits=_speaks_unasked,
+        suits=lambda model: _speaks_unasked(model) or _is_behind_tcp(model),
+    ),
+    LATE_ANSWER: FaultKind(
+        attacks="an answer that comes too late is never taken for the answer to another question",
+        attacks_zh="迟到的应答绝不被当作另一次询问的应答",
+        strikes=Target.DEVICE,
+        length="10m",
+        suits=_is_behind_tcp,
+    ),
+    HANG_UP: FaultKind(
+        attacks="a gateway that hangs up on one device is asked for the others all the same",
+        attacks_zh="网关因一台设备断开连接，其余设备照常被询问",
+        strikes=Target.DEVICE,
+        length="10m",
+        suits=_is_behind_tcp,
     ),
     BAUD_MISMATCH: FaultKind(
         attacks="no reading is made of a line heard at the wrong speed",

@@ -82,6 +82,8 @@ class Load(enum.StrEnum):
     """A cart that charges VR headsets after the lessons they were worn in."""
 
 
+MODBUS: Final = frozenset((Kind.MODBUS_AIR, Kind.MODBUS_METER, Kind.AERASGARD, Kind.PZEM, Kind.CHINT_DTSU666))
+"""Slaves, which may stand behind a TCP address."""
 ROLES: Final = {
     Kind.PLUG: "plug",
     Kind.METER: "room_meter",

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from simulators.kinds import ROLES, ROOM_SENSOR, Kind, Load
+from simulators.kinds import MODBUS, ROLES, ROOM_SENSOR, Kind, Load
 from simulators.physics import SEATED_MET
 from telemetry import ConfigurationError, Placement
 from telemetry.toml_file import locate, syntax_error_line
@@ -101,9 +101,11 @@ class DeviceModel(_Model):
     password: bool = False
     pjlink_class: int = Field(default=2, ge=1, le=2)
     line: str = ""
-    """The serial line it shares with others of the same name; empty for one of its own."""
+    """The serial line, or the gateway, it shares with others of the same name; empty for one of its own."""
     address: int = Field(default=1, ge=1, le=247)
-    """Its address on that line."""
+    """Its address there."""
+    framing: Annotated[str, StringConstraints(pattern=r"^(modbus-tcp|rtu-over-tcp)?$")] = ""
+    """How Modbus reaches it over TCP, behind a gateway or a converter; empty for a serial line of the agent's own."""
     mqtt_version: Annotated[str, StringConstraints(pattern=r"^(5|3\.1\.1)$")] = "5"
     bridge: str = ""
     """The MQTT client that publishes for it, where there is more than one of its kind."""
@@ -195,6 +197,11 @@ class Scenario(_Model):
                 yield f"device {device.id!r} stands in room {device.room!r}, which is not there"
             if WINDOW_S % device.cadence_s:
                 yield f"device {device.id!r}: cadence_s {device.cadence_s} does not divide {WINDOW_S}"
+            if device.framing and device.kind not in MODBUS:
+                yield f"device {device.id!r}: a {device.kind} speaks no Modbus, and has no framing"
+        for line in sorted({device.line for device in self.device if device.line}):
+            if len({device.framing for device in self.device if device.line == line}) > 1:
+                yield f"line {line!r} is reached in more than one framing"
         for alarm in self.alarm:
             if alarm.day > self.days:
                 yield f"alarm: day {alarm.day} of {alarm.device!r} is not one of the {self.days}"

@@ -89,7 +89,9 @@ class School:
         self._truth = Truth(run.scenario, run.seed, run.clock, self._actual)
         self._afflictions = Afflictions(run.faults, self._devices)
         self._truth.afflicted(self._afflictions.touches)
-        self._wires = Wires(self._devices, run.clock, answered=self._answered, perceive=self._perceive_now)
+        self._wires = Wires(
+            self._devices, run.clock, answered=self._answered, perceive=self._perceive_now, faults=self._faults_now
+        )
         self._relay = Relay(run.relay_to) if run.relay_to is not None else None
         strikes_broker = any(fault.kind.strikes is Target.BROKER for fault in run.faults)
         self._broker_relay = Relay(run.broker) if strikes_broker else None
@@ -173,6 +175,9 @@ class School:
         now_ms = self._run.clock.now()
         self._afflictions.perceive(device, now_ms)
         return not self._afflictions.is_silent(device, now_ms)
+
+    def _faults_now(self, device: str) -> frozenset[str]:
+        return self._afflictions.afflicting(device, self._run.clock.now())
 
     def _answered(self, device: str, readings: int, is_delivered: bool) -> None:
         truth = self._truth.devices[device]

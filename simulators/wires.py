@@ -11,12 +11,13 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from simulators.asked_line import AskedLine
 from simulators.asked_server import AskedServer
 from simulators.devices import Devices, client_of, is_asked, line_of, transport_of
+from simulators.modbus_gateway import ModbusGateway
 from simulators.mqtt_client import DeviceClient
 from simulators.pjlink_server import ProjectorServer
 from simulators.serial_line import SerialLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from simulators.broker_watch import BrokerWatch
     from telemetry import Clock
@@ -30,9 +31,17 @@ _RETRY_S: Final = 0.05
 class Wires:
     """The wires of one run. `open` first, `close` whatever happened."""
 
-    def __init__(self, devices: Devices, clock: Clock, *, answered: Counted, perceive: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        devices: Devices,
+        clock: Clock,
+        *,
+        answered: Counted,
+        perceive: Callable[[str], bool],
+        faults: Callable[[str], Container[str]],
+    ) -> None:
         """`answered` is told of every answer: the device, its readings, and whether it has been sent yet."""
-        self._devices, self._clock = devices, clock
+        self._devices, self._clock, self._faults = devices, clock, faults
         self._answered, self._perceive = answered, perceive
         self._models = {model.id: model for model in devices.scenario.device}
         self._lines: dict[str, SerialLine] = {}
@@ -46,7 +55,11 @@ class Wires:
         for model in self._models.values():
             if transport_of(model) == "serial" and not is_asked(model):
                 self._lines[model.id] = SerialLine()
+        framings = {line_of(model): model.framing for model in self._models.values() if is_asked(model)}
         for name, devices in self._devices.asked.items():
+            if framing := framings[name]:
+                self._servers[name] = ModbusGateway(framing, devices, self._answered, self._perceive, self._faults)
+                continue
             self._asked[name] = AskedLine(self._answered, self._perceive)
             self._asked[name].devices += devices
         for projector in self._devices.projectors:
@@ -58,7 +71,7 @@ class Wires:
             )
             self._servers[projector.id] = server
         for device in self._devices.asked_by_tcp:
-            self._servers[device.id] = AskedServer(device, self._answered, self._perceive)
+            self._servers[device.id] = AskedServer([device], self._answered, self._perceive)
         for each in self._servers.values():
             await each.open()
 
@@ -78,13 +91,14 @@ class Wires:
     def serial_ports(self) -> dict[str, str]:
         """The serial port of each device that has one."""
         ports = {name: line.port for name, line in self._lines.items()}
-        asked = [model for model in self._models.values() if is_asked(model) and model.id not in self._servers]
+        asked = [model for model in self._models.values() if is_asked(model) and line_of(model) in self._asked]
         return ports | {model.id: self._asked[line_of(model)].port for model in asked}
 
     @property
     def tcp_ports(self) -> dict[str, int]:
         """The TCP port of each device that has one."""
-        return {name: server.port for name, server in self._servers.items()}
+        by_tcp = [model for model in self._models.values() if transport_of(model) == "tcp"]
+        return {model.id: self._servers[line_of(model)].port for model in by_tcp}
 
     @property
     def unconfirmed(self) -> int:

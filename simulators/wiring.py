@@ -46,6 +46,8 @@ def _device(
         address = {"port": serial_ports[model.id], "baud": BAUD}
     elif transport == "tcp":
         address = {"host": HOST, "port": tcp_ports[model.id], "password": devices.passwords[model.id]}
+        if model.framing:
+            address["framing"] = model.framing
     else:
         address = {"topic": _topic(model)}
     return {
@@ -57,7 +59,7 @@ def _device(
         "cadence_s": model.cadence_s,
         "transport": transport,
         transport: address,
-        **({"options": {"address": model.address}} if model.line else {}),
+        **({"options": {"address": model.address}} if model.line or model.framing else {}),
     }
 
 

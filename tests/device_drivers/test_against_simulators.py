@@ -10,7 +10,7 @@ import pytest
 
 from device_drivers.contract import Driver, Frame, PollDriver, Settings, StreamDriver
 from device_drivers.registry import discover
-from simulators.devices import Devices, driver_of, is_asked, line_of, model_of, transport_of
+from simulators.devices import Devices, driver_of, is_asked, line_of, model_of
 from simulators.kinds import Kind
 from simulators.scenarios import load
 from telemetry import quantity
@@ -104,9 +104,9 @@ async def test_every_device_that_is_asked_answers_as_its_driver_understands(scen
     asked = [model for model in devices.scenario.device if is_asked(model)]
     assert asked
     for model in asked:
-        options = {"address": model.address} if model.line else {}
+        options = {"address": model.address} if model.line or model.framing else {}
         driver = discover()[driver_of(model)].create(Settings(model=model_of(model), options=options))
-        bus = Bus(by_tcp[model.id] if transport_of(model) == "tcp" else devices.asked[line_of(model)])
+        bus = Bus(by_tcp.get(model.id) or devices.asked[line_of(model)])
         assert isinstance(driver, PollDriver)
         decoded = [driver.decode(frame) for frame in [frame async for frame in driver.poll(bus)]]
         found = Counter(ticks(m.quantity, m.value) for each in decoded for m in each.measurements)

@@ -11,7 +11,7 @@ import pytest
 
 from simulators.afflictions import RENAMED, SPIKE_ERROR, STEP_MS, Afflictions, heard_at
 from simulators.devices import Devices
-from simulators.faults import FAULTS, Target, parse
+from simulators.faults import FAULTS, HANG_UP, LATE_ANSWER, Target, parse
 from simulators.plantower import frame
 from simulators.scenarios import Scenario, load
 
@@ -50,7 +50,8 @@ def test_without_faults_every_frame_passes_as_it_is() -> None:
 
 @pytest.mark.parametrize("name", [name for name, kind in FAULTS.items() if kind.strikes is Target.DEVICE])
 def test_a_fault_of_one_device_changes_no_byte_of_another(name: str) -> None:
-    scenario = DAY.model_copy(update={"ends": "10:00"})
+    day = load("mixed-school") if name in (LATE_ANSWER, HANG_UP) else DAY
+    scenario = day.model_copy(update={"ends": "10:00"})
     fault = parse(f"{name}@08:10" + ("" if FAULTS[name].length is None else "+20m"), scenario, 8)
     others = {device.id for device in scenario.device if device.id != fault.device}
     devices = Devices(scenario, seed=8)

@@ -86,7 +86,7 @@ def test_in_a_district_a_named_device_is_struck_in_its_school_and_others_everywh
 
 def test_every_fault_says_in_both_languages_what_it_attacks_and_can_happen_somewhere() -> None:
     devices = [*load("school-day").device, *load("mixed-school").device]
-    assert len(FAULTS) == 17
+    assert len(FAULTS) == 19
     for name, kind in FAULTS.items():
         assert kind.attacks.isascii(), name
         assert not kind.attacks_zh.isascii(), name
