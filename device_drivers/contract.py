@@ -5,7 +5,7 @@ configuration is read. `create` checks its settings, raises `ConfigurationError`
 
 Every driver has `decode`: bytes to measurements, pure and quick, called on the agent's loop for every frame.
 The other powers are separate: a driver has `split` when its bytes come as a stream, `poll` when its device has
-to be asked. Over `exec` a program in any language writes the frames, a line each; docs/vendors.md, section 6, has the
+to be asked, `requests` when its device can be asked over MQTT to say again what it is. Over `exec` a program in any language writes the frames, a line each; docs/vendors.md, section 6, has the
 schema of a line, which is part of this contract. A driver never retries, never logs per message, never blocks, never
 reads the clock, and is never called from two tasks at once: no driver needs a lock.
 """
@@ -21,7 +21,7 @@ from msgspec import Struct
 from telemetry import DeviceFault
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 CONTRACT_VERSION: Final = 1
 REASONS: Final = frozenset(
@@ -196,4 +196,26 @@ class PollDriver(Driver, Protocol):
 
     def poll(self, connection: Connection) -> AsyncIterator[Frame]:
         """Ask once for everything; yield each answer. Raises `DeviceFault`; the agent tries again next time."""
+        ...
+
+
+class Request(NamedTuple):
+    """A message that asks a device to say again what it is; `device_drivers.requests` lists those that may be sent."""
+
+    topic: str
+    payload: bytes
+    heard_at: str
+    """The topic of a message that cannot be understood without the answer."""
+
+
+@runtime_checkable
+class AskingDriver(Driver, Protocol):
+    """For devices over MQTT that say once what their values mean, and say it again on request."""
+
+    def requests(self, now_ms: int) -> Sequence[Request]:
+        """What would have to be asked, for as long as the answer has not come; changes nothing.
+
+        `now_ms` is the time in UTC, for formats that state it. The agent looks every second, decides what is sent and
+        when, and sends at QoS 0, not retained.
+        """
         ...

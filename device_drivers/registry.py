@@ -23,16 +23,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from device_drivers import manifest as manifests
-from device_drivers.contract import Decoded, Driver, Layout, PollDriver, StreamDriver
+from device_drivers.contract import AskingDriver, Decoded, Driver, Layout, PollDriver, StreamDriver
 from device_drivers.field_rows import Transport
 from device_drivers.manifest import ManifestUnusable, suggest
 from telemetry import BansuiError, ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from importlib.metadata import EntryPoint
 
-    from device_drivers.contract import Connection, Frame, Settings
+    from device_drivers.contract import Connection, Frame, Request, Settings
     from device_drivers.manifest import Manifest
 
 ENTRY_POINT_GROUP: Final = "bansui.drivers"
@@ -257,7 +257,11 @@ def _declared(driver: object, manifest: Manifest, *, is_ours: bool) -> Driver:
     if manifest.driver.transport.is_polled and isinstance(driver, PollDriver):
         return driver if is_ours else _DeclaredPoll(driver, manifest.quantities)
     if manifest.driver.transport in (Transport.MQTT, Transport.EXEC) and isinstance(driver, Driver):
-        return driver if is_ours else _Declared(driver, manifest.quantities)
+        if is_ours:
+            return driver
+        if isinstance(driver, AskingDriver):
+            return _DeclaredAsking(driver, manifest.quantities)
+        return _Declared(driver, manifest.quantities)
     raise DriverUnusable(f"driver {manifest.driver.id} lacks the powers that {manifest.driver.transport} needs")
 
 
@@ -308,3 +312,13 @@ class _DeclaredPoll(_Declared):
     def poll(self, connection: Connection) -> AsyncIterator[Frame]:
         """Ask once for everything; yield each answer."""
         return self._poll(connection)
+
+
+class _DeclaredAsking(_Declared):
+    def __init__(self, driver: AskingDriver, quantities: frozenset[str]) -> None:
+        super().__init__(driver, quantities)
+        self._requests = driver.requests
+
+    def requests(self, now_ms: int) -> Sequence[Request]:
+        """What would have to be asked, for as long as the answer has not come; changes nothing."""
+        return self._requests(now_ms)

@@ -4,8 +4,10 @@ Source: Eclipse Sparkplug Specification 3.0.0, chapters 4 (topics) and 6 (payloa
 birth/death numbers. Topics: `spBv1.0/<group>/<type>/<node>[/<device>]`. Aliases hold within the birth that gave them:
 those of a node and of each of its devices are kept apart, since nodes are known that give one twice.
 
-The agent commands nothing: a node whose messages have a gap is not asked for a rebirth. The gap is told as dropped, and
-what was learned stands until the next birth.
+A node is to be asked for a rebirth where its data come without a birth, name what no birth named, or have a gap
+(chapter 5, "Commands" and "Sparkplug Host Application Message Ordering"). A gap is told as dropped too, and what was
+learned stands until the next birth. Gaps are those of a node whose own birth came on the topics of this device: where
+one of its devices is bound by itself, the messages of the others are not missing.
 """
 
 from __future__ import annotations
@@ -15,14 +17,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from device_drivers.contract import Decoded, FrameRefused, Measurement
+from device_drivers.contract import Decoded, FrameRefused, Measurement, Request
 from device_drivers.json_table import tellable
 from device_drivers.manifest import load
 from device_drivers.named_values import NamedValues
-from device_drivers.sparkplug_b.payload import Metric, Payload, read, signed
+from device_drivers.sparkplug_b.payload import Metric, Payload, read, rebirth, signed
+from telemetry import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from device_drivers.contract import Frame, Settings
     from device_drivers.json_table import Column
@@ -33,6 +36,8 @@ _BIRTHS, _DATA, _DEATHS = ("NBIRTH", "DBIRTH"), ("NDATA", "DDATA"), ("NDEATH", "
 _BIRTH_DEATH: Final = "bdSeq"
 _CONTROL: Final = ("node control/", "device control/", "properties/", "node info/", "device info/")
 """Metrics that command a node or tell of its make."""
+_UNBORN: Final = "unborn"
+"""What is told as dropped of a metric that no birth named."""
 _SEQUENCE: Final = 256
 _LATEST_MS: Final = 10**14
 
@@ -55,9 +60,15 @@ class _Learned:
     by_name: dict[str, _Known]
 
 
-def create(settings: Settings) -> SparkplugB:  # noqa: ARG001 - the contract's signature; every model is read alike
-    """The driver for one node or device."""
-    return SparkplugB(_table())
+def create(settings: Settings) -> SparkplugB:
+    """The driver for one node or device. Raises `ConfigurationError`."""
+    may_ask = settings.options.get("rebirth", True)
+    if not isinstance(may_ask, bool):
+        raise ConfigurationError(
+            f"rebirth is {may_ask!r}, and neither true nor false",
+            fix="write `rebirth = false` where another host alone may ask nodes for a rebirth; else leave it out",
+        )
+    return SparkplugB(_table(), may_ask=may_ask)
 
 
 @cache
@@ -69,8 +80,12 @@ def _table() -> NamedValues:
 class SparkplugB:
     """Learns what one node's metrics are, and reads them."""
 
-    def __init__(self, table: NamedValues) -> None:
+    def __init__(self, table: NamedValues, *, may_ask: bool = True) -> None:
+        """`may_ask` says whether a node may be asked for a rebirth."""
         self._table = table
+        self._may_ask = may_ask
+        self._unborn: dict[str, str] = {}
+        """The topic of what could not be read for want of a birth, by the node or device that has to be born."""
         self._learned: dict[str, _Learned] = {}
         """By node and device, as the topic names them."""
         self._next: dict[str, int] = {}
@@ -87,23 +102,41 @@ class SparkplugB:
         if kind in _DEATHS:
             return self._death(kind, node, place, payload)
         gap = self._gap(kind, node, payload)
+        if gap:
+            self._want(node, frame.topic)
         if kind in _BIRTHS:
             self._birth(kind, node, place, payload)
         known = self._learned.get(place)
         if known is None:
+            self._want(place, frame.topic)
             raise FrameRefused("not_learned", "no birth has said what these metrics are")
         measurements: list[Measurement] = []
         dropped = list(gap)
         for metric in payload.metrics:
             self._read(metric, known, payload, measurements, dropped)
+        if _UNBORN in dropped:
+            self._want(place, frame.topic)
         if kind in _BIRTHS:
             measurements += self._connectivity(place, 1, payload)
         return Decoded.of(_latest(measurements), tuple(dropped))
 
+    def requests(self, now_ms: int) -> Sequence[Request]:
+        """A rebirth request for each node that owes a birth."""
+        payload = rebirth(now_ms)
+        heard = {"/".join(place.split("/")[:2]): topic for place, topic in self._unborn.items()}
+        return [
+            Request(f"{_NAMESPACE}/{group}/NCMD/{name}", payload, topic)
+            for (group, name), topic in ((node.split("/"), topic) for node, topic in heard.items())
+        ]
+
+    def _want(self, place: str, topic: str) -> None:
+        """A node or device has to be born before it can be read, or read without doubt."""
+        if self._may_ask and len(self._unborn) < MOST_DEVICES:
+            self._unborn[place] = topic
+
     def _birth(self, kind: str, node: str, place: str, payload: Payload) -> None:
         if kind == "NBIRTH":  # its devices are born again behind it
-            for other in [other for other in self._learned if other == node or other.startswith(f"{node}/")]:
-                del self._learned[other]
+            self._forget(node)
         if place not in self._learned and len(self._learned) >= MOST_DEVICES:
             raise FrameRefused("too_many", f"more than {MOST_DEVICES} devices on the topics of one")
         if kind == "NBIRTH":
@@ -117,6 +150,13 @@ class SparkplugB:
                 if metric.alias is not None:
                     learned.by_alias[metric.alias] = known
         self._learned[place] = learned
+        self._unborn.pop(place, None)
+
+    def _forget(self, node: str) -> None:
+        """Forget what a node and its devices said, and what they owe."""
+        for known in (self._learned, self._unborn):
+            for place in [place for place in known if place == node or place.startswith(f"{node}/")]:
+                del known[place]
 
     def _death(self, kind: str, node: str, place: str, payload: Payload) -> Decoded:
         """A node that died before its last birth is alive: its will was only late."""
@@ -126,9 +166,9 @@ class SparkplugB:
                 self._births[node] = born
                 return Decoded((), ("late death",))
             self._next.pop(node, None)
-            for other in [other for other in self._learned if other.startswith(f"{node}/")]:
-                del self._learned[other]
+            self._forget(node)
         self._learned.pop(place, None)
+        self._unborn.pop(place, None)
         return Decoded.of(self._connectivity(place, 0, payload))
 
     def _gap(self, kind: str, node: str, payload: Payload) -> tuple[str, ...]:
@@ -139,7 +179,8 @@ class SparkplugB:
         due = self._next.get(node)
         if len(self._next) < MOST_DEVICES or node in self._next:
             self._next[node] = (seq + 1) % _SEQUENCE
-        return ("sequence gap",) if kind != "NBIRTH" and due is not None and seq != due else ()
+        is_whole = kind != "NBIRTH" and node in self._births
+        return ("sequence gap",) if is_whole and due is not None and seq != due else ()
 
     def _read(
         self, metric: Metric, known: _Learned, payload: Payload, into: list[Measurement], dropped: list[str]
@@ -148,7 +189,7 @@ class SparkplugB:
         alias = metric.alias
         found = known.by_name.get(metric.name) if alias is None or metric.name else known.by_alias.get(alias)
         if found is None:
-            dropped.append("unborn")
+            dropped.append(_UNBORN)
             return
         if found.name == _BIRTH_DEATH or found.name.lower().startswith(_CONTROL) or metric.is_null:
             return

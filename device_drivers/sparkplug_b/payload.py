@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from device_drivers.contract import FrameRefused
-from device_drivers.sparkplug_b.protobuf import WireFormatUnreadable, content, fields, flag, floating, integer, text
+from device_drivers.sparkplug_b.protobuf import (
+    WireFormatUnreadable,
+    content,
+    content_field,
+    fields,
+    flag,
+    floating,
+    integer,
+    integer_field,
+    text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +30,7 @@ MOST_METRICS: Final = 1000
 """And fields in all: reading them takes some 25 ms."""
 _SIGNED_BITS: Final = {1: 8, 2: 16, 3: 32, 4: 64}
 """Of the types Int8 to Int64, whose values stand in unsigned fields (section 6.4.16)."""
+_BOOLEAN: Final = 11
 _WIDTHS: Final = {10: 32, 11: 64}
 _UNIT: Final = "engunit"
 """The property in which nodes state a metric's unit; the specification names none."""
@@ -69,6 +80,12 @@ def read(data: bytes) -> Payload:
     except WireFormatUnreadable:
         raise FrameRefused("malformed", "the payload is no message of Sparkplug B") from None
     return payload
+
+
+def rebirth(now_ms: int) -> bytes:
+    """A rebirth request: the time, and the one metric (chapter 5, "Commands")."""
+    metric = content_field(1, b"Node Control/Rebirth") + integer_field(4, _BOOLEAN) + integer_field(14, 1)
+    return integer_field(1, now_ms) + content_field(2, metric)
 
 
 def _metric(data: bytes) -> Metric:

@@ -1,4 +1,4 @@
-"""The wire format of protocol buffers, read field by field (protobuf.dev, "Encoding").
+"""The wire format of protocol buffers, read and written field by field (protobuf.dev, "Encoding").
 
 Sparkplug has one small message. Its fields are walked here, within the bytes of the frame: nothing is generated, and
 groups, which it does not use, are refused.
@@ -79,6 +79,24 @@ def floating(kind: int, value: int | bytes) -> float:
     number: float
     (number,) = struct.unpack("<d" if kind == FIXED64 else "<f", value)
     return number
+
+
+def integer_field(number: int, value: int) -> bytes:
+    """A field that holds an integer from 0 on."""
+    return _encoded(number << 3 | VARINT) + _encoded(value)
+
+
+def content_field(number: int, value: bytes) -> bytes:
+    """A field that holds a message or a string of bytes."""
+    return _encoded(number << 3 | BYTES) + _encoded(len(value)) + value
+
+
+def _encoded(value: int) -> bytes:
+    digits = bytearray()
+    while value > 0x7F:
+        digits.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*digits, value))
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_drivers.conformance import check_case, fixture_cases, outcome
-from device_drivers.contract import Decoded, Driver, Frame, FrameRefused, Settings
+from device_drivers.contract import AskingDriver, Decoded, Driver, Frame, FrameRefused, Request, Settings
 from device_drivers.registry import named
+from device_drivers.requests import is_allowed
+from telemetry import ConfigurationError
 
 FOLDER = Path(__file__).parent
 NODE = "spBv1.0/school/{}/plc"
@@ -109,6 +111,94 @@ def test_a_gap_is_told_once_and_never_at_a_birth(driver: Driver) -> None:
     dropped = [send(driver, NODE, "NDATA", message(known, seq=seq)).dropped for seq in (1, 5, 6, 255, 0)]
     assert dropped == [(), ("sequence gap",), (), ("sequence gap",), ()]
     assert birth(driver, known, seq=0).dropped == ()
+
+
+NOW = 1_760_000_400_000
+REBIRTH = message(metric("Node Control/Rebirth", _4=BOOLEAN, _14=1), seq=None, at=NOW)
+
+
+def wanted(driver: Driver) -> list[tuple[str, str]]:
+    """Where the requests go, and for what was heard where."""
+    assert isinstance(driver, AskingDriver)
+    requests = driver.requests(NOW)
+    assert all(request.payload == REBIRTH for request in requests)
+    assert all(map(is_allowed, requests))
+    return [(request.topic, request.heard_at) for request in requests]
+
+
+def test_data_without_a_birth_want_one_until_it_comes(driver: Driver) -> None:
+    assert wanted(driver) == []
+    outcome(driver, Frame(message(metric(alias=1, _13=22.0), seq=7), topic=NODE.format("NDATA")))
+    assert wanted(driver) == [(NODE.format("NCMD"), NODE.format("NDATA"))]
+    outcome(driver, Frame(message(metric(alias=1, _13=22.0), seq=8), topic=DEVICE.format("DDATA")))
+    assert wanted(driver) == [(NODE.format("NCMD"), DEVICE.format("DDATA"))]
+    birth(driver, topic=DEVICE, seq=1)
+    assert [topic for topic, _ in wanted(driver)] == [NODE.format("NCMD")], "the node itself is not born"
+    birth(driver)
+    assert wanted(driver) == []
+
+
+@pytest.mark.parametrize("seq", [3, 0])
+def test_a_gap_wants_a_birth_of_the_node(driver: Driver, seq: int) -> None:
+    """Whose messages are numbered together with those of its devices."""
+    birth(driver, metric("Temperature", alias=1, _4=DOUBLE, _13=20.0))
+    birth(driver, topic=DEVICE, seq=1)
+    assert wanted(driver) == []
+    assert send(driver, DEVICE, "DDATA", message(seq=seq)).dropped == ("sequence gap",)
+    birth(driver, topic=DEVICE, seq=seq + 1)
+    assert wanted(driver) == [(NODE.format("NCMD"), DEVICE.format("DDATA"))]
+    birth(driver)
+    assert wanted(driver) == []
+
+
+def test_a_device_that_is_bound_by_itself_has_no_gaps(driver: Driver) -> None:
+    """The numbers between are those of its node and of other devices."""
+    birth(driver, metric("Temperature", alias=1, _4=DOUBLE, _13=20.0), topic=DEVICE, seq=1)
+    assert send(driver, DEVICE, "DDATA", message(metric(alias=1, _13=22.0), seq=9)).dropped == ()
+    assert wanted(driver) == []
+
+
+def test_an_alias_that_no_birth_gave_wants_a_birth(driver: Driver) -> None:
+    birth(driver, metric("Temperature", alias=1, _4=DOUBLE, _13=20.0))
+    assert send(driver, NODE, "NDATA", message(metric(alias=2, _13=45.0), seq=1)).dropped == ("unborn",)
+    assert wanted(driver) == [(NODE.format("NCMD"), NODE.format("NDATA"))]
+
+
+def test_a_node_that_died_is_asked_nothing(driver: Driver) -> None:
+    for kind in ("NDATA", "NDEATH"):
+        outcome(driver, Frame(message(metric(alias=1, _13=22.0), seq=7 if kind == "NDATA" else None), topic=NODE.format(kind)))
+    assert wanted(driver) == []
+
+
+def test_where_another_host_alone_may_ask_nothing_is_asked() -> None:
+    driver = named("sparkplug_b").create(Settings(options={"rebirth": False}))
+    outcome(driver, Frame(message(metric(alias=1, _13=22.0), seq=7), topic=NODE.format("NDATA")))
+    assert wanted(driver) == []
+
+
+def test_an_option_that_is_neither_yes_nor_no_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="neither true nor false"):
+        named("sparkplug_b").create(Settings(options={"rebirth": "no"}))
+
+
+def test_nothing_but_a_rebirth_of_who_was_heard_may_be_asked() -> None:
+    request = Request(NODE.format("NCMD"), REBIRTH, DEVICE.format("DDATA"))
+    assert is_allowed(request)
+    others = [
+        request._replace(topic="spBv1.0/school/NCMD/other"),
+        request._replace(topic="spBv1.0/other/NCMD/plc"),
+        request._replace(topic=DEVICE.format("DCMD")),
+        request._replace(topic="spBv1.0/school/NCMD/#"),
+        request._replace(topic="spBv1.0/school/NCMD/plc\n"),
+        request._replace(heard_at="zigbee2mqtt/plc"),
+        request._replace(heard_at=NODE.format("NCMD")),
+        request._replace(payload=b""),
+        request._replace(payload=REBIRTH + metric("Relay", _4=BOOLEAN, _14=1)),
+        request._replace(payload=metric("Node Control/Reboot", _4=BOOLEAN, _14=1)),
+        request._replace(payload=message(metric("Node Control/Reboot ", _4=BOOLEAN, _14=1), seq=None)),
+        request._replace(payload=message(metric("Node Control/Rebirth", _4=BOOLEAN, _14=0), seq=None)),
+    ]
+    assert [other for other in others if is_allowed(other)] == []
 
 
 def test_a_death_of_an_earlier_birth_is_late(driver: Driver) -> None:
