@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from broker.command_topics import requests
 from broker.credentials import Client, Credentials, MalformedPasswordHash, ScryptHash
 from broker.topics import is_topic_filter
 from telemetry import ConfigurationError
@@ -141,12 +142,19 @@ def load_clients_file(path: Path) -> Credentials:
 
 
 def load_agent_clients(path: Path) -> Credentials:
-    """Credentials from an agent's configuration: devices publish, its subscriber reads. Raises as above."""
+    """Credentials from an agent's configuration: devices publish, its subscriber reads and asks. Raises as above."""
     parsed = _parse(path, _AgentFile)
     tables: list[ClientTable] = list(parsed.listener.client)
     if parsed.subscriber is not None:
         reader = parsed.subscriber
-        tables.append(ClientTable(id=reader.username, password_file=reader.password_file, subscribe=reader.topics))
+        tables.append(
+            ClientTable(
+                id=reader.username,
+                password_file=reader.password_file,
+                publish=requests(reader.topics),
+                subscribe=reader.topics,
+            )
+        )
     return _load_some(tables, path)
 
 

@@ -146,6 +146,14 @@ class Connection(asyncio.Protocol):
             self.release(Hold.UNACKNOWLEDGED)
         return found
 
+    def tell(self, topic: str, payload: bytes) -> bool:
+        """Publish to the client; False if it has not subscribed to that, or takes nothing more at present."""
+        told = self.session.tell(topic, payload)
+        is_taken = bool(told) and not (self._ending or Hold.ANSWERS in self._holds)
+        if is_taken:
+            self._transport.write(told)
+        return is_taken
+
     def hold(self, why: Hold) -> None:
         """Stop reading until every hold is released."""
         if not self._holds and not self._ending:

@@ -91,6 +91,16 @@ class FrontDesk:
         self._counters.acknowledged += connection.acknowledge(packet_ids, publications.steps)
         self._recount(connection)
 
+    def publish(self, topic: str, payload: bytes, *, heard_at: str) -> bool:
+        """Part of `Listener`."""
+        acl = self._credentials.acl
+        told = [
+            connection.tell(topic, payload)
+            for connection in self._by_generation.values()
+            if acl.may_publish(connection.client, heard_at) and acl.may_receive(connection.client, topic)
+        ]
+        return any(told)
+
     def hold(self) -> None:
         """Read from none of them; logins go on, so that nobody takes the silence for a fault."""
         self._owner_holds = True

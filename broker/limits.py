@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
+from broker import wire
 from telemetry import ConfigurationError
 
 
@@ -46,6 +47,20 @@ class Limits:
         for name, holds in checks.items():
             if not holds:
                 raise LimitOutOfRange(f"{getattr(self, name)} cannot be the limit", where=name, fix="see `Limits`")
+
+    def announced(self, assigned_client_id: str = "") -> wire.Properties:
+        """What a CONNACK of MQTT 5 says of the limits, and of what the listener does not have (section 3.2.2.3)."""
+        announced: wire.Properties = {
+            wire.RECEIVE_MAXIMUM: self.max_unacknowledged,
+            wire.MAXIMUM_QOS: 1,
+            wire.MAXIMUM_PACKET_SIZE: self.max_packet_bytes,
+            wire.TOPIC_ALIAS_MAXIMUM: 0,
+            wire.SUBSCRIPTION_IDENTIFIERS_AVAILABLE: 0,
+            wire.SHARED_SUBSCRIPTION_AVAILABLE: 0,
+        }
+        if assigned_client_id:
+            announced[wire.ASSIGNED_CLIENT_IDENTIFIER] = assigned_client_id
+        return announced
 
 
 class LimitOutOfRange(ConfigurationError):

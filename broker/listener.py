@@ -41,7 +41,7 @@ class Addresses:
 
 
 class Listener:
-    """An MQTT 3.1.1 and 5.0 endpoint that takes messages in and forwards none.
+    """An MQTT 3.1.1 and 5.0 endpoint that takes messages in and forwards none; its owner alone may publish.
 
     `handler` is called on the loop with all that one read brought, and must not block. What it was given is
     acknowledged to the device when, and only when, it comes back through `acknowledge`.
@@ -106,6 +106,13 @@ class Listener:
         PUBACKs go in the order in which the publications came; those of past connections are dropped.
         """
         self._desk.acknowledge(publications)
+
+    def publish(self, topic: str, payload: bytes, *, heard_at: str) -> bool:
+        """Tell whoever may publish to `heard_at` and has subscribed to `topic`, at QoS 0, not retained.
+
+        Returns whether there was anybody.
+        """
+        return self._desk.publish(topic, payload, heard_at=heard_at)
 
     def hold(self) -> None:
         """Read from nobody until `resume`: devices wait, and lose nothing."""

@@ -33,6 +33,7 @@ from broker.wire import (
     decode_text,
     decode_varint,
     encode_properties,
+    encode_text,
     encode_varint,
     malformed,
 )
@@ -275,6 +276,11 @@ def decode_disconnect(buffer: bytes, start: int, end: int, *, is_v5: bool) -> tu
 def packet(first: int, body: bytes) -> bytes:
     """A packet of this first byte: its fixed header (section 2.1), and the rest."""
     return bytes((first,)) + encode_varint(len(body)) + body
+
+
+def encode_publish(topic: str, payload: bytes, *, is_retained: bool = False, is_v5: bool) -> bytes:
+    """PUBLISH (section 3.3) at QoS 0, without properties."""
+    return packet(0x30 | is_retained, encode_text(topic) + (b"\0" if is_v5 else b"") + payload)
 
 
 def encode_connack(code: int, *, session_present: bool = False, properties: Properties | None = None) -> bytes:

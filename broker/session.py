@@ -134,7 +134,7 @@ class Session:
         self._may_publish = admission.may_publish
         self._may_subscribe = admission.may_subscribe
         self.state = admission.state
-        properties = self._announcements(admission.assigned_client_id) if self._is_v5 else None
+        properties = self._limits.announced(admission.assigned_client_id) if self._is_v5 else None
         outcome = Outcome()
         connack = packets.encode_connack(
             packets.SUCCESS, session_present=admission.session_present, properties=properties
@@ -165,6 +165,12 @@ class Session:
             return b""
         return packets.encode_connack(refusal.return_code)
 
+    def tell(self, topic: str, payload: bytes) -> bytes:
+        """A PUBLISH for the client at QoS 0, if it has subscribed to that topic and takes a packet of its size."""
+        told = packets.encode_publish(topic, payload, is_v5=self._is_v5)
+        hears = self._state is _State.OPEN and self.state.subscriptions.takes_in(topic)
+        return told if hears and self._fits(told) else b""
+
     def acknowledge(self, packet_ids: Iterable[int], steps: Iterable[int] = ()) -> tuple[int, bytes]:
         """How many of these were waiting, and the answers that may go.
 
@@ -188,19 +194,6 @@ class Session:
         waiting = self._unacknowledged
         released = list(takewhile(waiting.__getitem__, waiting))
         return b"".join([waiting.pop(packet_id) for packet_id in released])
-
-    def _announcements(self, assigned_client_id: str) -> wire.Properties:
-        announced: wire.Properties = {
-            wire.RECEIVE_MAXIMUM: self._limits.max_unacknowledged,
-            wire.MAXIMUM_QOS: 1,
-            wire.MAXIMUM_PACKET_SIZE: self._limits.max_packet_bytes,
-            wire.TOPIC_ALIAS_MAXIMUM: 0,
-            wire.SUBSCRIPTION_IDENTIFIERS_AVAILABLE: 0,
-            wire.SHARED_SUBSCRIPTION_AVAILABLE: 0,
-        }
-        if assigned_client_id:
-            announced[wire.ASSIGNED_CLIENT_IDENTIFIER] = assigned_client_id
-        return announced
 
     def _advance(self, buffer: bytes, now: float, outcome: Outcome) -> None:
         try:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from broker.packets import packet
 from broker.refusals import PacketRefused, Refusal
 from broker.topics import is_topic_filter
-from broker.wire import IN_SUBSCRIBE, IN_UNSUBSCRIBE, SUBSCRIPTION_IDENTIFIER, Reader, encode_text, malformed
+from broker.wire import IN_SUBSCRIBE, IN_UNSUBSCRIBE, SUBSCRIPTION_IDENTIFIER, Reader, malformed
 
 SHARED: Final = "$share/"
 """How the filter of a shared subscription begins (section 4.8.2)."""
@@ -66,11 +66,6 @@ def encode_suback(packet_id: int, codes: bytes, *, is_v5: bool) -> bytes:
 def encode_unsuback(packet_id: int, codes: bytes, *, is_v5: bool) -> bytes:
     """UNSUBACK (section 3.11); MQTT 3.1.1 has no codes."""
     return packet(0xB0, packet_id.to_bytes(2, "big") + (b"\0" + codes if is_v5 else b""))
-
-
-def encode_retained(topic: str, payload: bytes, *, is_v5: bool) -> bytes:
-    """PUBLISH (section 3.3) of a retained message at QoS 0, which a new subscription brings [MQTT-3.3.1-8]."""
-    return packet(0x31, encode_text(topic) + (b"\0" if is_v5 else b"") + payload)
 
 
 def _begin(buffer: bytes, start: int, end: int) -> tuple[Reader, int]:

@@ -118,6 +118,11 @@ class Subscription:
         self._sent = now
         return packets.encode_pubacks(packet_ids)
 
+    def publish(self, topic: str, payload: bytes, now: float) -> bytes:
+        """A PUBLISH at QoS 0, not retained (section 3.3)."""
+        self._sent = now
+        return packets.encode_publish(topic, payload, is_v5=self._is_v5)
+
     def resume(self, now: float) -> None:
         """Reading goes on after a pause that was ours."""
         self._opened = now

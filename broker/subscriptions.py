@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from broker.command_topics import KEPT
+from broker.packets import encode_publish
 from broker.refusals import Refusal
 from broker.subscribe_packets import (
     RETAIN_ALWAYS,
     RETAIN_IF_NEW,
     SHARED,
     Wanted,
-    encode_retained,
     encode_suback,
     encode_unsuback,
 )
@@ -40,7 +40,8 @@ class Answer(NamedTuple):
 class Subscriptions:
     """The granted filters of one session: they outlive the connection with it.
 
-    Nothing is forwarded to them: they bring what is kept, once, and keep a device content that waits for commands.
+    Nothing is forwarded to them: they bring what is kept, once, and requests of the listener's owner; else they keep a
+    device content that waits for commands.
     """
 
     def __init__(self) -> None:
@@ -60,9 +61,13 @@ class Subscriptions:
             is_new = one.topic_filter not in self._granted
             self._granted.add(one.topic_filter)
             if one.retain_handling == RETAIN_ALWAYS or (one.retain_handling == RETAIN_IF_NEW and is_new):
-                kept = [topic for topic in KEPT if matches(one.topic_filter, topic)]
-                retained += [encode_retained(topic, KEPT[topic], is_v5=is_v5) for topic in kept]
+                kept = [topic for topic in KEPT if matches(one.topic_filter, topic)]  # with its flag [MQTT-3.3.1-8]
+                retained += [encode_publish(topic, KEPT[topic], is_retained=True, is_v5=is_v5) for topic in kept]
         return Answer(encode_suback(packet_id, bytes(codes), is_v5=is_v5), retained, refused)
+
+    def takes_in(self, topic: str) -> bool:
+        """Whether a message to this topic was subscribed to."""
+        return any(matches(one, topic) for one in self._granted)
 
     def unsubscribe(self, packet_id: int, filters: Sequence[str], *, is_v5: bool) -> bytes:
         """UNSUBACK, whether or not there was such a subscription [MQTT-3.10.4-5]."""

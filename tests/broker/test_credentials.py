@@ -167,13 +167,16 @@ def test_an_agents_configuration_gives_its_devices_and_its_subscriber(tmp_path: 
     file = tmp_path / "agent.toml"
     file.write_text(
         '[agent]\nid = "edge-1"\n[listener]\nport = 1\n[[listener.client]]\nid = "z"\npassword_file = "pw"\n'
-        'publish = ["z/#"]\n[subscriber]\nhost = "h"\nusername = "bansui"\npassword_file = "pw"\ntopics = ["z/#"]\n'
+        'publish = ["z/#"]\n[subscriber]\nhost = "h"\nusername = "bansui"\npassword_file = "pw"\n'
+        'topics = ["z/#", "spBv1.0/school/+/plc/#"]\n'
     )
     acl = load_agent_clients(file).acl
     assert acl.may_publish("z", "z/1")
     assert not acl.may_receive("z", "z/1")
     assert acl.may_subscribe("bansui", "z/#")
     assert not acl.may_publish("bansui", "z/1")
+    assert acl.may_publish("bansui", "spBv1.0/school/NCMD/plc"), "a node may be asked for a rebirth"
+    assert not acl.may_publish("bansui", "spBv1.0/school/DCMD/plc/probe")
 
 
 def test_the_sample_configuration_names_clients_a_broker_can_use(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Real clients that wait for commands: they hear what is kept, and are told what they may not subscribe to."""
+"""Real clients that wait for commands: they hear what is kept and what the owner asks, and what they may not is said."""
 
 from __future__ import annotations
 
@@ -54,6 +54,30 @@ async def test_paho_hears_what_is_kept_and_is_told_what_it_may_not(listen: Liste
     client.disconnect()
     client.loop_stop()
     assert (heard, answers) == ([(STATUS, b"online", True)], [[False, False, True]])
+
+
+@pytest.mark.parametrize("version", [aiomqtt.ProtocolVersion.V311, aiomqtt.ProtocolVersion.V5], ids=["3.1.1", "5"])
+async def test_what_the_owner_asks_reaches_who_is_heard_there_and_nobody_else(
+    listen: Listen, version: aiomqtt.ProtocolVersion
+) -> None:
+    """Who may publish where the message was heard, may hear the topic, and has subscribed to it."""
+    running = await listen()
+    assert not running.listener.publish("t/lamp/get", b"say", heard_at="t/lamp")
+    async with aiomqtt.Client(
+        "127.0.0.1", running.port, username="sensor", password="secret", identifier="aio", protocol=version
+    ) as client:
+        assert not running.listener.publish("t/lamp/get", b"say", heard_at="t/lamp")
+        await client.subscribe("t/+/get", qos=1, timeout=10)
+        assert not running.listener.publish("t/lamp/get", b"say", heard_at="h/lamp"), "heard from somebody else"
+        assert not running.listener.publish("t/lamp", b"say", heard_at="t/lamp"), "no topic of its commands"
+        assert not running.listener.publish("t/lamp/set", b"say", heard_at="t/lamp"), "not subscribed to"
+        assert running.listener.publish("t/lamp/get", b"say again", heard_at="t/lamp")
+        async with asyncio.timeout(10):
+            message = await anext(client.messages)
+        told = (str(message.topic), message.payload, message.qos, message.retain)
+        assert told == ("t/lamp/get", b"say again", 0, False)
+    await until(lambda: not running.listener.counters["connections"])
+    assert not running.listener.publish("t/lamp/get", b"say", heard_at="t/lamp")
 
 
 @pytest.mark.mosquitto

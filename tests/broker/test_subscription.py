@@ -164,6 +164,15 @@ def test_the_connection_is_kept_alive() -> None:
     assert subscription.tick(59.1).ended == "the broker does not answer"
 
 
+@LEVELS
+def test_a_request_goes_at_qos_0_and_counts_as_a_word_of_ours(level: int) -> None:
+    """Not retained; no ping is due for half a keep-alive after it."""
+    subscription = opened(level)
+    assert subscription.publish("c/1", b"x", 10.0) == publish("c/1", b"x", properties=properties(level))
+    assert subscription.tick(24.9).reply == b""
+    assert subscription.tick(25.0).reply == device.PINGREQ
+
+
 def test_the_brokers_keep_alive_counts() -> None:
     """Server Keep Alive (section 3.2.2.3.14)."""
     subscription = Subscription(LOGIN, MQTT_5, 0.0)

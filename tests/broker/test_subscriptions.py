@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from broker.command_topics import readable
+from broker.command_topics import readable, requests
 from tests.broker.device import packet, subscribe, text, unsubscribe, varint
 from tests.broker.sans_io import Peer
 
@@ -160,10 +160,53 @@ def test_a_session_keeps_a_bounded_number_of_subscriptions() -> None:
         ("/lead/#", ()),
         ("plain", ()),
         ("plain/topic", ()),
+        ("spBv1.0/school/+/plc/#", ("spBv1.0/school/NCMD/plc/#", "spBv1.0/school/DCMD/plc/#", "spBv1.0/STATE/#")),
+        ("spBv1.0/school/NDATA/plc", ("spBv1.0/school/NCMD/plc/#", "spBv1.0/school/DCMD/plc/#", "spBv1.0/STATE/#")),
+        ("spBv1.0/school/#", ("spBv1.0/school/NCMD/#", "spBv1.0/school/DCMD/#", "spBv1.0/STATE/#")),
+        ("spBv1.0/school/NDATA/+", ("spBv1.0/school/NCMD/#", "spBv1.0/school/DCMD/#", "spBv1.0/STATE/#")),
+        ("spBv1.0/+/NDATA/plc", ()),
+        ("spBv1.0/school/NDATA", ()),
+        ("spBv1.0/#", ()),
     ],
 )
 def test_commands_follow_from_what_a_client_publishes(publish: str, commands: tuple[str, ...]) -> None:
     assert readable([publish], ()) == (*commands, STATUS)
+
+
+@pytest.mark.parametrize(
+    ("heard", "asked"),
+    [
+        ("spBv1.0/school/+/plc/#", ("spBv1.0/school/NCMD/plc",)),
+        ("spBv1.0/school/NDATA/plc/probe", ("spBv1.0/school/NCMD/plc",)),
+        ("spBv1.0/school/+/+", ("spBv1.0/school/NCMD/+",)),
+        ("spBv1.0/school/#", ("spBv1.0/school/NCMD/+",)),
+        ("spBv1.0/#", ("spBv1.0/+/NCMD/+",)),
+        ("#", ("spBv1.0/+/NCMD/+",)),
+        ("spBv1.0/school/NDATA", ()),
+        ("zigbee2mqtt/#", ()),
+    ],
+)
+def test_requests_go_to_nodes_that_are_heard(heard: str, asked: tuple[str, ...]) -> None:
+    assert requests([heard, heard]) == asked
+
+
+@BOTH
+def test_what_the_owner_publishes_reaches_who_subscribed_to_it(level: int) -> None:
+    """At QoS 0, not retained; never a packet that the client does not take."""
+    peer = Peer(level)
+    assert peer.session.tell("t/set", b"x") == b""
+    peer.send(subscribe("t/set", is_v5=peer.is_v5))
+    assert peer.session.tell("t/set", b"x") == packet(0x30, text("t/set") + (b"\0" if peer.is_v5 else b"") + b"x")
+    assert peer.session.tell("t/lamp/set", b"x") == b""
+    peer.send(packet(0xE0))
+    assert peer.session.tell("t/set", b"x") == b""
+
+
+def test_what_is_larger_than_the_client_takes_is_not_published_to_it() -> None:
+    peer = Peer(5, properties=b"\x27" + struct.pack(">I", 30))
+    peer.send(subscribe("t/set", is_v5=True))
+    assert peer.session.tell("t/set", b"x" * 20) == packet(0x30, text("t/set") + b"\0" + b"x" * 20)
+    assert peer.session.tell("t/set", b"x" * 21) == b""
 
 
 @BOTH
