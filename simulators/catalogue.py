@@ -154,7 +154,7 @@ CATALOGUE: Final = {
     Kind.SPARKPLUG_B: Entry(
         driver="sparkplug_b",
         topic=f"spBv1.0/{described.GROUP}/+/{{id}}/#",
-        publishes=f"spBv1.0/{described.GROUP}/#",
+        publishes=f"spBv1.0/{described.GROUP}/+/{{id}}/#",
         speak=lambda model, room, rng, _zone: [described.SparkplugNode(model, room, rng)],
     ),
     **{Kind(name): _display(name) for name in PROTOCOLS},

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from simulators import pjlink, plantower, vr, zigbee
 from simulators.campus import Campus
 from simulators.catalogue import CATALOGUE
-from simulators.emissions import Emission, emissions
+from simulators.emissions import Commanded, Emission, emissions
 from simulators.kinds import Kind
 from simulators.pjlink import Projector
 from simulators.plantower import PlantowerSensor
@@ -107,6 +107,11 @@ class Devices:
         `perceive` is called before a device measures, with the time.
         """
         return emissions(self.emitters, self.campus, self.scenario.start_ms, self.scenario.end_ms, perceive)
+
+    def commanded(self, device: str) -> Commanded | None:
+        """The device as one that can be told something, if it is one."""
+        speaking = (emitter for emitter in self.emitters if emitter.id == device)
+        return next((emitter for emitter in speaking if isinstance(emitter, Commanded)), None)
 
     def replace(self, device: str) -> None:
         """Put another device of the same model in its place, under its id: with counters and offsets of its own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +35,17 @@ class Emitter(Protocol):
 
     def emit(self, at_ms: int) -> Emission:
         """The frame of that moment, from the state of its room."""
+        ...
+
+
+@runtime_checkable
+class Commanded(Emitter, Protocol):
+    """One that can be told something as well."""
+
+    command_topic: str
+
+    def obey(self, payload: bytes, at_ms: int) -> Emission | None:
+        """What it says to a command, from what it measured before; None where it says nothing."""
         ...
 
 

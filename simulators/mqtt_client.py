@@ -73,6 +73,7 @@ class DeviceClient:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._password = password
+        self._commands: dict[str, Callable[[bytes], None]] = {}
         self._client = self._create()
 
     @property
@@ -91,6 +92,10 @@ class DeviceClient:
         if self.waiting >= MOST_WAITING:
             self._room.clear()
         self._pump()
+
+    def listen(self, topic: str, told: Callable[[bytes], None]) -> None:
+        """Subscribe to a topic at each connection to come; `told` is called with each payload."""
+        self._commands[topic] = told
 
     async def has_room(self) -> None:
         """Return when fewer than `MOST_WAITING` messages wait."""
@@ -147,6 +152,7 @@ class DeviceClient:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
+        client.on_message = self._on_message
         client.on_socket_open = self._on_socket_open
         client.on_socket_close = self._on_socket_close
         client.on_socket_register_write = self._on_socket_register_write
@@ -216,6 +222,8 @@ class DeviceClient:
         self._window = min(_WINDOW, getattr(properties, "ReceiveMaximum", _WINDOW))
         self._connected = True
         self._connack.set_result(True)
+        if self._commands:
+            self._client.subscribe([(topic, 1) for topic in self._commands])
         # paho sends its own unacknowledged messages first, after this callback: they keep their place
         self._loop.call_soon(self._pump)
 
@@ -240,6 +248,10 @@ class DeviceClient:
             confirmed()
         if self._queue:
             self._loop.call_soon(self._pump)
+
+    def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        if (told := self._commands.get(message.topic)) is not None:
+            told(bytes(message.payload))
 
     def _on_socket_open(self, _client: paho.Client, _data: object, sock: SocketLike) -> None:
         self._on_loop(self._loop.add_reader, sock.fileno(), self._client.loop_read)

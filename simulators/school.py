@@ -90,7 +90,12 @@ class School:
         self._afflictions = Afflictions(run.faults, self._devices)
         self._truth.afflicted(self._afflictions.touches)
         self._wires = Wires(
-            self._devices, run.clock, answered=self._answered, perceive=self._perceive_now, faults=self._faults_now
+            self._devices,
+            run.clock,
+            answered=self._answered,
+            perceive=self._perceive_now,
+            faults=self._faults_now,
+            commanded=self._commanded,
         )
         self._relay = Relay(run.relay_to) if run.relay_to is not None else None
         strikes_broker = any(fault.kind.strikes is Target.BROKER for fault in run.faults)
@@ -185,6 +190,16 @@ class School:
             truth.confirmed(readings)
         else:
             truth.sent(readings)
+
+    def _commanded(self, device: str, payload: bytes) -> None:
+        """What a device says to a command repeats what it measured before: the truth of its windows stays."""
+        now_ms, emitter = self._run.clock.now(), self._devices.commanded(device)
+        if emitter is None or self._afflictions.is_silent(device, now_ms):
+            return
+        if (emission := emitter.obey(payload, now_ms)) is not None:
+            truth, readings = self._truth.devices[device], len(emission.readings)
+            truth.sent(readings)
+            self._publish(emission, lambda: truth.confirmed(readings))
 
     async def _day(self) -> None:
         for emission in self._devices.day(self._afflictions.perceive):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from paho.mqtt.enums import MQTTProtocolVersion
@@ -39,10 +40,12 @@ class Wires:
         answered: Counted,
         perceive: Callable[[str], bool],
         faults: Callable[[str], Container[str]],
+        commanded: Callable[[str, bytes], None],
     ) -> None:
-        """`answered` is told of every answer: the device, its readings, and whether it has been sent yet."""
+        """`answered` is told of every answer: the device, its readings, and whether it has been sent yet; `commanded`
+        of every command: the device, and the payload."""
         self._devices, self._clock, self._faults = devices, clock, faults
-        self._answered, self._perceive = answered, perceive
+        self._answered, self._perceive, self._commanded = answered, perceive, commanded
         self._models = {model.id: model for model in devices.scenario.device}
         self._lines: dict[str, SerialLine] = {}
         self._asked: dict[str, AskedLine] = {}
@@ -85,6 +88,10 @@ class Wires:
             self._clients[name] = DeviceClient(
                 name, self._devices.passwords[name], broker, protocol=protocol, watch=watch
             )
+        for name in self._models:
+            if (device := self._devices.commanded(name)) is not None:
+                self.client(name).listen(device.command_topic, partial(self._commanded, name))
+        for name in self._clients:
             self._run(name)
 
     @property

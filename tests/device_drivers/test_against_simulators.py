@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from device_drivers.contract import Driver, Frame, PollDriver, Settings, StreamDriver
+from device_drivers.contract import AskingDriver, Driver, Frame, FrameRefused, PollDriver, Settings, StreamDriver
 from device_drivers.registry import discover
 from simulators.devices import Devices, driver_of, is_asked, line_of, model_of
 from simulators.kinds import Kind
@@ -113,3 +113,29 @@ async def test_every_device_that_is_asked_answers_as_its_driver_understands(scen
         assert found == Counter(ticks(*reading) for reading in bus.readings), model.id
         assert found, model.id
         assert not any(each.dropped for each in decoded), model.id
+
+
+def test_a_simulated_node_answers_the_drivers_request_with_a_birth_and_nothing_else() -> None:
+    """By name, from zero on, with the values it had: the driver that asked reads the data behind it."""
+    devices = Devices(load("other-formats"), seed=20)
+    (model,) = (model for model in devices.scenario.device if model.kind is Kind.SPARKPLUG_B)
+    node, driver = devices.commanded(model.id), discover()["sparkplug_b"].create(Settings())
+    assert node is not None
+    assert isinstance(driver, AskingDriver)
+    before, missed = islice((one for one in devices.day() if one.device == model.id), 2)
+    assert before.topic.endswith(f"NBIRTH/{model.id}")
+    with pytest.raises(FrameRefused, match="no birth"):
+        driver.decode(Frame(missed.payload, topic=missed.topic))
+    (request,) = driver.requests(missed.event_ms)
+    assert request.topic == node.command_topic
+    for other in (b"", request.payload[:-1] + b"\0", request.payload.replace(b"Rebirth", b"Reboot!")):
+        assert node.obey(other, missed.event_ms) is None
+    birth = node.obey(request.payload, missed.event_ms + 500)
+    assert birth is not None
+    assert birth.readings[:-1] == missed.readings, "the last that it measured"
+    found = driver.decode(Frame(birth.payload, topic=birth.topic))
+    assert {ticks(m.quantity, m.value) for m in found.measurements} == {ticks(*reading) for reading in birth.readings}
+    assert found.dropped == ()
+    assert driver.requests(birth.event_ms) == []
+    following = node.emit(birth.event_ms + 60_000)
+    assert driver.decode(Frame(following.payload, topic=following.topic)).dropped == (), "its numbers go on from zero"

@@ -37,9 +37,9 @@ class Device:
 
 @asynccontextmanager
 async def device(
-    port: int, protocol: MQTTProtocolVersion = V5, watch: BrokerWatch | None = None
+    port: int, protocol: MQTTProtocolVersion = V5, watch: BrokerWatch | None = None, name: str = "d"
 ) -> AsyncIterator[Device]:
-    client = DeviceClient("d", "secret", ("127.0.0.1", port), protocol=protocol, watch=watch)
+    client = DeviceClient(name, "secret", ("127.0.0.1", port), protocol=protocol, watch=watch)
     running = asyncio.create_task(client.run())
     try:
         yield Device(client)
@@ -176,6 +176,26 @@ async def test_full_queue_holds_the_device_back_until_there_is_room(
         await recorder.open()
         async with asyncio.timeout(10):
             await d.client.has_room()
+
+
+@both
+@pytest.mark.mosquitto
+async def test_commands_are_heard_at_every_connection(mosquitto: Mosquitto, protocol: MQTTProtocolVersion) -> None:
+    heard: list[bytes] = []
+    async with device(mosquitto.port, protocol) as d, device(mosquitto.port, protocol, name="other") as other:
+        d.client.listen("c/d", heard.append)
+
+        def is_heard(payload: bytes) -> bool:
+            """Once it has subscribed; nobody is told when that is."""
+            other.client.offer("c/other", b"for another", lambda: None)
+            other.client.offer("c/d", payload, lambda: None)
+            return payload in heard
+
+        for payload in (b"first", b"second"):
+            d.client.power_off()
+            await until(lambda: d.client.is_connected)
+            await until(functools.partial(is_heard, payload))
+    assert set(heard) == {b"first", b"second"}
 
 
 @both
