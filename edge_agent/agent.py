@@ -15,6 +15,7 @@ import apsw
 from broker.listener import Listener
 from broker.publications import Publications
 from broker.subscription import Login
+from edge_agent.asking import Asking
 from edge_agent.bindings import prepare
 from edge_agent.clock_trust import Always, Confirmed
 from edge_agent.core import Core
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from edge_agent.asking import Way
     from edge_agent.clock_trust import ClockTrust
     from edge_agent.config import SubscriberTable
     from edge_agent.config_file import LoadedConfiguration
@@ -140,6 +142,7 @@ class Agent:
         self._thread: StoreThread | None = None
         self._polled = device_intakes(loaded, self._admission, clock, self._deliver)
         self._programs = [intake for _, intake in self._polled if isinstance(intake, ExecIntake)]
+        self._asking = Asking(self._admission, clock, random.Random(), self._ways)  # noqa: S311 - spreads requests
         self._commit_times = CommitTimes()
         self.health = HealthServer(
             Health(
@@ -154,6 +157,7 @@ class Agent:
                 commit_times=self._commit_times,
                 listener=lambda: self._listener,
                 program_errors=self._program_errors,
+                asking=self._asking,
             ),
             tables.health.port,
         )
@@ -191,6 +195,7 @@ class Agent:
                     group.create_task(self._uplink.run(), name="uplink"),
                     group.create_task(self._tick(), name="tick"),
                     group.create_task(self._confirm_clock(), name="clock"),
+                    group.create_task(self._asking.run(), name="asking"),
                     group.create_task(look_after(self._admission.bindings, resident_bytes()), name="drivers"),
                     *(group.create_task(_supervised(intake), name=f"intake {name}") for name, intake in self._polled),
                 ]
@@ -339,6 +344,9 @@ class Agent:
         assert self._failure is not None
         if not self._failure.done():
             self._failure.set_exception(error)
+
+    def _ways(self) -> list[Way]:
+        return [way for way in (self._listener, self._subscriber) if way is not None]
 
     def _unavailable(self) -> int:
         asked = sum(not each.is_available for _, intake in self._polled for each in intake.availabilities)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from broker.listener import Listener
+    from edge_agent.asking import Asking
     from edge_agent.counts import CountKey
     from edge_agent.local.server import Request
     from edge_agent.store import CommitTimes
@@ -50,6 +51,7 @@ class Health:
         buffer: Callable[[], tuple[int, bool]],
         commit_times: CommitTimes,
         listener: Callable[[], Listener | None],
+        asking: Asking,
         program_errors: Callable[[], int] = lambda: 0,
     ) -> None:
         """`people` says why people counts are not told, if they are not; `buffer` gives the bytes in use, and whether
@@ -65,6 +67,7 @@ class Health:
         self.buffer = buffer
         self.commit_times = commit_times
         self.listener = listener
+        self.asking = asking
         self.program_errors = program_errors
 
     def as_dict(self) -> dict[str, object]:
@@ -123,6 +126,8 @@ class AgentCollector(Collector):
         yield CounterMetricFamily("bansui_agent_dropped_fields", "Fields no driver declares", value=dropped)
         errors = self._health.program_errors()
         yield CounterMetricFamily("bansui_agent_program_error_lines", "Lines on programs' standard error", value=errors)
+        asked = self._health.asking.sent
+        yield CounterMetricFamily("bansui_agent_rebirth_requests", "Requests for a rebirth sent to nodes", value=asked)
         yield CounterMetricFamily("bansui_agent_departures", "Devices that went without a goodbye", value=departed)
         summaries = CounterMetricFamily("bansui_agent_summaries", "Summaries by stage", labels=["stage"])
         for stage in _SUMMARIES:
@@ -161,6 +166,7 @@ class AgentCollector(Collector):
             ),
             ("bansui_agent_next_retry_seconds", "Until a batch is offered again", round(self._health.next_retry_s())),
             ("bansui_agent_devices_unavailable", "Devices that do not answer", self._health.unavailable()),
+            ("bansui_agent_births_awaited", "Nodes whose birth is wanted", self._health.asking.awaited),
             ("bansui_agent_p2_open", "1 while people counts are told as slots end", int(self._health.people() is None)),
             ("bansui_agent_uplink_up", "1 while the centre answers", int(self._health.uplink_up())),
         ):

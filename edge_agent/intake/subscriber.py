@@ -1,30 +1,39 @@
 """Intake by subscription to a broker that the school already has; acknowledged by hand, after the commit.
 
-MQTT 5 with a lasting session where the broker has it, else 3.1.1; QoS 1. The protocol is `broker.subscription`'s:
+MQTT 5 with a lasting session where the broker has it, else 3.1.1; QoS 1. Nothing is published but requests to devices,
+and those no more to a broker that ends the connection for them. The protocol is `broker.subscription`'s:
 this gives it a connection, on the loop, and a clock. A message the broker kept (retained) is not fresh and is marked.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from broker import client_packets
 from broker.packets import MQTT_3_1_1, MQTT_5
 from broker.subscription import Heard, Login, Subscription
+from broker.topics import matches
 from device_drivers.contract import Frame
 from edge_agent.events import Arrival, Batch
 from edge_agent.intake.availability import Availability
 
 if TYPE_CHECKING:
+    from broker.publications import Publication
     from edge_agent.intake import Deliver
     from telemetry import Clock
+
+_log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S: Final = 5.0
 TICK_S: Final = 1.0
 PROVEN_S: Final = 5.0
 """How long a subscription has to stand before the broker counts as back: one that breaks off each time does not."""
+REFUSED_WITHIN_S: Final = 2.0
+"""A connection that ends so soon behind a request may have been ended for it: some brokers answer so (MQTT 3.3.5)."""
+MOST_REFUSALS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,10 @@ class SubscriberIntake:
         self._generation = 0
         self._line: _Line | None = None
         self._is_holding = False
+        self._refusals = 0
+        """How often in a row the connection ended behind a request."""
+        self._echoes: dict[str, bytes] = {}
+        """Requests that come back where the topics take them in, by topic."""
 
     @property
     def is_subscribed(self) -> bool:
@@ -65,6 +78,15 @@ class SubscriberIntake:
         """Send the PUBACKs of what is on disk; those of an earlier connection are dropped, the broker sends again."""
         if self._line is not None and batch.token == SubscriberToken(self._generation):
             self._line.acknowledge([arrival.packet_id for arrival in batch.arrivals if arrival.packet_id])
+
+    def publish(self, topic: str, payload: bytes, *, heard_at: str) -> bool:
+        """Ask the devices that are heard at `heard_at`, at QoS 0; False where they are not heard here, or not now."""
+        line, is_heard = self._line, any(matches(one, heard_at) for one in self._login.topics)
+        if line is None or line.subscribed_at is None or not is_heard or self._refusals >= MOST_REFUSALS:
+            return False
+        self._echoes[topic] = payload
+        line.publish(topic, payload)
+        return True
 
     def hold(self) -> None:
         """Take nothing in until `resume`; the broker keeps what comes meanwhile."""
@@ -105,17 +127,40 @@ class SubscriberIntake:
                     self._availability.up()
             if line.has_other_version:
                 self._level = MQTT_3_1_1 if self._level == MQTT_5 else MQTT_5
+            self._note_refusal(line.published_at)
             raise ConnectionError(line.ended.result())
         finally:
             self._line = None
             line.close()
+
+    def _is_echo(self, item: Publication) -> bool:
+        """Whether it is a request of our own: it comes back once, at QoS 0."""
+        is_ours = not item.packet_id and self._echoes.get(item.topic) == item.payload
+        if is_ours:
+            del self._echoes[item.topic]
+        return is_ours
+
+    def _note_refusal(self, published_at: float | None) -> None:
+        """The connection has ended: whether a request may have been why."""
+        if published_at is None:
+            return
+        is_refusal = self._clock.monotonic() - published_at < REFUSED_WITHIN_S
+        self._refusals = self._refusals + 1 if is_refusal else 0
+        if self._refusals == MOST_REFUSALS:
+            _log.warning(
+                "the broker ends the connection when a Sparkplug node is asked for a rebirth, so none is asked any "
+                "more: let the account of [subscriber] publish to spBv1.0/GROUP/NCMD/NODE, or set rebirth = false"
+            )
 
     def take(self, heard: Heard) -> None:
         """Hand on what one read brought as one batch."""
         arrivals = [
             Arrival(Frame(item.payload, item.topic), item.packet_id, item.duplicate, item.retained)
             for item in heard.publications
+            if not (self._echoes and self._is_echo(item))
         ]
+        if not arrivals:
+            return
         token = SubscriberToken(self._generation)
         self._deliver(Batch(arrivals, self._clock.now(), session=self._session, token=token))
 
@@ -132,6 +177,8 @@ class _Line(asyncio.Protocol):
         self._is_holding = False
         self.subscribed_at: float | None = None
         """When the broker granted the topics."""
+        self.published_at: float | None = None
+        """When the last request went."""
         self.has_other_version = False
         """Whether another version of MQTT should be tried: a broker that has no MQTT 5 may just hang up on it."""
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -156,6 +203,12 @@ class _Line(asyncio.Protocol):
         """Send the PUBACKs for these."""
         if packet_ids and self._transport is not None and not self.ended.done():
             self._transport.write(self._subscription.acknowledge(packet_ids, self._clock.monotonic()))
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publish at QoS 0."""
+        if self._transport is not None and not self.ended.done():
+            self.published_at = self._clock.monotonic()
+            self._transport.write(self._subscription.publish(topic, payload, self.published_at))
 
     def hold(self) -> None:
         """Read no further."""

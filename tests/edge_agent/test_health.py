@@ -15,6 +15,7 @@ from broker.connection import Hold
 from broker.credentials import Credentials
 from broker.listener import Addresses, Listener
 from broker.refusals import Refusal
+from edge_agent.asking import Asking
 from edge_agent.config_file import load
 from edge_agent.counts import CountKey
 from edge_agent.health import Health, HealthServer
@@ -57,6 +58,7 @@ class Page:
             buffer=lambda: (core.state.used_bytes, self.is_full),
             commit_times=self.times,
             listener=lambda: self.listener,
+            asking=Asking(core.admission, bench.clock, core.rng, list),
         )
         self.server = HealthServer(self.health, 0)
 
@@ -114,6 +116,7 @@ async def test_health(page: Page) -> None:
 
 async def test_metrics_are_true(page: Page) -> None:
     """Prometheus reads them, and they are the balance."""
+    page.health.asking.sent, page.health.asking.awaited = 4, 2
     status, text = await page.get("/metrics")
     assert status == "HTTP/1.1 200 OK"
     values = {
@@ -129,6 +132,7 @@ async def test_metrics_are_true(page: Page) -> None:
     assert (values["bansui_agent_p2_slots_total", "released"], values["bansui_agent_p2_open",]) == (2, 0)
     assert values["bansui_agent_open_readings",] == balance["open"]
     assert values["bansui_agent_waiting_summaries",] == balance["waiting"] == 1
+    assert (values["bansui_agent_rebirth_requests_total",], values["bansui_agent_births_awaited",]) == (4, 2)
     assert (values["bansui_agent_uplink_up",], values["bansui_agent_broker_up",]) == (1, 1)
 
 
