@@ -4,10 +4,11 @@ A driver is a folder with `driver.py`, whose `create(settings)` the registry cal
 configuration is read. `create` checks its settings, raises `ConfigurationError`, and connects to nothing.
 
 Every driver has `decode`: bytes to measurements, pure and quick, called on the agent's loop for every frame.
-The other powers are separate: a driver has `split` when its bytes come as a stream, `poll` when its device has
-to be asked, `requests` when its device can be asked over MQTT to say again what it is. Over `exec` a program in any language writes the frames, a line each; docs/vendors.md, section 6, has the
-schema of a line, which is part of this contract. A driver never retries, never logs per message, never blocks, never
-reads the clock, and is never called from two tasks at once: no driver needs a lock.
+The other powers are separate: a driver has `split` when its bytes come as a stream, `poll` when its device has to be
+asked, `requests` when its device can be asked over MQTT to say again what it is. Over `exec` a program in any
+language writes the frames, a line each; docs/vendors.md, section 6, has the schema of a line, which is part of this
+contract. A driver never retries, never logs per message, never blocks, never reads the clock, and is never called
+from two tasks at once: no driver needs a lock.
 """
 
 from __future__ import annotations

@@ -121,6 +121,7 @@ def _explained(entry: Explanation, column: str = "") -> str:
 
 _NEEDS: Final = {
     "decode": "every driver",
+    "mqtt": "devices over MQTT",
     "line": "devices on a line",
     "poll": "devices that are asked",
     "serial_poll": "devices that are asked over serial, or have an address",

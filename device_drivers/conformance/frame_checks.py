@@ -12,8 +12,9 @@ from device_drivers.conformance.findings import CheckFailed
 from device_drivers.conformance.line_checks import cut_answers
 from device_drivers.conformance.recorded import outcome
 from device_drivers.conformance.stream_checks import resumed
-from device_drivers.contract import Decoded, Frame, FrameRefused
+from device_drivers.contract import AskingDriver, Decoded, Frame, FrameRefused
 from device_drivers.field_rows import Transport
+from device_drivers.requests import is_allowed
 from device_drivers.tables.registers import RegistersFormat
 from telemetry import PrivacyClass, quantity
 
@@ -38,6 +39,7 @@ MOST_PLANTED: Final = 20
 _NOISY: Final = 50
 """Frames of a stream with noise between them."""
 _SEED: Final = 20_260_301
+_NOW_MS: Final = 1_772_323_200_000
 _OPENINGS: Final = (b"{", b'{"', b"[", b"\x00", b"\xff", b"\r\n")
 PLANTED: Final = "张伟 Zhang Wei 13800138000"
 PLANTED_KEYS: Final = (
@@ -251,6 +253,25 @@ def _refuses_its_words(subject: Subject) -> int:
             if not isinstance(found, FrameRefused) or found.reason != "personal":
                 raise CheckFailed(f"a message with {word!r} is not refused as personal")
     return len(words)
+
+
+def requests(subject: Subject) -> str:
+    """Behind every recorded frame what is wanted may be asked, of who was heard; looking changes nothing."""
+    wanted = 0
+    for recording in subject.recordings:
+        driver = recording.driver()
+        if not isinstance(driver, AskingDriver):
+            return "asks nothing"
+        outcome(driver, recording.frame)
+        asked = list(driver.requests(_NOW_MS))
+        if not all(is_allowed(request) for request in asked):
+            raise CheckFailed("it would ask what device_drivers/requests.py does not list")
+        if list(driver.requests(_NOW_MS)) != asked:
+            raise CheckFailed("what it would ask changes when it is asked for it")
+        wanted += len(asked)
+    if not wanted:
+        raise CheckFailed("behind no recorded frame does it want anything")
+    return f"{wanted} requests"
 
 
 def sample_of(items: list[T], most: int) -> list[T]:

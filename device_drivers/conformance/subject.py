@@ -90,6 +90,7 @@ class Subject:
         is_stream = self.transport is Transport.SERIAL_STREAM
         return {
             "decode": True,
+            "mqtt": self.transport is Transport.MQTT,
             "stream": is_stream,
             "poll": self.transport.is_polled,
             "line": is_stream or self.transport.is_polled,

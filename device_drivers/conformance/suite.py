@@ -41,6 +41,7 @@ _CHECKS: Final[dict[str, Callable[[Subject], str]]] = {
     "truncation": frame_checks.truncation,
     "bit_flips": frame_checks.bit_flips,
     "range": recorded.observed_range,
+    "requests": frame_checks.requests,
     "memory": cost_checks.memory,
     "slow": line_checks.slow,
     "silent": line_checks.silent,

@@ -94,7 +94,7 @@ MESSAGES: Final = '''
 
 import json
 
-from device_drivers.contract import Decoded, FrameRefused, Measurement
+from device_drivers.contract import Decoded, FrameRefused, Measurement, Request
 
 
 def create(settings):

@@ -50,7 +50,7 @@ def test_a_whole_driver_passes_every_check(make: Make, transport: str) -> None:
     assert report.grade is Grade.PLATINUM
     passed = {finding.check for finding in report.findings if finding.result is Result.PASSED}
     asked = {"cancel", "silent", "duplicate_address"} if transport == "serial-poll" else set()
-    on_a_line = {"wire", "slow", "unplug"} if transport != "mqtt" else set()
+    on_a_line = {"wire", "slow", "unplug"} if transport != "mqtt" else {"requests"}
     assert passed == {rule.id for rule in suite.rules() if rule.needs == "decode"} | asked | on_a_line
 
 
@@ -87,6 +87,35 @@ SPOILED = {
     "truncation: a cut frame takes all others with it": ("serial-stream", "4 if whole else 1", "4 if whole else 99"),
     "truncation: a cut answer is none": ("serial-poll", ANSWER, caught("DeviceFault", "answer = b''")),
     "bit_flips: half a check sum": ("serial-poll", ") != payload[6:8]", ")[:1] != payload[6:7]"),
+    "requests: a command": (
+        "mqtt",
+        "    def decode",
+        """    def requests(self, now_ms):
+        return [Request("acme/co2-a-301/set", b"on", "acme/co2-a-301")]
+
+    def decode""",
+    ),
+    "requests: another one each time": (
+        "mqtt",
+        "    def decode",
+        """    looks = 0
+
+    def requests(self, now_ms):
+        Driver.looks += 1
+        metric = b"\\x12\\x1a\\x0a\\x14Node Control/Rebirth\\x20\\x0b\\x70\\x01"
+        payload = b"\\x08" + bytes((Driver.looks % 128,)) + metric
+        return [Request("spBv1.0/a/NCMD/b", payload, "spBv1.0/a/NDATA/b")]
+
+    def decode""",
+    ),
+    "requests: nothing is ever wanted": (
+        "mqtt",
+        "    def decode",
+        """    def requests(self, now_ms):
+        return []
+
+    def decode""",
+    ),
     "memory: payloads are kept": (
         "serial-poll",
         "payload = frame.payload",
@@ -128,6 +157,7 @@ def test_a_driver_that_is_spoiled_fails_the_check_that_is_for_it(make: Make, nam
     transport, old, new = SPOILED[name]
     finding = make(transport).replace(old, new).finding(name.partition(":")[0])
     assert finding.result is Result.FAILED, finding
+    assert "NameError" not in finding.figure, "spoiled otherwise than it should be"
 
 
 def test_a_call_that_does_not_come_back_is_broken_off(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
