@@ -4,8 +4,8 @@ And what an agent that subscribes to a broker has to publish there: requests to 
 
 Sources: Tasmota's documentation, "MQTT" (`%prefix%/%topic%/`); Zigbee2MQTT, `lib/mqtt.ts`, which subscribes to all
 below its base topic and ends where that is refused; ESPHome, "MQTT Client Component" (`command_topic`); Home Assistant,
-"MQTT", birth and last will (`homeassistant/status`); Eclipse Sparkplug Specification 3.0.0, chapter 4 (NCMD, DCMD, STATE),
-with the topics below them that edge nodes of Eclipse Tahu subscribe to.
+"MQTT", birth and last will (`homeassistant/status`); Eclipse Sparkplug Specification 3.0.0, chapter 4 (NCMD, DCMD,
+STATE), with the topics below them, which some edge nodes subscribe to.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def requests(heard: Iterable[str]) -> tuple[str, ...]:
 
 def _rebirths(topic_filter: str) -> list[str]:
     """Where nodes are asked whose messages a filter takes in."""
-    above, *below = topic_filter.split("/#")[0].split("/") if topic_filter != "#" else ("+",)
+    above, *below = ("+",) if topic_filter == "#" else topic_filter.removesuffix("/#").split("/")
     levels = [*below, "+", "+", "+"] if topic_filter.endswith("#") else below
     return [f"{_SPARKPLUG}/{levels[0]}/NCMD/{levels[2]}"] if above in (_SPARKPLUG, "+") and len(levels) > 2 else []
 

@@ -166,7 +166,10 @@ def test_an_alias_that_no_birth_gave_wants_a_birth(driver: Driver) -> None:
 
 def test_a_node_that_died_is_asked_nothing(driver: Driver) -> None:
     for kind in ("NDATA", "NDEATH"):
-        outcome(driver, Frame(message(metric(alias=1, _13=22.0), seq=7 if kind == "NDATA" else None), topic=NODE.format(kind)))
+        outcome(
+            driver,
+            Frame(message(metric(alias=1, _13=22.0), seq=7 if kind == "NDATA" else None), topic=NODE.format(kind)),
+        )
     assert wanted(driver) == []
 
 

@@ -1,4 +1,4 @@
-"""Real clients that wait for commands: they hear what is kept and what the owner asks, and what they may not is said."""
+"""Real clients that wait for commands: they hear what is kept and what the owner asks; what they may not is said."""
 
 from __future__ import annotations
 
