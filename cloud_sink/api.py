@@ -94,8 +94,11 @@ class Api:
 
     async def latest(self, school: School, room: Room | None = None) -> list[ValueAnswer]:
         """The last window of every channel, with its age and freshness (see the answer's description)."""
-        judge = self._centre.memory.judge(school, self._centre.clock.now())
-        return [ValueAnswer.at(summary, judge) for summary in await self._latest(school, room)]
+        judge, sensors = self._centre.memory.judge(school, self._centre.clock.now()), self._centre.memory.sensors
+        return [
+            ValueAnswer.at(summary, judge, sensors.judge(summary.series))
+            for summary in await self._latest(school, room)
+        ]
 
     async def range(
         self,
@@ -197,7 +200,10 @@ class Api:
             return f'event: heartbeat\ndata: {{"time_ms": {now_ms}}}\n\n'
         memory = self._centre.memory
         judges = {school: memory.judge(school, now_ms) for school in {summary.series.school for summary in summaries}}
-        values = [ValueAnswer.at(told, judges[told.series.school]).model_dump(mode="json") for told in summaries]
+        answers = [
+            ValueAnswer.at(told, judges[told.series.school], memory.sensors.judge(told.series)) for told in summaries
+        ]
+        values = [answer.model_dump(mode="json") for answer in answers]
         return f"event: summaries\ndata: {json.dumps(values, separators=(',', ':'))}\n\n"
 
     async def _latest(self, school: str, room: str | None) -> list[Summary]:

@@ -64,6 +64,8 @@ def _view(viewer: Viewer, judge: Judge, device: DeviceRow, windows: Sequence[Sum
         for window in windows
         if window.series.quantity == name
     ]
+    found = (viewer.memory.sensors.judge(window.series) for window in windows)
+    health += [viewer.suspicion(suspect) for suspect in found if suspect is not None]
     minutes = 0 if newest is None else max(0, wording.now_ms - newest.end_ms) // 60_000
     return DeviceView(
         id=device.id,

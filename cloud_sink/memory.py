@@ -9,6 +9,7 @@ from cloud_sink.episodes import Episodes
 from cloud_sink.freshness import Judge, believed_until
 from cloud_sink.hearing import Hearing
 from cloud_sink.latest import LatestValues
+from cloud_sink.quality import Sensors
 from cloud_sink.tallies import Tallies
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Last values, runs of bad air, tallies of the day, timetable hours, and when agents were heard."""
+    """Last values, runs of bad air, tallies of the day, sensors, timetable hours, and when agents were heard."""
 
     policy: Policy
     hours: HoursOfSchools
@@ -30,6 +31,7 @@ class Memory:
     latest: LatestValues = field(default_factory=LatestValues)
     episodes: Episodes = field(default_factory=Episodes)
     tallies: Tallies = field(default_factory=Tallies)
+    sensors: Sensors = field(default_factory=Sensors)
     hearing: Hearing = field(default_factory=Hearing)
     copies: dict[str, int] = field(default_factory=dict)
     """When a copy of an agent's database was last noticed at work, by agent."""
@@ -44,6 +46,7 @@ class Memory:
         summaries = [summary for batch in batches for summary in batch.summaries if summary.end_ms <= until_ms]
         self.episodes.take(summaries)
         self.tallies.take(summaries)
+        self.sensors.take(summaries)
         return self.latest.take(summaries)
 
     def judge(self, school: str, now_ms: int) -> Judge:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from cloud_sink.alarms import AlarmKind
 from cloud_sink.freshness import Freshness
+from cloud_sink.quality import Quality
 from cloud_sink.ranges import value_of
 from telemetry import Summary, quantity
 from telemetry.summaries import MEASURED_FIELDS
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from cloud_sink.centre import Balance
     from cloud_sink.freshness import Judge
+    from cloud_sink.quality import Suspect
     from cloud_sink.ranges import GridLine
 
 
@@ -90,7 +92,7 @@ class ValueAnswer(SeriesAnswer):
 
     `freshness` is fresh until 2 windows and 15 minutes after that end, late until 10 windows and 15 minutes; then it
     is stale. Of what the policy tells in timetable hours alone only windows in them count, and it is quiet when it is
-    old and lacks none.
+    old and lacks none. `quality` is stuck or offset where what a sensor told speaks against it, and since when.
     """
 
     field: str | None
@@ -99,12 +101,14 @@ class ValueAnswer(SeriesAnswer):
     window_s: int
     age_ms: int
     freshness: Freshness
+    quality: Quality
+    quality_since_ms: int | None
     n: int | None
     expected: int | None
 
     @classmethod
-    def at(cls, summary: Summary, judge: Judge) -> ValueAnswer:
-        """A summary as it is worth now."""
+    def at(cls, summary: Summary, judge: Judge, suspect: Suspect | None) -> ValueAnswer:
+        """A summary as it is worth now; `suspect` says what speaks against its sensor."""
         name, number = value_of(summary) or (None, None)
         return cls(
             **SeriesAnswer.of(summary).model_dump(),
@@ -114,6 +118,8 @@ class ValueAnswer(SeriesAnswer):
             window_s=summary.series.window_s,
             age_ms=judge.now_ms - summary.end_ms,
             freshness=judge.freshness(summary),
+            quality=Quality.GOOD if suspect is None else suspect.quality,
+            quality_since_ms=None if suspect is None else suspect.since_ms,
             n=summary.fields.get("n"),
             expected=summary.fields.get("expected"),
         )

@@ -21,7 +21,7 @@ from cloud_sink.latest import MAIN, RoomNow
 from cloud_sink.left_views import left_views
 from cloud_sink.limits import LIMITS
 from cloud_sink.reader import WEEK, Reader, read
-from cloud_sink.school_views import LIMIT_LEVEL, buildings, episodes
+from cloud_sink.school_views import LIMIT_LEVEL, buildings, episodes, sensors
 from cloud_sink.store import Selection
 from cloud_sink.text import COOKIE, LANGUAGES
 from cloud_sink.views import RoomStates, Viewer
@@ -123,6 +123,7 @@ class Pages:
             limit=limit_words(LIMITS[AIR_QUANTITY], reader.wording),
             episodes=told,
             more_episodes=more,
+            sensors=sensors(viewer, row.code, rooms),
             cell=lambda name, summary: viewer.cell(name, summary, judge),
             main=[name for name in MAIN if any(name in room.main for room in rooms)],
             labels={name: quantity(name).label(reader.text.short) for name in MAIN},

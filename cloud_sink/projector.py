@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from cloud_sink.catalogue import Seen
@@ -13,6 +14,7 @@ from cloud_sink.hearing import KEPT_MS
 from cloud_sink.hours import first_day
 from cloud_sink.inbox import Kind
 from cloud_sink.latest import MAIN
+from cloud_sink.quality import MOVES, kept_from
 from cloud_sink.retention import expiries
 from cloud_sink.store import Projected, StoreFull
 from telemetry.air import AIR_ACT_PPM, AIR_QUANTITY
@@ -79,6 +81,10 @@ class Projector:
             memory.hours.of_agent(agent).take(report, now_ms)
         for school, room, device, channel, start_ms, mean in await self._store.means(AIR_QUANTITY, from_ms, until_ms):
             memory.episodes.note((school, room, device, channel), start_ms, mean)
+        for name in MOVES:
+            windows = await self._store.means(name, kept_from(name, now_ms), until_ms)
+            for school, room, device, channel, start_ms, mean in sorted(windows, key=itemgetter(4)):
+                memory.sensors.note(school, name, (room, device, channel), start_ms, mean)
         memory.tallies.count(await self._store.spans(MAIN, (AIR_QUANTITY, AIR_ACT_PPM), from_ms, until_ms))
         memory.hearing.take(await self._inbox.heard(from_ms))
         memory.copies.update(await self._inbox.copies())

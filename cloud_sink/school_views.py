@@ -61,6 +61,16 @@ class EpisodeView:
     peak: str
 
 
+@dataclass(frozen=True, slots=True)
+class SensorView:
+    """A sensor that seems broken, in words."""
+
+    room: str
+    name: str
+    device: str
+    words: str
+
+
 def buildings(viewer: Viewer, judge: Judge, rooms: Sequence[RoomView], co2: Sequence[Summary]) -> list[Building]:
     """The grid; all lines of a school share their axes, and the building with the worst room comes first."""
     lines = _lines(viewer, co2)
@@ -90,6 +100,21 @@ def episodes(viewer: Viewer, rooms: Sequence[RoomView], co2: Sequence[Summary]) 
         for episode in found
     ]
     return views[:_MOST_EPISODES], max(0, len(views) - _MOST_EPISODES)
+
+
+def sensors(viewer: Viewer, school: str, rooms: Sequence[RoomView]) -> list[SensorView]:
+    """The sensors of a school that somebody should look at, room by room."""
+    names = {room.code: room.name for room in rooms}
+    return [
+        SensorView(
+            room=suspect.room,
+            name=names[suspect.room],
+            device=f"{suspect.device}/{suspect.channel}" if suspect.channel else suspect.device,
+            words=viewer.suspicion(suspect),
+        )
+        for suspect in viewer.memory.sensors.suspects(school)
+        if suspect.room in names
+    ]
 
 
 def _lines(viewer: Viewer, co2: Sequence[Summary]) -> Mapping[str, str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cloud_sink.catalogue import AgentRow, RoomRow, SchoolRow
     from cloud_sink.freshness import Judge
     from cloud_sink.memory import Memory
+    from cloud_sink.quality import Suspect
     from cloud_sink.wording import Wording
     from telemetry import Summary
 
@@ -253,6 +254,11 @@ class Viewer:
             for alarm in found
             if not alarm.room or alarm.room in names
         ]
+
+    def suspicion(self, suspect: Suspect) -> str:
+        """What speaks against a sensor, and since when."""
+        label, since = quantity(suspect.quantity).label(self.text.short), self.wording.time(suspect.since_ms)
+        return self.text(f"quality.{suspect.quality}", quantity=label, time=since)
 
     def name(self, row: SchoolRow | RoomRow) -> str:
         """A place's name in the reader's language; a room known by its code alone is written in capitals."""

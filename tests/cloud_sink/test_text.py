@@ -16,6 +16,7 @@ SOURCE = "".join(
 COMPOSED = (
     "state.",
     "air.",
+    "quality.",
     "value.",
     "agent.",
     "limit.",
