@@ -304,6 +304,9 @@ def samsung(display: Display, question: bytes) -> bytes | None:
         data = bytes((display.says_volume(),))
     elif command == 0x13:
         data = bytes((int(display.says_mute()),))
+    elif command == 0x14:
+        display.says_hdmi()
+        data = b"\x21"
     elif command == 0x0D:
         for _ in ("lamp", "temperature", "fan"):
             display.gauge.state("fault", "ok")
