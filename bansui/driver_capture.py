@@ -14,6 +14,7 @@ from device_drivers.cases import run_line
 from device_drivers.conformance.masking import masked
 from device_drivers.connections import hear, open_serial, open_tcp, reason
 from device_drivers.contract import Frame, PollDriver, Settings, StreamDriver
+from device_drivers.modbus_tcp import Framing, open_modbus
 from device_drivers.serial_port import SerialPort
 from edge_agent.intake.subscriber import SubscriberIntake
 from telemetry import ConfigurationError, DeviceFault, EnvironmentFault, SystemClock
@@ -83,13 +84,20 @@ class TcpSource:
     host: str
     port: int
     has_secret: bool = False
+    framing: Framing | None = None
+    """Of a Modbus device."""
 
     async def record(self, driver: Driver, take: Callable[[Frame], None]) -> None:
         """Hand on every frame until cancelled. Raises `DeviceFault` and `ConfigurationError`."""
         while True:
-            connection = await open_tcp(self.host, self.port, ANSWER_TIMEOUT_S)
+            connection = await self._open()
             await _ask(driver, connection, take, once=True, has_secret=self.has_secret)
             await asyncio.sleep(_BETWEEN_ROUNDS_S)
+
+    async def _open(self) -> StreamConnection:
+        if self.framing is None:
+            return await open_tcp(self.host, self.port, ANSWER_TIMEOUT_S)
+        return await open_modbus(self.host, self.port, self.framing, ANSWER_TIMEOUT_S)
 
 
 @dataclass(frozen=True)
@@ -277,18 +285,32 @@ def settings_of(entry: DriverEntry, model: str, stated: Sequence[str], password:
     return Settings(entry.manifest.check_model(model), options, {"password": password} if password else {})
 
 
-def source_of(stated: Mapping[str, Any]) -> Source:
-    """The one place that was named. Raises `ConfigurationError`."""
+def source_of(stated: Mapping[str, Any], entry: DriverEntry) -> Source:
+    """The one place that was named, for a driver. Raises `ConfigurationError`."""
     named = [key for key in ("serial", "tcp", "broker") if stated[key]]
     if len(named) != 1:
         raise ConfigurationError("name exactly one of --serial, --tcp and --broker")
     if named == ["serial"]:
         return SerialSource(stated["serial"], stated["baud"], bool(stated["password"]))
     host, _, port = str(stated[named[0]]).rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")  # an address of IPv6
     if not host or not port.isdigit():
         raise ConfigurationError(f"--{named[0]} is {stated[named[0]]!r}", fix="write HOST:PORT")
     if named == ["tcp"]:
-        return TcpSource(host, int(port), bool(stated["password"]))
+        return TcpSource(host, int(port), bool(stated["password"]), _framing(stated["framing"], entry))
     if not stated["topic"]:
         raise ConfigurationError("--broker needs a --topic", fix="name the device's own, as `acme/co2-a-301`")
     return BrokerSource(host, int(port), stated["topic"], stated["username"], stated["password"])
+
+
+def _framing(stated: str, entry: DriverEntry) -> Framing | None:
+    if not entry.manifest.speaks_modbus:
+        if stated:
+            raise ConfigurationError(
+                f"driver {entry.id} speaks no Modbus", fix="leave framing out: it is for drivers of Modbus registers"
+            )
+        return None
+    try:
+        return Framing(stated or Framing.MODBUS_TCP)
+    except ValueError:
+        raise ConfigurationError(f"--framing is {stated!r}", fix=f"one of: {', '.join(Framing)}") from None

@@ -142,6 +142,9 @@ def capture(
     serial: Annotated[str, typer.Option("--serial", metavar="PORT", help="The device's serial port.")] = "",
     baud: Annotated[int, typer.Option("--baud", min=300, max=4_000_000, help="Its speed.")] = 9600,
     tcp: Annotated[str, typer.Option("--tcp", metavar="HOST:PORT", help="The device's address.")] = "",
+    framing: Annotated[
+        str, typer.Option("--framing", help="Of a Modbus device by TCP: modbus-tcp (as usual), or rtu-over-tcp.")
+    ] = "",
     broker: Annotated[str, typer.Option("--broker", metavar="HOST:PORT", help="The broker it publishes to.")] = "",
     topic: Annotated[str, typer.Option("--topic", help="The topic it publishes on; /# at the end for all below.")] = "",
     username: Annotated[str, typer.Option("--username", help="As whom to connect to the broker.")] = "",
@@ -164,9 +167,9 @@ def capture(
     from edge_agent.config_file import first_line
 
     password = first_line(password_file) if password_file is not None else ""
-    stated = {"serial": serial, "baud": baud, "tcp": tcp, "broker": broker, "topic": topic}
-    source = driver_capture.source_of({**stated, "username": username, "password": password})
+    stated = {"serial": serial, "baud": baud, "tcp": tcp, "framing": framing, "broker": broker, "topic": topic}
     entry = subject_of(driver).entry
+    source = driver_capture.source_of({**stated, "username": username, "password": password}, entry)
     settings = driver_capture.settings_of(entry, model, option or [], "" if broker else password)
     recording = asyncio.run(driver_capture.record(entry, settings, source, frames=frames, seconds=seconds))
     try:

@@ -123,6 +123,7 @@ _NEEDS: Final = {
     "decode": "every driver",
     "mqtt": "devices over MQTT",
     "line": "devices on a line",
+    "modbus": "devices with Modbus registers",
     "poll": "devices that are asked",
     "serial_poll": "devices that are asked over serial, or have an address",
 }

@@ -21,9 +21,11 @@ from telemetry import DeviceFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
     from device_drivers.conformance.conversation import Conversation
     from device_drivers.conformance.subject import Subject
+    from device_drivers.connections import StreamConnection
     from device_drivers.contract import PollDriver
 
 ROUND_TIMEOUT_S: Final = 10.0
@@ -247,11 +249,15 @@ def _ask(subject: Subject, driver: PollDriver, device: Device) -> Round:
 
 
 async def _asked_once(subject: Subject, driver: PollDriver, device: Device) -> Round:
-    """One round; the frames that came, and the fault it ended with, if it did. Raises `CheckFailed`."""
+    return await asked_over(asked(device, subject.transport), driver)
+
+
+async def asked_over(line: AbstractAsyncContextManager[StreamConnection], driver: PollDriver) -> Round:
+    """One round over a line; the frames that came, and the fault it ended with, if it did. Raises `CheckFailed`."""
     frames: list[Frame] = []
     try:
         async with asyncio.timeout(ROUND_TIMEOUT_S):
-            async with asked(device, subject.transport) as connection:
+            async with line as connection:
                 async for frame in driver.poll(connection):
                     frames.append(frame)  # noqa: PERF401 - those before a fault are looked at too
     except DeviceFault as fault:

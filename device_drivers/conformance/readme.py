@@ -29,7 +29,7 @@ INTAKE: Final = {
 _STATED: Final[dict[str, tuple[dict[str, type], dict[str, type]]]] = {
     "mqtt": ({"topic": str}, {}),
     "serial": ({"port": str}, {"baud": int}),
-    "tcp": ({"host": str, "port": int}, {"password_file": str}),
+    "tcp": ({"host": str, "port": int}, {"password_file": str, "framing": str}),
     "exec": ({}, {"command": list}),
 }
 """What stands there: what has to, and what may."""
@@ -67,7 +67,7 @@ def renewed(text: str, manifest: Manifest) -> str:
 
 
 def sample(subject: Subject) -> str:
-    """The sample is one `[[device]]` of this driver, where its transport says, and the driver takes its options."""
+    """The sample is one `[[device]]` of this driver, where a transport says, and the driver takes its options."""
     manifest = subject.entry.manifest
     try:
         device = tomllib.loads(manifest.sample)["device"]
@@ -76,7 +76,8 @@ def sample(subject: Subject) -> str:
     if not isinstance(device, list) or len(device) != 1:
         raise CheckFailed("sample is not one [[device]]")
     (table,) = device
-    intake = INTAKE[manifest.driver.transport]
+    intakes = [INTAKE[transport] for transport in manifest.transports]
+    intake = next((each for each in intakes if each in table), intakes[0])
     missing = sorted({*_NEEDED, intake} - table.keys())
     unknown = sorted(table.keys() - _NEEDED - _MAY - {intake})
     if missing or unknown:

@@ -94,6 +94,7 @@ class Subject:
             "stream": is_stream,
             "poll": self.transport.is_polled,
             "line": is_stream or self.transport.is_polled,
+            "modbus": self.entry.manifest.speaks_modbus,
             "serial_poll": self.transport is Transport.SERIAL_POLL or "address" in self.entry.manifest.options,
         }[power]
 

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from device_drivers.conformance import cost_checks, frame_checks, line_checks, readme, recorded
+from device_drivers.conformance import cost_checks, frame_checks, line_checks, modbus_checks, readme, recorded
 from device_drivers.conformance.findings import CheckFailed, Finding, Grade, Result
 from device_drivers.conformance.subject import Subject
 from device_drivers.manifest import FILE_NAME
@@ -47,6 +47,7 @@ _CHECKS: Final[dict[str, Callable[[Subject], str]]] = {
     "silent": line_checks.silent,
     "unplug": line_checks.unplug,
     "duplicate_address": line_checks.duplicate_address,
+    "modbus_tcp": modbus_checks.modbus_tcp,
     "coverage": recorded.coverage,
     "refusals": readme.refusals,
     "bilingual": readme.bilingual,

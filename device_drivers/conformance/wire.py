@@ -14,7 +14,7 @@ from device_drivers.field_rows import Transport
 from device_drivers.serial_port import SerialPort
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from device_drivers.conformance.conversation import Conversation
     from device_drivers.connections import StreamConnection
@@ -186,16 +186,9 @@ async def asked(device: Device, transport: Transport) -> AsyncIterator[StreamCon
     """A line to a device as the agent has it; afterwards both ends are closed."""
     timeout_s = SILENCE_TIMEOUT_S if device.falls_silent else ANSWER_TIMEOUT_S
     if transport is Transport.TCP_POLL:
-        server = await asyncio.get_running_loop().create_server(lambda: TcpEnd(device), "127.0.0.1", 0)
-        try:
-            connection = await open_tcp("127.0.0.1", server.sockets[0].getsockname()[1], timeout_s)
-            try:
-                yield connection
-            finally:
-                connection.close()
-                await _until_left(device)
-        finally:
-            server.close()
+        line = over_tcp(device, lambda: TcpEnd(device), lambda port: open_tcp("127.0.0.1", port, timeout_s))
+        async with line as connection:
+            yield connection
         return
     end = SerialEnd()
     try:
@@ -209,6 +202,23 @@ async def asked(device: Device, transport: Transport) -> AsyncIterator[StreamCon
             await _until_left(device)
     finally:
         end.hang_up()
+
+
+@contextlib.asynccontextmanager
+async def over_tcp(
+    device: Device, end: Callable[[], TcpEnd], connect: Callable[[int], Awaitable[StreamConnection]]
+) -> AsyncIterator[StreamConnection]:
+    """A line to a device over TCP; `connect` is given the port. Afterwards both ends are closed."""
+    server = await asyncio.get_running_loop().create_server(end, "127.0.0.1", 0)
+    try:
+        connection = await connect(server.sockets[0].getsockname()[1])
+        try:
+            yield connection
+        finally:
+            connection.close()
+            await _until_left(device)
+    finally:
+        server.close()
 
 
 async def _until_left(device: Device) -> None:

@@ -20,7 +20,11 @@ from device_drivers.conformance.masking import masked
 from device_drivers.conformance.suite import subject_of
 from device_drivers.conformance.wire import Device, SerialEnd, TcpEnd
 from device_drivers.contract import Frame, Settings
+from device_drivers.modbus_tcp import Framing
 from device_drivers.registry import named
+from simulators.devices import Devices
+from simulators.modbus_gateway import ModbusGateway
+from simulators.scenarios import load
 from telemetry import ConfigurationError, EnvironmentFault
 from tests.support.processes import run_bansui
 
@@ -122,6 +126,22 @@ async def test_a_device_that_is_asked_over_a_serial_line_is_asked_as_its_driver_
     replays(found.cases, "pzem")
 
 
+@pytest.mark.parametrize("framing", list(Framing))
+async def test_a_meter_behind_a_tcp_address_is_kept_as_over_a_serial_line(framing: Framing) -> None:
+    """With its check sum, whatever carried it."""
+    gateway = ModbusGateway(framing.value, Devices(load("other-formats"), seed=3).asked["pzem"], lambda *_: None)
+    await gateway.open()
+    entry = subject_of("pzem").entry
+    settings = settings_of(entry, "", ["address=1"], "")
+    stated = {"serial": "", "broker": "", "password": "", "tcp": f"[127.0.0.1]:{gateway.port}"}
+    source = source_of({**stated, "framing": "" if framing is Framing.MODBUS_TCP else framing.value}, entry)
+    found = await driver_capture.record(entry, settings, source, frames=1, seconds=20)
+    await gateway.close()
+    assert bytes.fromhex(found.cases[0]["bytes_hex"])[:3] == bytes((1, 4, 20))
+    assert len(found.cases[0]["expect"]["readings"]) == 7
+    replays(found.cases, "pzem")
+
+
 async def test_a_projector_over_tcp_is_kept_with_its_questions_and_its_greeting_and_without_its_name() -> None:
     subject = subject_of("pjlink")
     conversation = await asyncio.to_thread(lambda: subject.conversation)
@@ -140,13 +160,16 @@ async def test_a_projector_over_tcp_is_kept_with_its_questions_and_its_greeting_
         ({}, "exactly one"),
         ({"serial": "/dev/x", "tcp": "a:1"}, "exactly one"),
         ({"tcp": "somewhere"}, "HOST:PORT"),
+        ({"tcp": "a:1", "framing": "rtu-over-tcp"}, "speaks no Modbus"),
         ({"broker": "a:1883"}, "--topic"),
     ],
 )
 def test_a_place_that_is_not_stated_well_is_a_mistake_of_the_caller(stated: dict[str, str], what: str) -> None:
-    nothing = dict.fromkeys(("serial", "tcp", "broker", "topic", "username", "password"), "") | {"baud": 9600}
+    nothing = dict.fromkeys(("serial", "tcp", "broker", "topic", "framing", "username", "password"), "") | {
+        "baud": 9600
+    }
     with pytest.raises(ConfigurationError) as error:
-        source_of(nothing | stated)
+        source_of(nothing | stated, named("pjlink"))
     assert what in str(error.value) + error.value.fix
 
 
