@@ -17,11 +17,11 @@ from zlib import crc32
 
 from msgspec import Struct
 
-from broker.topics import matches
 from device_drivers.channels import is_channel
 from device_drivers.contract import REASONS, FrameRefused, Layout
 from edge_agent.driver_guard import DriverBlocked, DriverGuard, Suspension
 from edge_agent.lanes import Lane
+from edge_agent.topic_index import TopicIndex
 from edge_agent.transactions import Fitting, QuarantineEntry
 from telemetry.spans import SHORTEST_S
 
@@ -137,9 +137,7 @@ class Admission:
         """`bindings` come with the topic that a device publishes to, empty for one that does not publish."""
         self.guard = guard or DriverGuard()
         self.bindings: dict[str, Binding] = {}
-        self._by_topic: dict[str, Binding] = {}
-        self._by_prefix: list[tuple[str, Binding]] = []
-        self._by_filter: list[tuple[str, Binding]] = []
+        self._topics = TopicIndex()
         self._tolerance = tolerance
         self.believes_devices = True
         """Whether a device's clock can be compared with ours: not while ours cannot be believed."""
@@ -148,13 +146,8 @@ class Admission:
         """Called with each message that is no device's, and when it came: it may announce one."""
         for binding, topic in bindings:
             self.bindings[binding.device] = binding
-            if "+" in topic:
-                self._by_filter.append((topic, binding))
-            elif topic.endswith("/#"):
-                self._by_topic[topic[:-2]] = binding
-                self._by_prefix.append((topic[:-1], binding))
-            elif topic:
-                self._by_topic[topic] = binding
+            if topic:
+                self._topics.add(topic, binding)
 
     def admit(self, arrival: Arrival, device: str, received_ms: int) -> Admitted:
         """Understand one frame, and sort what it holds; `device` is empty where the topic tells whose it is.
@@ -162,7 +155,7 @@ class Admission:
         What a driver raises, or gives against its contract, stays with its device, and is said once.
         """
         frame = arrival.frame
-        binding = self.bindings.get(device) if device else self._by_topic.get(frame.topic) or self._within(frame.topic)
+        binding = self.bindings.get(device) if device else self._topics.find(frame.topic)
         if binding is None:
             self.notice(frame, received_ms)
             return _refused("", "", UNKNOWN_DEVICE, arrival)
@@ -196,7 +189,7 @@ class Admission:
 
     def device_at(self, topic: str) -> str:
         """The device that a topic belongs to; empty if it is none's."""
-        binding = self._by_topic.get(topic) or self._within(topic)
+        binding = self._topics.find(topic)
         return binding.device if binding is not None else ""
 
     @property
@@ -220,12 +213,6 @@ class Admission:
                 binding.device,
                 wait_ms // 1000,
             )
-
-    def _within(self, topic: str) -> Binding | None:
-        """The device to which the topics below belong, the nearest of several."""
-        found = [(len(prefix), bound) for prefix, bound in self._by_prefix if topic.startswith(prefix)]
-        found += [(len(wanted), bound) for wanted, bound in self._by_filter if matches(wanted, topic)]
-        return max(found, key=lambda match: match[0])[1] if found else None
 
     def _sort(self, decoded: Decoded, binding: Binding, received_ms: int, is_retained: bool) -> Admitted:
         if len(decoded.rows) > MOST_ROWS:

@@ -11,10 +11,11 @@ import pytest
 
 from device_drivers.contract import Decoded, Frame, FrameRefused
 from device_drivers.registry import discover
-from edge_agent.admission import Admission, ClockTolerance
+from edge_agent.admission import Admission, Binding, ClockTolerance
 from edge_agent.config import DeviceTable
 from edge_agent.events import Arrival, Arrived, Batch
 from edge_agent.timing import Timing
+from edge_agent.topic_index import TopicIndex
 from tests.edge_agent.harness import (
     DAY,
     MINUTE,
@@ -193,6 +194,8 @@ class TestAdmission:
         ("spBv1.0/school/x/DDATA/plc-1", ""),
         ("home/co2/state", "below"),
         ("home/co2", "below"),
+        ("home/co2x/state", ""),
+        ("spBv1.0/school/DDATA", ""),
         ("home", ""),
     ],
 )
@@ -201,6 +204,33 @@ def test_whose_topic_it_is(topic: str, device: str) -> None:
     topics = {"node": "spBv1.0/school/+/plc-1/#", "meter": "spBv1.0/school/+/plc-1/meter", "below": "home/co2/#"}
     bindings = [(bind(name, ("temperature",)), topic_of) for name, topic_of in topics.items()]
     assert Admission(bindings, ClockTolerance(0, 0)).device_at(topic) == device
+
+
+@pytest.mark.parametrize("topics", [("tele/pm", "tele/pm/#"), ("tele/pm/#", "tele/pm")])
+def test_a_devices_own_topic_is_nearer_than_one_above(topics: tuple[str, str]) -> None:
+    """In whatever order they are configured: else one of the two would never be heard."""
+    admission = Admission([(bind(topic, ("temperature",)), topic) for topic in topics], ClockTolerance(0, 0))
+    assert [admission.device_at(topic) for topic in ("tele/pm", "tele/pm/STATE")] == ["tele/pm", "tele/pm/#"]
+
+
+def test_many_devices_cost_a_lookup_no_more() -> None:
+    """Those with filters too: no device's is compared with the topic, one after the other."""
+
+    class Counted(dict[str, Binding]):
+        looks = 0
+
+        def __contains__(self, key: object) -> bool:
+            Counted.looks += 1
+            return super().__contains__(key)
+
+    index = TopicIndex()
+    for number in range(1000):
+        index.add(f"application/+/device/{number:016x}/event/#", bind(f"lora-{number}", ("temperature",)))
+        index.add(f"tele/plug-{number}/#", bind(f"plug-{number}", ("temperature",)))
+    index._by_shape = {shape: Counted(bindings) for shape, bindings in index._by_shape.items()}
+    found = index.find("application/7/device/00000000000003e7/event/up"), index.find("tele/plug-999/SENSOR")
+    assert [each.device for each in found if each is not None] == ["lora-999", "plug-999"]
+    assert Counted.looks <= 4
 
 
 @pytest.mark.parametrize("driver", sorted(discover()))
