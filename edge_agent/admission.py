@@ -227,10 +227,11 @@ class Admission:
             if stated_ms is not None:
                 event_ms = self._believed(index(stated_ms), received_ms)
                 restamped += event_ms != stated_ms
-            if lane.takes(values) and not (is_retained and stated_ms is None):
+            is_stale = is_retained and event_ms != stated_ms  # kept by a broker, since nobody knows when
+            if lane.takes(values) and not is_stale:
                 rows.append((lane, values, event_ms))
                 continue
-            narrower, kept = _sift(lane, values, rejected, is_stale=is_retained and stated_ms is None)
+            narrower, kept = _sift(lane, values, rejected, is_stale=is_stale)
             if kept:
                 rows.append((narrower, kept, event_ms))
         if not rows and not rejected:
