@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.admission import NO_ROOM
 from edge_agent.clock_watch import ClockWatch
 from edge_agent.closing import Closing, close_windows
 from edge_agent.counts import CountKey
@@ -307,7 +308,7 @@ class Core:
         self.pressure.no_room(transaction, self.clock.monotonic())
         for each in (self._prepared, transaction):
             if each is not None and each.kind is Kind.JOURNAL:
-                self._pending.put_back(each.batches)
+                self._pending.put_back(each.batches, each.counts.get(CountKey("rejected", reason=NO_ROOM), 0))
         self._prepared = None
         if transaction.kind in _VERDICTS:
             self._verdict = transaction

@@ -48,9 +48,11 @@ class Pending:
         self._batches.append(batch)
         self.frames += len(batch.arrivals)
 
-    def put_back(self, batches: Sequence[Batch]) -> None:
-        """Batches that were taken and could not be committed wait again, before all others."""
+    def put_back(self, batches: Sequence[Batch], dropped: int) -> None:
+        """Batches that were taken and could not be committed wait again, before all others; with them, the number of
+        frames that were dropped before."""
         self._batches.extendleft(reversed(batches))
+        self._dropped += dropped
         self.frames += sum(len(batch.arrivals) for batch in batches)
         self._since = float("-inf")
 

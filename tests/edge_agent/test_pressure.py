@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import apsw
 import pytest
 
+from edge_agent import pending
+from edge_agent.events import Uncommitted
 from edge_agent.merging import MergeOrder, merges
 from edge_agent.room import Room
 from edge_agent.store.ballast import NAME
@@ -141,6 +143,18 @@ def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
     assert found.faults == []
     assert found.balance["received"] == sent + 30
     bench.stop()
+
+
+def test_what_a_full_disk_leaves_no_room_for_is_counted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the disk was full when it was first counted: a serial line waits for nobody."""
+    monkeypatch.setattr(pending, "HOLD_FROM", 100)
+    bench.arrive("air", *[frame(["carbon_dioxide", 600])] * 300)
+    bench.pass_time(100)
+    bench.play(Uncommitted(bench.commits.pop()))
+    bench.until_closed(30 * SECOND)
+    found = bench.audit()
+    assert found.rejected == {"no_room": 100}
+    assert found.balance["received"] == 300
 
 
 def test_a_full_disk_at_the_start_has_the_ballast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
