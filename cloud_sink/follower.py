@@ -54,7 +54,7 @@ class Follower:
         projector.followed_to = lambda: self.settled
         self._file = file
         self._settles_s = settles_s
-        self.settled = int(file.read_text()) if file.exists() else 0
+        self.settled = min(_place(file), projector.position)
         """Up to here everything is on the store's disk."""
         self.position = self.settled
         self.is_up = True
@@ -123,3 +123,10 @@ class Follower:
             os.fsync(file.fileno())
         unfinished.rename(self._file)
         state_folder.sync(self._file.parent)
+
+
+def _place(file: Path) -> int:
+    """What the file says; from the beginning where it is not there, or says nothing that can be meant."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return max(0, int(file.read_text(encoding="ascii")))
+    return 0

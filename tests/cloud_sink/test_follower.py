@@ -133,6 +133,15 @@ async def test_a_restart_of_the_centre_goes_on_from_what_is_settled(bench: Bench
         await until(lambda: len(bench.target.lines) == 1, what="the third alone comes again")
 
 
+@pytest.mark.parametrize("place", ["", "\0\0\0", "-5\n", "99\n"], ids=["empty", "zeros", "negative", "ahead"])
+async def test_a_place_that_cannot_be_meant_passes_nothing_over(bench: Bench, place: str) -> None:
+    """It is ahead of the embedded store where the inbox and that were taken away, and it was not."""
+    (bench.folder / "place").write_text(place)
+    async with bench.following():
+        await bench.send(2)
+        await bench.has_everything()
+
+
 async def test_it_never_overtakes_the_embedded_store(bench: Bench) -> None:
     """An inbox that has lost some goes on behind the embedded store: one ahead of that would pass batches over."""
     await bench.send(2)
