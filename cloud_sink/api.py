@@ -69,6 +69,7 @@ class Api:
             ("/health", self.health),
         ):
             router.add_api_route(path, endpoint)
+            router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
         router.add_api_route("/csv", self.csv, response_class=PlainTextResponse)
         router.add_api_route("/export", self.export, response_class=PlainTextResponse)
         router.add_api_route("/live", self.live, response_class=StreamingResponse)

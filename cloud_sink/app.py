@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI
@@ -37,6 +38,9 @@ SECURITY_HEADERS: Final = {
 }
 
 
+_FOR_PROGRAMS: Final = ("/api/", "/static/")
+
+
 class SecurityHeaders:
     """Puts the same headers on every answer, streams included."""
 
@@ -65,13 +69,21 @@ def build_app(centre: Centre) -> FastAPI:
     )
     app.include_router(Ingest(centre).router())
     app.include_router(Api(centre).router())
-    app.include_router(Pages(centre).router())
+    pages = Pages(centre)
+    app.include_router(pages.router())
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ContractViolation, _violation)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(404, partial(_nowhere, pages))
     app.add_middleware(SecurityHeaders)
     return app
+
+
+async def _nowhere(pages: Pages, request: Request, error: Exception) -> Response:
+    """A person gets a page, with the way back."""
+    is_for_programs = request.url.path.startswith(_FOR_PROGRAMS)
+    return await _http(request, error) if is_for_programs else pages.not_found(request)
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

@@ -70,10 +70,13 @@ class Pages:
     def router(self) -> APIRouter:
         """Every page's path."""
         router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
-        router.add_api_route("/", self.overview)
-        router.add_api_route("/school/{school_code}", self.school)
-        router.add_api_route("/school/{school_code}/room/{room_code}", self.room)
-        router.add_api_route("/school/{school_code}/left", self.left)
+        for path, page in (
+            ("/", self.overview),
+            ("/school/{school_code}", self.school),
+            ("/school/{school_code}/room/{room_code}", self.room),
+            ("/school/{school_code}/left", self.left),
+        ):
+            router.add_api_route(path, page, methods=["GET", "HEAD"])
         return router
 
     async def overview(self, request: Request) -> HTMLResponse:
@@ -201,6 +204,10 @@ class Pages:
         """What was told of a span, but of times to come."""
         until_ms = believed_until(self._centre.clock.now())
         return [window for window in await self._centre.store.range(selection, *span) if window.end_ms <= until_ms]
+
+    def not_found(self, request: Request) -> HTMLResponse:
+        """The page of an address that names none."""
+        return self._not_found(self._reader(request)[0])
 
     def _reader(self, request: Request) -> tuple[Reader, Viewer]:
         reader = read(request, self._centre.timezone, self._centre.clock.now())

@@ -176,6 +176,15 @@ def test_a_spreadsheet_gets_the_windows_as_they_were_delivered_in_the_schools_ti
     assert row == "2025-10-12T12:00:00+08:00,900,co2-a-301,,carbon_dioxide,mean,850,ppm,15,15"
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/school/cn-002", "/school/cn-002/room/a-301", "/api/v1/health", "/api/v1/places"]
+)
+def test_head_is_answered_as_get_is_but_for_the_body(asked: Running, path: str) -> None:
+    answer, whole = asked.client.head(path), asked.client.get(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["Content-Type"] == whole.headers["Content-Type"]
+
+
 def test_the_api_describes_itself(asked: Running) -> None:
     document = get(asked, "openapi.json").json()
     paths = {"places", "series", "range", "latest", "health", "export", "csv", "balance", "live", "agent-report"}

@@ -154,7 +154,9 @@ def test_another_day_is_shown_with_its_date_and_nothing_of_today(centre: Running
     assert "yesterday" not in again.text
 
 
-@pytest.mark.parametrize("path", ["/school/nowhere", "/school/cn-002/room/nowhere", "/school/nowhere/room/a-301"])
+@pytest.mark.parametrize(
+    "path", ["/school/nowhere", "/school/cn-002/room/nowhere", "/school/nowhere/room/a-301", "/rooms"]
+)
 def test_a_place_that_is_not_there_is_said_with_the_way_back(centre: Running, path: str) -> None:
     answer = centre.client.get(path, params={"lang": "en"})
     assert answer.status_code == 404
