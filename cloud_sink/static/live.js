@@ -4,6 +4,7 @@
 const NOT_FASTER_THAN_MS = 1000;
 const AT_LEAST_EVERY_MS = 30000;
 const ANNOUNCE_AFTER_MS = 60000;
+const AGAIN_AFTER_MS = 3000;
 
 let pending = null;
 let refreshed = Date.now();
@@ -45,6 +46,9 @@ async function refresh() {
   refreshed = Date.now();
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (answer.status >= 500) {
+      lost();
+    }
     if (!answer.ok) {
       return;
     }
@@ -54,6 +58,7 @@ async function refresh() {
     const id = focused?.id;
     const index = focused ? [...focused.querySelectorAll("a")].indexOf(document.activeElement) : -1;
     exchange(fresh);
+    document.getElementById("asof").classList.remove("lost");
     if (id && index >= 0) {
       document.getElementById(id)?.querySelectorAll("a")[index]?.focus({ preventScroll: true });
     }
@@ -85,11 +90,28 @@ function found() {
 }
 
 const school = document.body.dataset.school;
-const events = new EventSource(school ? `/api/v1/live?school=${encodeURIComponent(school)}` : "/api/v1/live");
-events.addEventListener("summaries", soon);
-events.addEventListener("heartbeat", soon);
-events.addEventListener("open", found);
-events.addEventListener("error", lost);
+let events = null;
+
+function connect() {
+  events = new EventSource(school ? `/api/v1/live?school=${encodeURIComponent(school)}` : "/api/v1/live");
+  events.addEventListener("summaries", soon);
+  events.addEventListener("heartbeat", soon);
+  events.addEventListener("open", found);
+  events.addEventListener("error", again);
+}
+
+// A browser comes back by itself when a line breaks, but not after an answer such as a proxy's 502.
+function again() {
+  lost();
+  if (events.readyState === EventSource.CLOSED) {
+    setTimeout(connect, AGAIN_AFTER_MS);
+  }
+}
+
+connect();
 document.addEventListener("visibilitychange", soon);
 setInterval(soon, AT_LEAST_EVERY_MS);
 addEventListener("pagehide", () => events.close());
+addEventListener("pageshow", (event) => {
+  if (event.persisted) connect();
+});

@@ -145,6 +145,28 @@ def test_an_outage_is_a_gap_that_fills_when_it_heals(watched: Page, tmp_path: Pa
         watched.goto("about:blank")
 
 
+def test_a_page_says_when_it_is_cut_off_and_goes_on_when_a_proxy_has_its_centre_back(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """A proxy answers 502 while the centre is started again; a browser then never asks for the stream of events again."""
+    with running_centre(tmp_path) as centre, browser.new_context() as context:
+        page = context.new_page()
+        page.route("**/api/v1/live*", lambda route: route.fulfill(status=502), times=1)
+        page.goto(f"{centre.url}/school/cn-002?lang=en")
+        lost = page.locator("#asof.lost")
+        expect(lost).to_contain_text("connection lost")
+        expect(lost).to_have_count(0, timeout=15_000)
+        while centre.get("/api/v1/health")["watchers"] != 1:
+            pass
+        page.route("**/school/cn-002*", lambda route: route.fulfill(status=502), times=1)
+        centre.write(summary())
+        expect(lost).to_contain_text("connection lost")
+        centre.write(summary(start_ms=NOON_MS - QUARTER_MS), sequence=2)
+        expect(page.locator("#grid")).to_contain_text("850", timeout=15_000)
+        expect(lost).to_have_count(0)
+        page.goto("about:blank")
+
+
 def test_a_chart_appears_when_a_rooms_first_value_does(watched: Page, tmp_path: Path) -> None:
     with running_centre(tmp_path) as centre:
         centre.write(summary("battery", fields={"mean": 80}))
