@@ -148,7 +148,7 @@ def test_an_outage_is_a_gap_that_fills_when_it_heals(watched: Page, tmp_path: Pa
 def test_a_page_says_when_it_is_cut_off_and_goes_on_when_a_proxy_has_its_centre_back(
     browser: Browser, tmp_path: Path
 ) -> None:
-    """A proxy answers 502 while the centre is started again; a browser then never asks for the stream of events again."""
+    """A proxy answers 502 while the centre is started again: no browser asks for a stream again then."""
     with running_centre(tmp_path) as centre, browser.new_context() as context:
         page = context.new_page()
         page.route("**/api/v1/live*", lambda route: route.fulfill(status=502), times=1)
