@@ -75,8 +75,8 @@ async def _tell(centre: Centre, position: int, summaries: list[Summary]) -> None
     centre.memory.take(batch, centre.clock.now())
 
 
-def _seen(summaries: list[Summary]) -> set[Seen]:
-    return {Seen.of(f"edge-{summary.series.school[2:]}", summary.series) for summary in summaries}
+def _seen(summaries: list[Summary]) -> list[Seen]:
+    return list({Seen.of(f"edge-{summary.series.school[2:]}", summary.series) for summary in summaries})
 
 
 def _quarter(quarter: int) -> Iterator[Summary]:

@@ -168,6 +168,12 @@ class Catalogue:
         rooms = (await self._read()).rooms
         return [room for told in rooms.values() for room in told] if school is None else list(rooms.get(school, ()))
 
+    async def rooms_in_use(self, school: str) -> list[RoomRow]:
+        """The rooms of a school in which a device stands, or which the configuration names, by building and code."""
+        held = {device.room for device in await self.devices(school)}
+        held.update(room.code for room in self._configured.room if room.school == school)
+        return [room for room in await self.rooms(school) if room.code in held]
+
     async def devices(self, school: str | None = None) -> list[DeviceRow]:
         """The devices of one school, or of all, by id."""
         devices = (await self._read()).devices
@@ -178,22 +184,23 @@ class Catalogue:
         """Every agent that may write."""
         return list((await self._read()).agents)
 
-    async def register(self, seen: Iterable[Seen]) -> None:
+    async def register(self, seen: Sequence[Seen]) -> None:
         """Take up rooms and devices not known yet, and a device's new room or agent; known ones cost nothing.
 
-        Raises `StoreFull`.
+        Of a device that was seen in several rooms, it is in the last. Raises `StoreFull`.
         """
-        new = set(seen) - self._known
-        if not new:
+        devices = {(item.school, item.device) for item in seen if item not in self._known}
+        if not devices:
             return
+        new = [item for item in seen if (item.school, item.device) in devices]
         try:
             await self._register(new)
         except OperationalError as error:
             if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
                 raise StoreFull("the catalogue's disk is full", fix="make room on it") from None
             raise
-        moved = {(item.school, item.device) for item in new}
-        self._known = {item for item in self._known if (item.school, item.device) not in moved} | new
+        where = {(item.school, item.device): item for item in new}
+        self._known = {item for item in self._known if (item.school, item.device) not in where} | set(where.values())
 
     async def _register(self, new: Iterable[Seen]) -> None:
         async with self._lock, self._session.begin() as session:

@@ -75,6 +75,12 @@ class RoomNow:
             self._alarms = [told for told in self._series.values() if _is_alarm(told)]
         return True
 
+    def drop(self, device: str) -> None:
+        """Hold nothing of a device any more."""
+        self._series = {key: summary for key, summary in self._series.items() if summary.series.device != device}
+        self._main = None
+        self._alarms = [told for told in self._series.values() if _is_alarm(told)]
+
     def _judge(self) -> dict[str, Summary]:
         main = newest(self._series.values())
         self._fresh_until_ms = min(map(fresh_until, main.values() or self._series.values()), default=0)
@@ -82,10 +88,14 @@ class RoomNow:
 
 
 class LatestValues:
-    """By school and room, the last windows; by agent, the last report."""
+    """By school and room, the last windows; by agent, the last report.
+
+    A device stands in the room that it told of last: of one that was moved, nothing is held where it was.
+    """
 
     def __init__(self) -> None:
         self._schools: dict[str, dict[str, RoomNow]] = {}
+        self._of_devices: dict[tuple[str, str], Summary] = {}
         self.reports: dict[str, AgentReport] = {}
 
     def take(self, summaries: Iterable[Summary]) -> list[Summary]:
@@ -105,9 +115,22 @@ class LatestValues:
         held = self.rooms(school).get(room)
         return [] if held is None else list(held.windows)
 
+    def of_device(self, school: str, device: str) -> Summary | None:
+        """The window of a device that ends last, which says where it stands."""
+        return self._of_devices.get((school, device))
+
     def _take(self, summary: Summary) -> bool:
         series = summary.series
         rooms = self._schools.setdefault(series.school, {})
+        device = series.school, series.device
+        held = self._of_devices.get(device, summary)
+        is_newest = summary.end_ms >= held.end_ms
+        if is_newest:
+            self._of_devices[device] = summary
+        if held.series.room != series.room:
+            if not is_newest:
+                return False
+            rooms[held.series.room].drop(series.device)
         room = rooms.get(series.room)
         if room is None:
             room = rooms[series.room] = RoomNow()

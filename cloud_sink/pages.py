@@ -85,7 +85,7 @@ class Pages:
         catalogue = self._centre.catalogue
         agents = await self._agents()
         schools = [
-            school_line(viewer, row, await catalogue.rooms(row.code), agents[row.code])
+            school_line(viewer, row, await catalogue.rooms_in_use(row.code), agents[row.code])
             for row in await catalogue.schools()
         ]
         schools.sort(key=lambda school: school.order)
@@ -104,7 +104,7 @@ class Pages:
         row = await self._school_row(school_code)
         if row is None:
             return self._not_found(reader)
-        room_rows = await self._centre.catalogue.rooms(row.code)
+        room_rows = await self._centre.catalogue.rooms_in_use(row.code)
         rooms, judge = viewer.rooms(row.code, room_rows), viewer.judge(row.code)
         agents = (await self._agents())[row.code]
         selection = Selection(row.code, quantity=AIR_QUANTITY)

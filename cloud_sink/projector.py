@@ -20,7 +20,7 @@ from cloud_sink.store import Projected, StoreFull
 from telemetry.air import AIR_ACT_PPM, AIR_QUANTITY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from cloud_sink.catalogue import Catalogue
     from cloud_sink.decoding import Decoding
@@ -135,15 +135,27 @@ class Projector:
         if not batches:
             return False
         projected = [await self._read(batch) for batch in batches]
-        seen = {Seen.of(batch.agent, summary.series) for batch in projected for summary in batch.summaries}
         # Rooms and devices first: a device that is known without rows is harmless, rows without an owner are not.
-        await self._catalogue.register(seen)
+        await self._catalogue.register(self._seen(projected))
         await self._store.append(batches[-1].position, projected)
         self.position = batches[-1].position
         self._memory.hearing.take((batch.agent, batch.received_ms) for batch in batches)
         touched = {summary.series.school for batch in projected for summary in batch.summaries}
         self._live.publish(self._memory.take(projected, self._clock.now()), touched)
         return True
+
+    def _seen(self, batches: Sequence[Projected]) -> list[Seen]:
+        """Where devices are, by the windows of these batches and the last ones known: where each is now comes last."""
+        told_until: dict[Seen, int] = {}
+        for batch in batches:
+            for summary in batch.summaries:
+                seen = Seen.of(batch.agent, summary.series)
+                told_until[seen] = max(told_until.get(seen, 0), summary.end_ms)
+        for seen in list(told_until):
+            if (last := self._memory.latest.of_device(seen.school, seen.device)) is not None:
+                place = Seen.of(seen.agent, last.series)
+                told_until[place] = max(told_until.get(place, 0), last.end_ms)
+        return sorted(told_until, key=told_until.__getitem__)
 
     async def _read(self, batch: StoredBatch) -> Projected:
         if batch.kind is Kind.REPORT:

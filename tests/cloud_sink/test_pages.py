@@ -154,6 +154,25 @@ def test_another_day_is_shown_with_its_date_and_nothing_of_today(centre: Running
     assert "yesterday" not in again.text
 
 
+def test_a_room_whose_device_was_moved_is_judged_no_more_and_its_past_stays(tmp_path: Path) -> None:
+    clock = ManualClock(NOON_MS + 30 * QUARTER_MS)
+    moved = summary(room="a-302", start_ms=NOON_MS + 29 * QUARTER_MS)
+    smoke = summary("smoke", fields={"last": 1}, window_s=1)
+    paths, shown = ("/", "/school/cn-002", "/school/cn-002/room/a-301"), []
+    with running_centre(tmp_path, clock) as centre:
+        for sequence, told in enumerate((summary(), smoke, moved, summary(start_ms=NOON_MS + QUARTER_MS)), 1):
+            centre.write(told, sequence=sequence)  # the last, of where it was, comes late
+        shown.append([page(centre, path).text for path in paths])
+    with running_centre(tmp_path, clock) as centre:
+        shown.append([page(centre, path).text for path in paths])
+    assert shown[0] == shown[1]
+    overview, school, former = shown[0]
+    assert "1 of 1 room is fresh." in overview
+    assert "A-301" not in school
+    assert "A-301: no data yet." in former
+    assert "850" in former
+
+
 @pytest.mark.parametrize(
     "path", ["/school/nowhere", "/school/cn-002/room/nowhere", "/school/nowhere/room/a-301", "/rooms"]
 )
