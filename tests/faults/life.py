@@ -32,6 +32,8 @@ TIMING: Final = Timing(
 )
 STATES: Final = ("quiet", "committing", "sending", "backlog", "untrusted", "holding")
 """In which state of the agent a fault may strike; the later of several that hold counts."""
+_HOURS_AT_THE_END: Final = 48
+"""A night and its revisions are among them, with whatever an hour brings."""
 _COUNTER: Final = bind("door", ("people_count", "people_in"), role=Role.PEOPLE_COUNTER, policy=STANDARD)
 _DEVICES: Final = tuple(_COUNTER if each.device == "door" else each for each in DEVICES)
 _MORE_DEVICES: Final = (*_DEVICES, bind("spare", ("temperature",)))
@@ -258,9 +260,10 @@ class Life:
         self.log.append(f"{self.step} {what} {self._state()} {self.bench.clock.now()}")
 
     def _end(self) -> None:
-        """Everything that waits gets its time."""
+        """Everything that waits gets its time: hours, then days, since a window opened on a clock a month off stays."""
         self._free, self._is_centre_up, self._trust.is_kept = 1 << 30, True, True
         self._reconnect()
+        hours = 0
         for _ in range(3000):
             while self.bench.commits:
                 self.bench.commit()
@@ -271,8 +274,11 @@ class Life:
             waits = state.waiting or state.open_readings() or len(state.late) or sealed or state.ending is not None
             if not (waits or self.bench.commits or any(device.sent for device in self.devices)):
                 return
-            busy = self.bench.sends or self.bench.commits
-            self.bench.pass_time(100 if busy else HOUR)
+            if self.bench.sends or self.bench.commits:
+                self.bench.pass_time(100)
+            else:
+                hours += 1
+                self.bench.pass_time(HOUR if hours <= _HOURS_AT_THE_END else DAY)
         raise BrokenPromise(f"it does not come to its end: {self.bench.core.report()}")
 
     def _check_now(self) -> None:

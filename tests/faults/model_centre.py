@@ -35,6 +35,8 @@ class _Epoch:
     applied: int = 0
     head: bytes = GENESIS
     marks: dict[int, _Mark] = field(default_factory=dict)
+    last: int = 0
+    """The position of the latest mark."""
 
 
 class ModelCentre:
@@ -68,9 +70,9 @@ class ModelCentre:
         summaries = decode_all(text)
         is_refused = any(map(self._is_poison, summaries))
         if known is None or not is_refused:
-            marks = [mark for each in self._epochs.values() for mark in each.marks.values()]
-            position = 1 + max((mark.position for mark in marks), default=0)
+            position = 1 + max(each.last for each in self._epochs.values())
             epoch.marks[sequence] = _Mark(digest, None if is_refused else _span(summaries), is_refused, position)
+            epoch.last = max(epoch.last, position)
         if not is_refused:
             self._store(send, text.decode().splitlines())
         while (following := epoch.marks.get(epoch.applied + 1)) is not None:
