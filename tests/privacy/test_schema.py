@@ -68,5 +68,5 @@ def test_a_gate_that_is_open_is_seen(
 ) -> None:
     """A gate that tells more, finer, earlier, or in a device's own words breaks the property."""
     change(monkeypatch)
-    devices = [each for each in recorded() if each.binding.driver_id in ("tasmota", "zigbee2mqtt", "lorawan")]
+    devices = [each for each in recorded() if each.binding.driver_id in ("tasmota", "zigbee2mqtt")]
     assert list(through_an_agent(tmp_path, random.Random(5), 2_000, devices).faults())
