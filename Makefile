@@ -43,7 +43,7 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m tests.prerequisites
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 4 --dist loadfile)
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),-n 4 --dist loadfile --no-loadscope-reorder)
 
 check: setup
 	@$(BIN)/ruff format --check --quiet .

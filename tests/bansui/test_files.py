@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import FIRST
 from tests.documents import ROOT
 
 TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
@@ -40,6 +41,11 @@ def test_no_file_is_too_long_to_read() -> None:
 def test_folders_are_at_most_two_deep() -> None:
     """Every module is found in a room, or in a folder of a room."""
     assert [name for name in SOURCES if name.endswith(".py") and name.count("/") > 2] == []
+
+
+def test_what_is_tested_first_is_there() -> None:
+    """A file that is renamed would begin last."""
+    assert set(FIRST) <= set(TRACKED)
 
 
 def test_text_is_utf8_with_unix_lines() -> None:
