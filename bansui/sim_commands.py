@@ -140,7 +140,7 @@ def score(
         print(json.dumps(sim_score.as_dict(found), indent=2))
     else:
         sim_score.show(found)
-    if found.completeness < least:
+    if found.completeness < least or (least and not found.quantities):
         raise typer.Exit(EXIT_CHECK)
 
 

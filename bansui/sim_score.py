@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from rich.console import Console
 from rich.table import Table
 
+from bansui.sim_words import words
 from simulators.score import Score, score
 from simulators.truth import SCHEMA
 from telemetry import (
@@ -131,43 +132,38 @@ def _message(response: httpx.Response) -> str:
 
 def as_dict(found: Score) -> dict[str, Any]:
     """For programs."""
-    return {"completeness": found.completeness, **dataclasses.asdict(found)}
+    tallies = {name: dataclasses.asdict(tally) for name, tally in found.tallies.items()}
+    return {"completeness": found.completeness, "tallies": tallies, **dataclasses.asdict(found)}
 
 
 def show(found: Score) -> None:
     """For a person."""
-    console = Console(highlight=False)
+    console, say = Console(highlight=False), words()
     table = Table()
-    for name in (
-        "quantity",
-        "windows",
-        "arrived",
-        "values",
-        "off from sent: mean, worst",
-        "off from physics: mean, worst",
-    ):
-        table.add_column(name, justify="left" if name == "quantity" else "right")
+    for name in ("quantity", "windows", "arrived", "values", "off.sent", "off.physics"):
+        table.add_column(say[name], justify="left" if name == "quantity" else "right")
     for name, each in found.quantities.items():
         sent, physics = each.sent, each.physics
         table.add_row(
             f"{name} ({each.unit})" if each.unit else name,
             f"{each.windows:,}",
             f"{each.arrived:,}",
-            f"{each.slots_arrived:,} of {each.slots:,}",
+            say["values.of"].format(arrived=each.slots_arrived, all=each.slots),
             f"{sent.mean_absolute:.3g}, {sent.worst:.3g}" if sent.windows else "",
             f"{physics.mean_absolute:.3g}, {physics.worst:.3g}" if physics.windows else "",
         )
     console.print(table)
-    console.print(f"{found.completeness:.1%} of the truth's windows arrived; what a policy keeps is not among them.")
+    console.print(say["complete" if found.quantities else "no.windows"].format(share=found.completeness))
     for fault in found.detections:
-        when = "does not show" if fault.found_ms is None else f"shows by {_time(fault.found_ms)}"
-        console.print(f"{fault.device}: {fault.fault} since {_time(fault.at_ms)} {when}")
-    if found.detections:
-        console.print("Judged here, from the means at the centre alone.")
+        sentence = say["not.found" if fault.found_ms is None else "found"]
+        by = "" if fault.found_ms is None else _time(fault.found_ms)
+        console.print(sentence.format(device=fault.device, fault=fault.fault, since=_time(fault.at_ms), by=by))
+    for name, tally in found.tallies.items():
+        console.print(say["detected"].format(fault=name, found=tally.found, all=tally.struck, false=tally.false))
     for device, what in found.false_alarms:
-        console.print(f"{device}: seems to be broken ({what}), and nothing was done to it")
+        console.print(say["false"].format(device=device, what=what))
     for device in found.unknown_devices:
-        console.print(f"{device}: at the centre, and not in the truth")
+        console.print(say["unknown"].format(device=device))
 
 
 def _time(at_ms: int) -> str:

@@ -83,32 +83,38 @@ def outcome(school: str, came: Outcome) -> dict[str, object]:
 
 def print_start(run: Run, document: Mapping[str, Any], *, is_one_of_many: bool) -> None:
     """Where everything of a school is; one line for one of many."""
-    scenario = run.scenario
-    rooms, devices = len(scenario.room), len(scenario.device)
+    scenario, say = run.scenario, words()
+    size = say["school"].format(rooms=len(scenario.room), devices=len(scenario.device))
     if is_one_of_many:
-        print(f"  {scenario.school}: {rooms} rooms, {devices} devices", flush=True)
+        print(f"  {scenario.school}: {size}", flush=True)
         return
     real_s = (scenario.end_ms - scenario.start_ms) / 1000 / run.clock.speed
-    print(f"{scenario.name}, seed {run.seed}: {rooms} rooms, {devices} devices;", end=" ")
-    days = f"{scenario.starts} to {scenario.ends} on {scenario.date}"
-    if scenario.days > 1:
-        days = f"{scenario.date} {scenario.starts} to {scenario.dates[-1]} {scenario.ends}"
-    print(f"{days} in {real_s:,.0f} s ({run.clock.speed:,.0f}x)")
-    print(f"  MQTT    {run.broker[0]}:{run.broker[1]}  {len(document['clients'])} clients")
+    when = say["when.days" if scenario.days > 1 else "when.day"].format(
+        date=scenario.date, starts=scenario.starts, last=scenario.dates[-1], ends=scenario.ends
+    )
+    span = say["span"].format(when=when, seconds=real_s, speed=run.clock.speed)
+    print(f"{scenario.name}, seed {run.seed}: {size}; {span}")
+    print(f"  MQTT    {run.broker[0]}:{run.broker[1]}  {say['clients'].format(count=len(document['clients']))}")
     for device in document["devices"]:
         if device["transport"] == "serial":
-            print(f"  serial  {device['serial']['port']}  {device['id']}  {device['model']}")
+            print(f"  {_name('serial')}  {device['serial']['port']}  {device['id']}  {device['model']}")
         elif device["transport"] == "tcp":
-            lock = "  with password" if device["tcp"]["password"] else ""
+            lock = f"  {say['password']}" if device["tcp"]["password"] else ""
             print(f"  TCP     {device['tcp']['host']}:{device['tcp']['port']}  {device['id']}  {device['model']}{lock}")
     if document["relay"] is not None:
         relay, centre = document["relay"], run.relay_to
         assert centre is not None
-        print(f"  relay   {relay['host']}:{relay['port']} to {centre[0]}:{centre[1]}")
+        print(f"  {_name('relay')}  {relay['host']}:{relay['port']} {say['to']} {centre[0]}:{centre[1]}")
     for name, path in (("wiring", run.wiring_file), ("truth", run.truth_file)):
         if path is not None:
-            print(f"  {name:<7} {path}")
-    print("Ctrl-C ends it.", flush=True)
+            print(f"  {_name(name)}  {path}")
+    print(say["ctrl-c"], flush=True)
+
+
+def _name(key: str) -> str:
+    """A name as wide as the others; a Chinese character takes two columns."""
+    name = words()[key]
+    return name + " " * (6 - sum(1 + (ord(letter) > 0x2E80) for letter in name))
 
 
 def print_broker(address: tuple[str, int], news: BrokerNews) -> None:
@@ -124,19 +130,22 @@ def print_broker(address: tuple[str, int], news: BrokerNews) -> None:
 
 def print_end(run: Run, came: Outcome, *, is_one_of_many: bool) -> None:
     """What came of a school's run."""
-    end = "stopped early" if came.was_stopped else "it is over"
-    confirmed = "everything sent over MQTT is confirmed"
-    if came.unconfirmed or came.refused:
-        confirmed = f"{came.unconfirmed:,} messages unconfirmed, {came.refused:,} refused by the broker"
-    name = f"{run.scenario.school}: " if is_one_of_many else ""
-    print(f"{name}{end}: {came.frames_sent:,} frames with {came.readings_sent:,} readings sent; {confirmed}")
+    say, name = words(), f"{run.scenario.school}: " if is_one_of_many else ""
+    confirmed = "unconfirmed" if came.unconfirmed or came.refused else "confirmed"
+    told = say["sent"].format(
+        end=say["stopped" if came.was_stopped else "over"],
+        frames=came.frames_sent,
+        readings=came.readings_sent,
+        confirmed=say[confirmed].format(unconfirmed=came.unconfirmed, refused=came.refused),
+    )
+    print(f"{name}{told}")
     for reason in came.missed:
-        print(f"{name}a fault did not take place: {reason}")
+        print(f"{name}{say['missed'].format(reason=reason)}")
     if run.stay and not came.was_stopped:
-        print("The relay stays open. Ctrl-C ends it.")
+        print(say["stay"])
     print(end="", flush=True)
 
 
 def print_cost(seconds: float) -> None:
     """What the process has taken of the machine in so many seconds."""
-    print(f"it took {100 * cpu_s() / seconds:,.0f} % of a core for {seconds:,.0f} s, and {peak_memory_mb():,.0f} MB")
+    print(words()["cost"].format(share=100 * cpu_s() / seconds, seconds=seconds, memory=peak_memory_mb()))

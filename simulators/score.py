@@ -80,6 +80,16 @@ class Detection:
 
 
 @dataclass(slots=True)
+class Tally:
+    """How well one fault shows."""
+
+    struck: int
+    found: int
+    false: int
+    """Sensors that seemed so, and that nothing was done to."""
+
+
+@dataclass(slots=True)
 class Score:
     """All of it."""
 
@@ -89,6 +99,18 @@ class Score:
     """Sensors that nothing was wrong with, and what they seemed."""
     unknown_devices: list[str]
     """At the centre and not in the truth."""
+
+    @property
+    def tallies(self) -> dict[str, Tally]:
+        """By fault that a sensor can give away."""
+        return {
+            name: Tally(
+                sum(each.fault == name for each in self.detections),
+                sum(each.fault == name and each.found_ms is not None for each in self.detections),
+                sum(what == name for _, what in self.false_alarms),
+            )
+            for name in ("stuck", "drift")
+        }
 
     @property
     def completeness(self) -> float:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bansui import cli
+from bansui.sim_words import words
 from tests.simulators.recorder import Recorder
 from tests.support.mosquitto import Mosquitto
 from tests.support.processes import run_bansui
@@ -92,6 +94,29 @@ async def test_a_broker_that_is_away_is_told_of_once_and_so_is_its_return(
     assert sim.stderr.count("do not reach") == 1
     assert sim.stderr.endswith(f"{address}: every device reaches the broker again\n")
     assert "everything sent over MQTT is confirmed" in sim.stdout
+
+
+@pytest.mark.mosquitto
+def test_a_run_is_told_in_chinese(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    done = run_bansui(
+        *("sim", "run", "vr-lesson", "--broker", f"127.0.0.1:{mosquitto.port}", "--seconds", "1"),
+        *("--truth", str(tmp_path / "truth.json")),
+        env={"LC_ALL": "zh_CN.UTF-8", "PYTHONIOENCODING": "utf-8"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "个教室，16 台设备" in done.stdout
+    assert "按 Ctrl-C 结束。" in done.stdout
+    assert "经 MQTT 发出的全部已确认" in done.stdout
+
+
+def test_both_languages_have_every_sentence_with_the_same_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    english = words()
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    chinese = words()
+    assert english.keys() == chinese.keys()
+    for key, sentence in english.items():
+        assert sorted(re.findall(r"{[^}]*}", sentence)) == sorted(re.findall(r"{[^}]*}", chinese[key])), key
 
 
 @pytest.mark.mosquitto
