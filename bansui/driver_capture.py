@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from broker.subscription import Login
 from device_drivers.cases import run_line
 from device_drivers.conformance.masking import masked
+from device_drivers.conformance.masking_behind import masked_behind
 from device_drivers.connections import hear, open_serial, open_tcp, reason
-from device_drivers.contract import Frame, PollDriver, Settings, StreamDriver
+from device_drivers.contract import Frame, FrameRefused, PollDriver, Settings, StreamDriver
 from device_drivers.modbus_tcp import Framing, open_modbus
 from device_drivers.serial_port import SerialPort
 from edge_agent.intake.subscriber import SubscriberIntake
@@ -203,19 +204,27 @@ class Recording:
         if fit is None:
             self.withheld += 1
             return
-        case = self._case(fit)
+        self._keep(fit)
+
+    def finish(self) -> None:
+        """Nothing more comes."""
+
+    def _keep(self, frame: Frame, before: Sequence[Frame] = ()) -> None:
+        case = self._case(frame, before)
         if all({**case, "id": ""} != {**other, "id": ""} for other in self.cases):
             self.cases.append(case)
         if len(self.cases) >= self.most:
             self.is_full.set()
 
-    def _case(self, frame: Frame) -> dict[str, Any]:
+    def _case(self, frame: Frame, before: Sequence[Frame]) -> dict[str, Any]:
         manifest = self.entry.manifest
+        earlier = [{"topic": each.topic, **_content(each, is_asked=False)} for each in before]
         family = next((name for name, model in manifest.families.items() if model == self.settings.model), None)
         case: dict[str, Any] = {
             "id": f"captured-{len(self.cases) + 1}",
             "family": family or next(iter(manifest.families)),
             **({"model": self.settings.model} if self.settings.model else {}),
+            **({"before": earlier} if earlier else {}),
             **({"topic": frame.topic} if frame.topic else {}),
             **_content(frame, is_asked=manifest.driver.transport.is_polled),
             **({"unit_id": self.settings.options["address"]} if "address" in self.settings.options else {}),
@@ -228,6 +237,37 @@ class Recording:
         if found.dropped:
             expect["dropped"] = list(found.dropped)
         return {**case, "expect": expect, "source": "captured by `bansui driver capture`, masked", "licence": LICENCE}
+
+
+@dataclass
+class LearningRecording(Recording):
+    """Of a device whose messages are read by those before them: masked together, once all have come."""
+
+    messages: list[Frame] = field(default_factory=list)
+    telling: list[int] = field(default_factory=list)
+    """Of the messages, those that hold readings."""
+
+    def take(self, driver: Driver, frame: Frame) -> None:
+        """Keep a frame in memory, unless it is refused as personal."""
+        try:
+            found = driver.decode(frame)
+        except FrameRefused as refusal:
+            self.withheld += 1
+            if refusal.reason != "personal":
+                self.messages.append(frame)
+            return
+        if found.measurements:
+            self.telling.append(len(self.messages))
+        self.messages.append(frame)
+        if len(self.telling) >= self.most:
+            self.is_full.set()
+
+    def finish(self) -> None:
+        """Mask what holds readings, with what it needs."""
+        for place in self.telling[: self.most]:
+            fit = masked_behind(lambda: self.entry.create(self.settings), self.messages[:place], self.messages[place])
+            if fit is not None:
+                self._keep(fit[1], fit[0])
 
 
 def _content(frame: Frame, *, is_asked: bool) -> dict[str, Any]:
@@ -251,13 +291,9 @@ def _content(frame: Frame, *, is_asked: bool) -> dict[str, Any]:
 
 async def record(entry: DriverEntry, settings: Settings, source: Source, *, frames: int, seconds: float) -> Recording:
     """Record until there are so many different frames, or so long. Raises `ConfigurationError`, `EnvironmentFault`."""
-    if "pure" in entry.manifest.exempt:
-        raise ConfigurationError(
-            f"driver {entry.id} reads a message by those before it: one alone says nothing",
-            fix="record its messages by hand, with `before` in each case",
-        )
     driver = entry.create(settings)
-    recording = Recording(entry, settings, frames)
+    kind = LearningRecording if "pure" in entry.manifest.exempt else Recording
+    recording = kind(entry, settings, frames)
     task = asyncio.create_task(source.record(driver, lambda frame: recording.take(driver, frame)))
     full = asyncio.create_task(recording.is_full.wait())
     await asyncio.wait((task, full), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -266,6 +302,7 @@ async def record(entry: DriverEntry, settings: Settings, source: Source, *, fram
         each.cancel()
         with contextlib.suppress(asyncio.CancelledError, EnvironmentFault, DeviceFault):
             await each
+    recording.finish()
     if failure is not None and not recording.cases:
         raise failure
     if not recording.cases:

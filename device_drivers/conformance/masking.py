@@ -32,7 +32,7 @@ def masked(driver: Driver, frame: Frame) -> Frame | None:
     def says_the_same(other: Frame) -> bool:
         return _meaning(driver, other) == meaning
 
-    return _masked_payload(_masked_topic(frame, says_the_same), says_the_same)
+    return masked_payload(_masked_topic(frame, says_the_same), says_the_same)
 
 
 def _meaning(driver: Driver, frame: Frame) -> object:
@@ -55,7 +55,9 @@ def _masked_topic(frame: Frame, says_the_same: Callable[[Frame], bool]) -> Frame
     return Frame(frame.payload, "/".join(levels), frame.request, frame.port)
 
 
-def _masked_payload(frame: Frame, says_the_same: Callable[[Frame], bool]) -> Frame:
+def masked_payload(frame: Frame, says_the_same: Callable[[Frame], bool]) -> Frame:
+    """The frame with all of its payload masked without which `says_the_same` of the frame."""
+
     def with_payload(payload: bytes) -> Frame:
         return Frame(payload, frame.topic, frame.request, frame.port)
 
@@ -72,6 +74,12 @@ def _masked_payload(frame: Frame, says_the_same: Callable[[Frame], bool]) -> Fra
         if not says_the_same(with_payload(bytes(payload))):
             payload[index] = kept
     return with_payload(bytes(payload[:_MOST_PARTS]) if len(payload) > _MOST_PARTS else bytes(payload))
+
+
+def written_anew(frame: Frame) -> Frame:
+    """The frame with a JSON payload written as masking writes it, so that a name in it stands as it is."""
+    document = _document(frame.payload)
+    return frame if document is None else Frame(_written(document), frame.topic, frame.request, frame.port)
 
 
 def _document(payload: bytes) -> dict[str, Any] | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import struct
 import threading
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.publish
@@ -17,6 +19,7 @@ from bansui.driver_capture import SerialSource, TcpSource, settings_of, source_o
 from bansui.driver_scaffold import write
 from device_drivers.cases import run_line
 from device_drivers.conformance.masking import masked
+from device_drivers.conformance.masking_behind import masked_behind
 from device_drivers.conformance.suite import subject_of
 from device_drivers.conformance.wire import Device, SerialEnd, TcpEnd
 from device_drivers.contract import Frame, Settings
@@ -183,9 +186,71 @@ async def test_silence_and_a_port_that_is_not_there_are_said_and_nothing_is_writ
         await driver_capture.record(entry, Settings(), SerialSource(str(tmp_path / "tty"), 9600), frames=1, seconds=5)
 
 
-async def test_a_driver_that_learns_from_earlier_messages_is_not_captured() -> None:
-    with pytest.raises(ConfigurationError, match="reads a message by those before it"):
-        await driver_capture.record(named("home_assistant"), Settings(), TcpSource("127.0.0.1", 1), frames=1, seconds=1)
+DISCOVERY = {
+    "name": NAME, "state_topic": "flat/zhang-wei/air/state", "value_template": "{{ value_json.co2 }}",
+    "device_class": "carbon_dioxide", "unit_of_measurement": "ppm", "unique_id": MAC,
+    "device": {"name": NAME, "identifiers": [MAC], "suggested_area": "zhang-wei"},
+}  # fmt: skip
+
+
+@pytest.mark.mosquitto
+def test_a_device_that_is_read_by_what_it_said_before_is_kept_with_that_masked_together(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    """By Home Assistant's discovery: the name in the topics of values and in the payload of the discovery is one."""
+    out = tmp_path / "captured.jsonl"
+    config = json.dumps(DISCOVERY).encode()
+    server = (mosquitto.host, mosquitto.port)
+    paho.mqtt.publish.single("homeassistant/sensor/zhang-wei/co2/config", config, 1, True, *server)
+    paho.mqtt.publish.single("homeassistant/sensor/zhang-wei/t/config", b"{}", 1, True, *server)
+    payloads = [json.dumps({"co2": co2, "owner": NAME}).encode() for co2 in (812, 640)]
+    with published(mosquitto, "flat/zhang-wei/air/state", *payloads):
+        done = run_bansui(
+            "driver", "capture", "home_assistant", "--out", str(out), "--broker", f"127.0.0.1:{mosquitto.port}",
+            "--topic", "#", "--frames", "2", "--seconds", "20", "--json",
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    cases = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {case["expect"]["readings"]["carbon_dioxide"] for case in cases} == {812, 640}
+    assert [len(case["before"]) for case in cases] == [1, 1], "what is not needed is left out"
+    assert is_free_of_persons(cases)
+    replays(cases, "home_assistant")
+
+
+@pytest.mark.parametrize("driver_id", ["sparkplug_b", "homie", "home_assistant"])
+def test_what_a_learning_driver_was_told_is_masked_and_says_the_same(driver_id: str) -> None:
+    """Every recorded case of its own, behind messages that it does not need."""
+    subject = subject_of(driver_id)
+    tried = 0
+    for each in subject.recordings:
+        create = partial(each.entry.create, each.settings)
+        fit = masked_behind(create, each.before, each.frame)
+        if not each.before or fit is None:
+            continue
+        before, frame = fit
+        driver = create()
+        for message in before:
+            driver.decode(message)
+        assert driver.decode(frame).measurements == each.driver().decode(each.frame).measurements
+        tried += 1
+    assert tried
+
+
+def test_a_sparkplug_nodes_name_is_masked_in_its_birth_and_in_its_data() -> None:
+    """As long as it was: lengths stand in front of what they tell of."""
+    entry, topic = named("sparkplug_b"), "spBv1.0/zhang-wei-s/{}/zhang-wei"
+    head = b"\x12\x24\x0a\x15zhang-wei/Temperature\x10\x01\x20\x0a\x69"
+    birth = head + struct.pack("<d", 20.5) + b"\x18\x00"
+    data = b"\x12\x0b\x10\x01\x69" + struct.pack("<d", 21.5) + b"\x18\x01"
+    frames = [Frame(birth, topic.format("NBIRTH")), Frame(data, topic.format("NDATA"))]
+    fit = masked_behind(lambda: entry.create(Settings()), frames[:1], frames[1])
+    assert fit is not None
+    before, frame = fit
+    assert [len(each.payload) for each in before] == [len(birth)]
+    assert b"zhang" not in before[0].payload + before[0].topic.encode() + frame.topic.encode()
+    driver = entry.create(Settings())
+    driver.decode(before[0])
+    assert [measured.value for measured in driver.decode(frame).measurements] == [21.5]
 
 
 def test_what_is_refused_as_personal_is_not_kept_at_all() -> None:
