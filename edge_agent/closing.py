@@ -41,6 +41,7 @@ def close_windows(state: State, bindings: Mapping[str, Binding], school: str, ho
         for window in windows.over(horizon_ms):
             device, _, quantity = key
             binding = bindings.get(device)
+            before, carried = carried, max(filter(None, (carried, window.last())), default=None)
             closing.windows.append((key, window))
             if binding is None or quantity not in binding.rules:
                 closing.tally.add("withheld", window.readings, device=device, reason="device_removed")
@@ -55,8 +56,7 @@ def close_windows(state: State, bindings: Mapping[str, Binding], school: str, ho
             if rule.in_hours_only and not state.timetable.touches(window.start_ms):
                 closing.tally.add("withheld", window.readings, device=device, reason="outside_hours")
                 continue
-            fields = rule.told(aggregate(rule.quantity, window, carried, binding.cadence))
-            carried = max(filter(None, (carried, window.last())), default=None)
+            fields = rule.told(aggregate(rule.quantity, window, before, binding.cadence))
             told = Told(window, fields, state.revision_of(window.end_ms))
             closing.summaries.append(summary_line(key, binding, school, told))
             closing.tally.add("summarised", window.readings, device=device)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CO2: Final = ["carbon_dioxide", 700]
+MONDAY_7_58: Final = MONDAY_9 - HOUR - 2 * MINUTE
+"""In the last hour before lessons, of which nothing is told."""
 
 
 @pytest.fixture
@@ -277,3 +279,17 @@ class TestSafety:
         bench.sends[:] = bench.sends[-1:]
         bench.answer(delivered)
         assert any(line.startswith("smoke") for line in lines_of(bench.sends[0]))
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_windows_that_close_together_are_told_as_those_that_close_one_by_one(tmp_path: Path, at_once: bool) -> None:
+    """What a window that is withheld ended with stands in the next one, also where both are over at one look."""
+    bench = Bench(tmp_path, timing=Timing(lateness_ms=2 * MINUTE, report_every_s=10**9), at_ms=MONDAY_7_58)
+    bench.read("air", ["carbon_dioxide", 400])
+    bench.clock.advance(3 * MINUTE)
+    bench.read("air", ["carbon_dioxide", 800])
+    if at_once:
+        bench.clock.advance(30 * MINUTE)
+    bench.until_closed(30 * MINUTE)
+    assert [line.split(" ")[1] for line in bench.told() if "carbon" in line] == ["mean=700,n=5i,expected=15i"]
+    bench.stop()
