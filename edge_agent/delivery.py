@@ -115,12 +115,11 @@ class DeliveryPlan:
         return [Send(first, _PATHS[batch.kind], batch.body)]
 
     def undelivered(self, now: float, retry_after_s: float | None) -> None:
-        """Wait before the next try: as long as the centre asks, or at random below a bound that doubles."""
+        """Wait before the next try: at random below a bound that doubles, and no less than the centre asks."""
         self._sending = None
         bound = min(LONGEST_WAIT_S, self._timing.retry_s * 2 ** min(self._failures, 16))
         self._failures += 1
-        wait = retry_after_s if retry_after_s is not None else self._rng.uniform(0, bound)
-        self._next_try = max(self._next_try, now + wait)
+        self._next_try = max(self._next_try, now + max(self._rng.uniform(0, bound), retry_after_s or 0.0))
 
     def _sealed(self, state: State, order: SealOrder, batch: SealedBatch | None) -> None:
         """A batch is on disk; none where nothing waited of what was to be sealed."""

@@ -136,7 +136,10 @@ def probe(url: str, token: str, *, timeout_s: float) -> Probe:
     """Knock without delivering: a request with no batch in it is refused, by 401 where the token is unknown."""
     headers = {"Authorization": f"Token {token}", "User-Agent": "bansui"}
     try:
-        response = httpx.post(f"{url}{REPORT_PATH}", headers=headers, timeout=timeout_s, trust_env=False)
+        with httpx.stream(
+            "POST", f"{url}{REPORT_PATH}", headers=headers, timeout=timeout_s, trust_env=False
+        ) as response:
+            pass  # status and headers say it all, and who answers may be anybody
     except httpx.TransportError as error:
         return Probe(failure=str(error) or type(error).__name__)
     if response.status_code not in (httpx.codes.BAD_REQUEST, httpx.codes.UNAUTHORIZED):
@@ -149,7 +152,7 @@ def _clock_offset_s(response: httpx.Response) -> float | None:
     """How far this machine's clock is ahead of what the answer is dated, to the second; None where it has no date."""
     try:
         return time.time() - parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter of numbers that no date has
         return None
 
 
@@ -192,5 +195,12 @@ def _told(response: httpx.Response) -> Span | None:
 
 
 def _retry_after(response: httpx.Response) -> float | None:
+    """How long the centre wants to be left alone: seconds, or a date, counted from its own (RFC 9110, 10.2.3)."""
     text = response.headers.get("Retry-After", "")
-    return min(float(text), _LONGEST_RETRY_AFTER_S) if text.isascii() and text.isdigit() else None
+    if text.isascii() and text.isdigit():
+        return min(float(text), _LONGEST_RETRY_AFTER_S)
+    try:
+        until, now = (parsedate_to_datetime(date) for date in (text, response.headers.get("Date", "")))
+        return min(max(0.0, until.timestamp() - now.timestamp()), _LONGEST_RETRY_AFTER_S)
+    except (ValueError, OverflowError):
+        return None

@@ -70,7 +70,7 @@ class Centre:
             if reply is None:
                 writer.close()
                 return
-            writer.write(reply.replace(b"{mark}", request.headers["idempotency-key"].encode()))
+            writer.write(reply.replace(b"{mark}", request.headers.get("idempotency-key", "").encode()))
             await writer.drain()
 
 

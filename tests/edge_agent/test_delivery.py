@@ -122,13 +122,23 @@ class TestDelivery:
         assert len({round(wait) for wait in waits[9:]}) > 10, "the waits are not spread"
 
     def test_the_centre_may_ask_for_a_wait(self, bench: Bench) -> None:
-        """Retry-After is kept, to the second."""
+        """Retry-After is kept: nothing is offered before."""
         self.fill(bench, 4)
         bench.answer(lambda batch: Undelivered(batch, "HTTP 503", 90))
         bench.until_closed(80 * SECOND)
         assert not bench.sends
         bench.until_closed(20 * SECOND)
         assert bench.sends
+
+    def test_a_wait_that_the_centre_asks_for_is_never_less_than_ours(self, bench: Bench) -> None:
+        """A proxy's `Retry-After: 0` would have the batch offered again at once, for as long as it says so."""
+        self.fill(bench, 4)
+        for _ in range(8):
+            bench.answer(lambda batch: Undelivered(batch, "HTTP 503", 0.0))
+            bench.until_closed(5 * MINUTE)
+        bench.answer(lambda batch: Undelivered(batch, "HTTP 503", 0.0))
+        assert not bench.sends
+        assert bench.core.delivery.next_try > bench.clock.monotonic()
 
     def test_a_poisoned_summary_is_found(self, bench: Bench) -> None:
         """Refused batches are halved until the one at fault is alone: given up and counted; all others arrive."""

@@ -13,7 +13,7 @@ from bansui.free_port import free_port
 from edge_agent import uplink as module
 from edge_agent.events import Applied, Delivered, Event, Forked, Refused, Send, Undelivered
 from edge_agent.transactions import Span
-from edge_agent.uplink import Uplink
+from edge_agent.uplink import Probe, Uplink, probe
 from telemetry.uplink_contract import REPORT_PATH, WRITE_PATH, BatchId, seal
 from tests.edge_agent.servers import DURABLE, Centre, reply, serving
 from tests.support.waiting import until
@@ -88,6 +88,7 @@ async def test_a_report_goes_to_its_own_path() -> None:
         reply(409, "Bansui-Applied: 0123456789abcdef-6"),
         reply(409, "Bansui-Applied: ffffffffffffffff-6", f"Bansui-Ledger-Head: {'0' * 64}"),
         reply(200, "Content-Encoding: gzip", body=b"this is no gzip"),
+        reply(500, f"Date: Mon, 01 Jan {'9' * 30} 00:00:00 GMT"),
         b"220 smtp.example ESMTP\r\n\r\n",
         b"\x00\xff" * 100,
         b"HTTP/1.1 204 OK\r\nContent-Length: banana\r\n\r\n",
@@ -134,6 +135,9 @@ async def test_a_fork_that_says_what_the_other_copy_told(told: str, span: Span |
         (reply(503, "Retry-After: 999999999"), 3600.0),
         (reply(503, "Retry-After: -1"), None),
         (reply(503, "Retry-After: Wed, 21 Oct 2026 07:28:00 GMT"), None),
+        (reply(503, "Date: Wed, 21 Oct 2026 07:27:00 GMT", "Retry-After: Wed, 21 Oct 2026 07:28:00 GMT"), 60.0),
+        (reply(503, "Date: Wed, 21 Oct 2026 07:29:00 GMT", "Retry-After: Wed, 21 Oct 2026 07:28:00 GMT"), 0.0),
+        (reply(503, "Date: Wed, 21 Oct 2026 07:29:00 GMT", f"Retry-After: Wed, 21 Oct {'9' * 30} 07:28:00 GMT"), None),
         (reply(503), None),
     ],
 )
@@ -142,6 +146,21 @@ async def test_how_long_to_wait(answer: bytes, wait: float | None) -> None:
     [event] = (await outcomes(answer))[0]
     assert isinstance(event, Undelivered)
     assert event.retry_after_s == wait
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (reply(400), Probe(knows_token=True)),
+        (reply(401), Probe()),
+        (reply(200, "Content-Encoding: gzip", body=b"no gzip"), Probe("what answers there is no centre: HTTP 200")),
+    ],
+)
+async def test_a_knock(answer: bytes, found: Probe) -> None:
+    """Whoever answers, the knock ends with a word: of the centre, or of what is no centre."""
+    centre = Centre(answer)
+    async with serving(centre.answer) as port:
+        assert await asyncio.to_thread(probe, f"http://127.0.0.1:{port}", TOKEN, timeout_s=5) == found
 
 
 async def test_nobody_there() -> None:
