@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Speaking: TypeAlias = Callable[[DeviceModel, Senses, Noise, ZoneInfo], Iterable[Emitter]]
     Answering: TypeAlias = Callable[[DeviceModel, Senses, Noise], Asked]
 
-_TCP: Final = (Kind.NEC_DISPLAY, Kind.SAMSUNG_MDC, Kind.MAXHUB_BOARD)
+_TCP: Final = (Kind.NEC_DISPLAY, Kind.SAMSUNG_MDC, Kind.PHILIPS_SICP, Kind.MAXHUB_BOARD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,18 @@
 """Boards, screens and projectors that are asked over a serial line or TCP: their state, and how makers' protocols put
 it.
 
-Formats: BenQ, "Projector RS232 Command Control Installation Guide"; Epson, "ESC/VP21 Command User's Guide"; LG,
-signage owner's manuals, "Transmission / Receiving Protocol"; Optoma, "RS232 Protocol Function List"; SMART, "SMART
-Board 6000S", appendix "Remote management"; NEC, "External Control, LCD Monitor" Rev. 2.6; Samsung, "MDC Protocol" 2015;
-Clevertouch, "Impact RS-232 command list" (CVTE); BenQ, "RP Series RS232/LAN Control"; ViewSonic, "RS-232 Protocol" for
-ViewBoards; MAXHUB, "RS-232 Protocol" (3A packets); Newline, "RS-232 Control" (7F packets).
+Formats: BenQ, "Projector RS232 Command Control Installation Guide"; Epson, "ESC/VP21 Command User's Guide"; LG, signage
+owner's manuals, "Transmission / Receiving Protocol"; Optoma, "RS232 Protocol Function List"; SMART, "SMART Board
+6000S", appendix "Remote management"; NEC, "External Control, LCD Monitor" Rev. 2.6; Samsung, "MDC Protocol" 2015;
+Philips, "SICP" V2.03; Clevertouch, "Impact RS-232 command list" (CVTE); BenQ, "RP Series RS232/LAN Control"; ViewSonic,
+"RS-232 Protocol" for ViewBoards; MAXHUB, "RS-232 Protocol" (3A packets); Newline, "RS-232 Control" (7F packets).
 """
 
 from __future__ import annotations
 
 import re
+from functools import reduce
+from operator import xor
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from simulators.asked_line import Answer
@@ -287,10 +289,11 @@ _NEC_PAGES: Final = {b"0060": "input", b"0062": "volume", b"008D": "mute"}
 
 def _nec(header: bytes, message: bytes) -> bytes:
     body = header + b"\x02" + message + b"\x03"
-    check = 0
-    for byte in body:
-        check ^= byte
-    return b"\x01" + body + bytes((check,)) + b"\r"
+    return b"\x01" + body + bytes((_exclusive_or(body),)) + b"\r"
+
+
+def _exclusive_or(content: bytes) -> int:
+    return reduce(xor, content, 0)
 
 
 def samsung(display: Display, question: bytes) -> bytes | None:
@@ -325,6 +328,35 @@ def _samsung(address: int, content: bytes) -> bytes:
     return b"\xaa" + body + bytes((sum(body) & 0xFF,))
 
 
+def philips(display: Display, question: bytes) -> bytes | None:
+    """Size, the set's number, a group, a command, data, the exclusive or of all; the answer repeats the command."""
+    if len(question) not in (5, 6) or question != _philips(*question[1:-1]) or question[1] != display.address:
+        return None
+    command, value = question[3], b""
+    if command == 0x19:
+        value = b"\x02" if display.says_power(off="off") else b"\x01"
+    elif command == 0x0F:
+        value = display.says_hours("operating_time").to_bytes(2, "big")
+    elif command == 0x2F:
+        value = bytes((display.gauge.take("device_temperature"), 0))
+    elif display.is_on and command == 0xAD:
+        display.says_hdmi()
+        value = b"\x0d\x00\x01\x00"
+    elif display.is_on and command == 0x45:
+        value = bytes((display.says_volume(), 0))
+    elif display.is_on and command == 0x46:
+        value = bytes((int(display.says_mute()),))
+    elif display.is_on and command == 0x71:
+        display.says_picture_mute()
+        value = b"\x00"
+    return _philips(display.address, 0, *((command, *value) if value else (0x00, 0x18)))
+
+
+def _philips(*content: int) -> bytes:
+    message = bytes((len(content) + 2, *content))
+    return message + bytes((_exclusive_or(message),))
+
+
 PROTOCOLS: Final = {
     "benq": benq,
     "epson_escvp21": epson,
@@ -338,5 +370,6 @@ PROTOCOLS: Final = {
     "cvte_board": cvte,
     "nec_display": nec,
     "samsung_mdc": samsung,
+    "philips_sicp": philips,
 }
 """By the kind of device."""

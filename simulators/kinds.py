@@ -58,6 +58,7 @@ class Kind(enum.StrEnum):
     NOVA_SDS = "nova_sds"
     OPENMQTTGATEWAY = "openmqttgateway"
     OPTOMA = "optoma"
+    PHILIPS_SICP = "philips_sicp"
     PZEM = "pzem"
     SAMSUNG_MDC = "samsung_mdc"
     SENML = "senml"
@@ -109,6 +110,7 @@ ROLES: Final = {
     Kind.NEC_DISPLAY: "display",
     Kind.NEWLINE_BOARD: "display",
     Kind.OPTOMA: "display",
+    Kind.PHILIPS_SICP: "display",
     Kind.SAMSUNG_MDC: "display",
     Kind.SMART_BOARD: "display",
     Kind.VIEWSONIC_BOARD: "display",

@@ -27,7 +27,7 @@ BEST_KNOWN = {
     "zigbee2mqtt", "home_assistant", "tasmota", "shelly", "lorawan", "milesight", "elsys", "netvox", "modbus_rtu",
     "chint_dtsu666", "pzem", "plantower", "mhz19", "sensirion_sps30", "cvte_board", "newline_board", "viewsonic_board",
     "benq_board", "maxhub_board", "pjlink", "epson_escvp21", "benq", "samsung_mdc", "smart_board", "lg_display",
-    "nec_display", "android_headset", "vr_station",
+    "nec_display", "philips_sicp", "android_headset", "vr_station",
 }  # fmt: skip
 """What most schools have: these are gold."""
 

@@ -88,6 +88,7 @@ WHOLE = {
         "7e0003002840b9c67f41036c8b411e4ae24123aa92420c5b7c422efdba4238cab3423ab2c9423afde93f4a1025d67e",
     ),
     "samsung_mdc": ("", "aaff000341110155"),
+    "philips_sicp": ("", "07010045160a5f"),
     "cvte_board": ("", "aabbcc80000080ddeeff"),
     "nec_display": ("", "01303041423132023032303044363030303030343030303103740d"),
 }
@@ -129,6 +130,7 @@ ASKED = {
     "pzem": {"01040000000a700d"},
     "cvte_board": {"aabbcc01020003ddeeff"},
     "samsung_mdc": {"aa11000011"},
+    "philips_sicp": {"050100191d"},
     "epson_escvp21": {b"PWR?\r".hex()},
     "smart_board": {b"get powerstate\r".hex()},
     "benq": {b"\r*pow=?#\r".hex()},

@@ -85,6 +85,7 @@ def test_varints_are_those_of_the_encoding_guide() -> None:
             "01303041423132023032303044363030303030343030303203770d",
         ),
         ("samsung_mdc", "aa11000011", "aaff000341110155", "aaff000341110054"),
+        ("philips_sicp", "050100191d", "06010019021c", "06010019011f"),
     ],
 )
 def test_a_display_answers_in_its_makers_words(
@@ -106,6 +107,7 @@ def test_a_set_on_a_shared_line_hears_its_own_number_alone() -> None:
         ("lg_display", b"ka 02 ff\r"),
         ("viewsonic_board", b"802gl000\r"),
         ("optoma", b"~02124 1\r"),
+        ("philips_sicp", bytes.fromhex("050200191e")),
     ):
         assert display(kind).answer(question) is None
 
