@@ -43,7 +43,9 @@ def decode(
     cases: Annotated[
         list[Path],
         typer.Option(
-            "--cases", metavar="FILE", help="Recorded frames, one JSON object a line; - is stdin. May be given again."
+            "--cases",
+            metavar="FILE",
+            help="Recorded frames, one JSON object a line; - is stdin, a folder its *.jsonl files. May be given again.",
         ),
     ],
     driver: Annotated[
@@ -62,7 +64,7 @@ def decode(
     from device_drivers.scores import tally
 
     with ExitStack() as stack:
-        files = [stack.enter_context(_lines(path)) for path in cases]
+        files = [stack.enter_context(_lines(path)) for given in cases for path in _files(given)]
         results = run_lines(chain.from_iterable(files), subject_of(driver).drivers if driver else discover())
         if as_json:
             for result in results:
@@ -179,6 +181,18 @@ def capture(
         raise ConfigurationError(f"cannot be written: {error.strerror}", where=str(out)) from None
     told = {"cases": len(recording.cases), "withheld": recording.withheld, "file": str(out)}
     print(json.dumps(told) if as_json else f"{out}: {told['cases']} cases; {told['withheld']} frames refused, not kept")
+
+
+def _files(given: Path) -> list[Path]:
+    """The files of a folder of cases, or the file itself."""
+    if not given.is_dir():
+        return [given]
+    found = sorted(given.glob("*.jsonl"))
+    if not found:
+        raise ConfigurationError(
+            "no file of cases in this folder", where=str(given), fix="name a folder with *.jsonl files, or a file"
+        )
+    return found
 
 
 @contextmanager

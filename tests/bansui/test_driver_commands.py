@@ -81,6 +81,14 @@ def test_decoding_ends_with_the_score_of_each_family_over_all_files(tmp_path: Pa
     ]
 
 
+def test_a_folder_stands_for_its_files_of_cases(tmp_path: Path, cases: Path) -> None:
+    (tmp_path / "also.jsonl").write_text(cases.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "README.md").write_text("no case", encoding="utf-8")
+    of_both = CliRunner().invoke(app, ["decode", "--cases", str(cases), "--cases", str(cases), "--json"])
+    of_folder = CliRunner().invoke(app, ["decode", "--cases", str(tmp_path), "--json"])
+    assert of_folder.stdout == of_both.stdout != ""
+
+
 def test_a_dash_reads_from_stdin() -> None:
     result = CliRunner().invoke(app, ["decode", "--cases", "-", "--json"], input=GOOD)
     assert json.loads(result.stdout)["id"] == "one"
