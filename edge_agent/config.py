@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
 import itertools
 import re
 import zoneinfo
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
 from broker.clients import ClientTable
 from broker.limits import Limits
 from broker.listener import Addresses
 from broker.tls import TlsFiles
+from broker.topics import is_topic_filter
 from device_drivers.modbus_tcp import Framing
+from edge_agent.addresses import Host, is_loopback, web_address
 from edge_agent.timetable import Timetable
 from telemetry import Placement, Role
 from telemetry.table_file import Table
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+_LONGEST_MQTT_TEXT: Final = 65_535
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -37,12 +39,15 @@ def _time(text: str) -> str:
     return text
 
 
-def _bare_host(text: str) -> str:
-    if re.fullmatch(r"[^\s/:\[\]]+", text) is None:
-        try:
-            ipaddress.IPv6Address(text)
-        except ValueError:
-            raise ValueError("a host is a name or an address alone, as 10.0.0.7 or fd00::7") from None
+def _client_id(text: str) -> str:
+    if not 0 < len(text.encode()) <= _LONGEST_MQTT_TEXT or "\0" in text:
+        raise ValueError("a client id is not empty: by it the broker keeps what comes while the agent is away")
+    return text
+
+
+def _topic_filter(text: str) -> str:
+    if not is_topic_filter(text) or len(text.encode()) > _LONGEST_MQTT_TEXT:
+        raise ValueError("no topic filter of MQTT: + stands for a whole level, # for the last one only")
     return text
 
 
@@ -75,7 +80,7 @@ class HealthTable(Table):
 class PagesTable(Table):
     """[pages]: what people in the school can look at: what left today, and each room's label."""
 
-    host: Annotated[str, Field(min_length=1)] = "0.0.0.0"  # noqa: S104 - readers are other machines in the school
+    host: Host = "0.0.0.0"  # noqa: S104 - readers are other machines in the school
     port: Port = 9465
     address: str = ""
     """How people in the school reach it, as labels print it; http://HOST:PORT unless stated."""
@@ -83,9 +88,7 @@ class PagesTable(Table):
     @model_validator(mode="after")
     def _reachable(self) -> PagesTable:
         if self.address:
-            parts = urlsplit(self.address)
-            if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-                raise ValueError("pages.address is written http://HOST[:PORT]")
+            web_address(self.address, "pages.address is written http://HOST[:PORT]")
         elif self.host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
             raise ValueError('pages.address is missing: write how people reach this box, as "http://10.0.0.5:9465"')
         return self
@@ -110,12 +113,11 @@ class UplinkTable(Table):
     @field_validator("url")
     @classmethod
     def _safe_url(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("the centre is written https://HOST[:PORT]")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        address = web_address(url, "the centre is written https://HOST[:PORT]")
+        parts = urlsplit(address)
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             raise ValueError("http is for loopback alone; use https")
-        return url.rstrip("/")
+        return address
 
 
 _LIMITS: Final = Limits()
@@ -140,8 +142,12 @@ class LimitsTable(Table):
         return Limits(**self.model_dump())
 
 
-_Host = Annotated[str, Field(min_length=1)]
-Hosts = _Host | Annotated[tuple[_Host, ...], Field(min_length=1)]
+def _several(hosts: object) -> object:
+    return (hosts,) if isinstance(hosts, str) else hosts
+
+
+Hosts = Annotated[tuple[Host, ...], Field(min_length=1), BeforeValidator(_several)]
+"""One host, or several."""
 
 
 class TlsTable(Table):
@@ -163,7 +169,7 @@ class TlsTable(Table):
 class ListenerTable(Table):
     """[listener]: the MQTT endpoint that devices connect to."""
 
-    host: Hosts = "0.0.0.0"  # noqa: S104 - devices are other machines; credentials and ACL decide who may publish
+    host: Hosts = ("0.0.0.0",)  # noqa: S104 - devices are other machines; credentials and ACL decide who may publish
     port: Port = 1883
     tls: TlsTable | None = None
     limits: LimitsTable = LimitsTable()
@@ -172,20 +178,19 @@ class ListenerTable(Table):
     @property
     def addresses(self) -> Addresses:
         """Where to listen."""
-        hosts = (self.host,) if isinstance(self.host, str) else self.host
         plain = None if self.tls is not None and self.tls.required else self.port
-        return Addresses(hosts, plain, None if self.tls is None else self.tls.port)
+        return Addresses(self.host, plain, None if self.tls is None else self.tls.port)
 
 
 class SubscriberTable(Table):
     """[subscriber]: the school's own broker."""
 
-    host: str
+    host: Host
     port: Port = 1883
-    client_id: str
+    client_id: Annotated[str, AfterValidator(_client_id)]
     username: str = ""
     password_file: str = ""
-    topics: Annotated[tuple[str, ...], Field(min_length=1)]
+    topics: Annotated[tuple[Annotated[str, AfterValidator(_topic_filter)], ...], Field(min_length=1)]
 
 
 class WindowsTable(Table):
@@ -264,7 +269,7 @@ class SerialTable(Table):
 class TcpTable(Table):
     """The address of a device that is asked over TCP."""
 
-    host: Annotated[str, AfterValidator(_bare_host)]
+    host: Host
     port: Annotated[int, Field(ge=1, le=65535)]
     password_file: str = ""
     framing: Framing | None = None
@@ -339,15 +344,6 @@ class Configuration(Table):
     def zone(self) -> zoneinfo.ZoneInfo:
         """The school's time zone."""
         return zoneinfo.ZoneInfo(self.agent.timezone)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _clock_time(text: str) -> dt.time:

@@ -198,12 +198,74 @@ def test_where_the_centre_may_be(path: Path, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://10.0.0.1", "http://127.0.0.1.example", "ftp://127.0.0.1", "centre", "https://"]
+    "url",
+    [
+        "http://10.0.0.1",
+        "http://127.0.0.1.example",
+        "ftp://127.0.0.1",
+        "centre",
+        "https://",
+        "https://centre:abc",
+        "https://centre:65536",
+        "https://centre..example",
+        "https://centre_示.example",
+        "https://[::1",
+        "https://centre.example?at=1",
+    ],
 )
 def test_where_it_may_not(path: Path, url: str) -> None:
-    """Nothing leaves the machine in the clear."""
+    """Nothing leaves the machine in the clear, and what no connection could be made to is told before one is."""
     path.write_text(re.sub(r'url = ".*"', f'url = "{url}"', path.read_text()))
     assert "uplink.url" in mistakes_of(path)[0]
+
+
+_NO_HOSTS: Final = ["a..b", ".a", "x" * 64, "", "broker:1883", "a b", "a\\u0000"]
+
+
+@pytest.mark.parametrize("host", _NO_HOSTS)
+@pytest.mark.parametrize(
+    ("key", "table"),
+    [
+        ("listener.host", 'host = "127.0.0.1"'),
+        ("listener.host[2]", 'host = ["127.0.0.1", "127.0.0.1"]'),
+        ("subscriber.host", '[subscriber]\nclient_id = "edge"\ntopics = ["#"]\nhost = "127.0.0.1"'),
+        ("pages.host", '[pages]\nhost = "127.0.0.1"'),
+        ("device[1].tcp.host", 'driver = "pjlink"\ntcp = { host = "127.0.0.1", port = 4352 }'),
+    ],
+)
+def test_a_host_that_cannot_be(tmp_path: Path, key: str, table: str, host: str) -> None:
+    """A name that no look-up takes would end the agent, or open a port to everybody: wherever a host stands."""
+    if key.startswith("device"):
+        table = SENSOR.partition("driver")[0] + table
+    if key.startswith("listener"):
+        table = "[listener]\n" + table
+    path = configure(tmp_path, table + "\n")
+    load(path)
+    before, _, after = path.read_text().rpartition('"127.0.0.1"')
+    path.write_text(f'{before}"{host}"{after}')
+    assert [line.split(": ")[1] for line in mistakes_of(path)] == [key]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "mistake"),
+    [
+        ('"edge"', '""', "subscriber.client_id: a client id is not empty"),
+        ('"edge"', '"ed\\u0000ge"', "subscriber.client_id: a client id"),
+        ('"a/#"', '"a/#/b"', "subscriber.topics[2]: no topic filter of MQTT"),
+        ('"a/#"', '"a+"', "subscriber.topics[2]: no topic filter of MQTT"),
+        ('["$share/g/+/x", "a/#"]', '["#a"]', "subscriber.topics[1]: no topic filter of MQTT"),
+        ('["$share/g/+/x", "a/#"]', "[]", "subscriber.topics: tuple should have at least 1 item"),
+        ('"a/#"', '""', "subscriber.topics[2]: no topic filter of MQTT"),
+        ('"a/#"', f'"{"a" * 65_536}"', "subscriber.topics[2]: no topic filter of MQTT"),
+    ],
+)
+def test_a_subscription_that_cannot_be(tmp_path: Path, before: str, after: str, mistake: str) -> None:
+    """Without a client id every connection would be a session of its own; no broker takes a filter that is none."""
+    table = '[subscriber]\nhost = "127.0.0.1"\nclient_id = "edge"\ntopics = ["$share/g/+/x", "a/#"]\n'
+    path = configure(tmp_path, table)
+    load(path)
+    [found] = mistakes_of(changed(path, before, after))
+    assert mistake in found
 
 
 def test_a_mistake_of_grammar_has_its_line(path: Path) -> None:
