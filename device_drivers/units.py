@@ -41,9 +41,32 @@ CONVERSIONS: Final[dict[str, dict[str, tuple[float, float]]]] = {
 """By the vocabulary's unit (UCUM), then by the device's as people write it."""
 
 
+_SPELLINGS: Final = {
+    "°C": ("c", "degc", "deg c", "℃", "celsius", "degrees celsius"),
+    "°F": ("f", "degf", "deg f", "℉", "fahrenheit", "degrees fahrenheit"),
+    "K": ("kelvin",),
+    "%": ("percent", "pct", "%rh", "% rh", "rh%"),
+    "ppm": ("ppm",), "ppb": ("ppb",),
+    "µg/m³": ("ug/m3", "µg/m3", "ug/m³", "µg/m^3", "ug/m^3"),
+    "mg/m³": ("mg/m3", "mg/m^3"),
+    "lx": ("lx", "lux"),
+    "dBA": ("db(a)", "dba"), "dB": ("db",),
+    "hPa": ("hpa",), "kPa": ("kpa",), "mbar": ("mbar",),
+    "W": ("w", "watt", "watts"), "kW": ("kw",), "VA": ("va",), "kVA": ("kva",), "var": ("var",), "kvar": ("kvar",),
+    "kWh": ("kwh",), "Wh": ("wh",),
+    "V": ("v", "volt", "volts"),
+    "A": ("a", "amp", "amps", "ampere", "amperes"),
+    "Hz": ("hz", "hertz"),
+}  # fmt: skip
+"""How else people write a unit, in small letters. None whose size its letters' size decides, as of mW and MW."""
+_UNITS: Final = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings}
+
+
 def known_conversion(unit: str, to: str) -> tuple[float, float] | None:
     """Factor and shift from a device's unit to the vocabulary's; None for one that cannot be converted."""
-    return CONVERSIONS.get(to, {}).get(unit.replace(_GREEK_MU, _MICRO_SIGN))
+    known, plain = CONVERSIONS.get(to, {}), unit.strip().replace(_GREEK_MU, _MICRO_SIGN)
+    found = known.get(plain)
+    return known.get(_UNITS.get(plain.lower(), plain)) if found is None else found
 
 
 def conversion(unit: str, to: str) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pint
 import pytest
 
-from device_drivers.units import CONVERSIONS, conversion
+from device_drivers.units import CONVERSIONS, conversion, known_conversion
 from telemetry import quantities
 
 NAMES = {
@@ -34,6 +34,25 @@ def test_a_conversion_is_pints(unit: str, to: str, registry: pint.UnitRegistry[f
     for value in (-10.0, 0.0, 72.5):
         theirs = registry.Quantity(value, NAMES.get(unit, unit)).to(NAMES.get(to, to)).magnitude
         assert value * factor + shift == pytest.approx(theirs, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("written", "unit", "to"),
+    [
+        ("degC", "°C", "Cel"), ("Deg F", "°F", "Cel"), ("℃", "°C", "Cel"), ("C", "°C", "Cel"), ("%RH", "%", "%"),
+        ("PPM", "ppm", "[ppm]"), ("ug/m3", "µg/m³", "ug/m3"), ("μg/m3", "µg/m³", "ug/m3"), ("dB(A)", "dBA", "dB[SPL]"),
+        ("Lux", "lx", "lx"), ("KW", "kW", "W"), ("KWH", "kWh", "kW.h"), (" Volts ", "V", "V"), ("Amps", "A", "A"),
+    ],
+)  # fmt: skip
+def test_a_unit_is_known_however_people_write_it(written: str, unit: str, to: str) -> None:
+    assert known_conversion(written, to) == CONVERSIONS[to][unit]
+
+
+@pytest.mark.parametrize(
+    ("written", "to"), [("mw", "W"), ("MWH", "kW.h"), ("F", "lx"), ("degrees", "Cel"), (" ", "Cel")]
+)
+def test_a_unit_that_could_be_two_or_none_is_not_guessed(written: str, to: str) -> None:
+    assert known_conversion(written, to) is None
 
 
 def test_every_unit_that_is_converted_to_is_the_vocabularys() -> None:
