@@ -38,6 +38,8 @@ _CONTROL: Final = ("node control/", "device control/", "properties/", "node info
 """Metrics that command a node or tell of its make."""
 _UNBORN: Final = "unborn"
 """What is told as dropped of a metric that no birth named."""
+_DOUBTFUL: Final = "quality"
+"""The same of a metric whose own quality is bad or stale."""
 _SEQUENCE: Final = 256
 _LATEST_MS: Final = 10**14
 
@@ -192,6 +194,9 @@ class SparkplugB:
             dropped.append(_UNBORN)
             return
         if found.name == _BIRTH_DEATH or found.name.lower().startswith(_CONTROL) or metric.is_null:
+            return
+        if not metric.is_good:
+            dropped.append(_DOUBTFUL)
             return
         column = self._table.find(found.path, found.unit)
         if metric.is_historical or column is None or not self._is_its_own(found, column):

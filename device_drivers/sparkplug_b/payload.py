@@ -32,8 +32,12 @@ _SIGNED_BITS: Final = {1: 8, 2: 16, 3: 32, 4: 64}
 """Of the types Int8 to Int64, whose values stand in unsigned fields (section 6.4.16)."""
 _BOOLEAN: Final = 11
 _WIDTHS: Final = {10: 32, 11: 64}
-_UNIT: Final = "engunit"
-"""The property in which nodes state a metric's unit; the specification names none."""
+_PROPERTIES: Final = 9
+_QUALITY: Final = "Quality"
+_GOOD: Final = range(192, 256)
+"""192 is good, 0 bad and 500 stale (section 6.4.9.1). Ignition has further good ones, up to 203."""
+_UNIT: Final = frozenset({"engunit", "engunits", "engineeringunit", "engineeringunits", "unit", "units"})
+"""The properties in which nodes state a metric's unit, in small letters alone; the specification names none."""
 
 
 @dataclass(slots=True)
@@ -51,6 +55,8 @@ class Metric:
     bits: int = 0
     """Of the field that an integer stood in."""
     unit: str = ""
+    is_good: bool = True
+    """Unless the property `Quality` says that the value is bad or stale."""
 
 
 @dataclass(slots=True)
@@ -94,6 +100,8 @@ def _metric(data: bytes) -> Metric:
         if number in _READERS:
             name, reader = _READERS[number]
             setattr(metric, name, reader(kind, value))
+        if number == _PROPERTIES:
+            metric.unit, metric.is_good = _properties(content(kind, value))
         if number in _WIDTHS:
             metric.bits = _WIDTHS[number]
     return metric
@@ -111,8 +119,8 @@ def signed(metric: Metric, datatype: int) -> float | bool | None:
     return kept - (1 << bits) if kept >> bits - 1 else kept
 
 
-def _unit(properties: bytes) -> str:
-    """The text of the property that states the unit, if one does (PropertySet: keys are 1, values are 2)."""
+def _properties(properties: bytes) -> tuple[str, bool]:
+    """The unit that is stated, if one is, and whether the quality is good (PropertySet: keys are 1, values are 2)."""
     keys: list[str] = []
     values: list[bytes] = []
     for number, kind, value in fields(properties):
@@ -120,10 +128,13 @@ def _unit(properties: bytes) -> str:
             keys.append(text(kind, value))
         elif number == 2:
             values.append(content(kind, value))
+    unit, is_good = "", True
     for key, stated in zip(keys, values, strict=False):
-        if key.replace(" ", "").lower() == _UNIT:
-            return next((text(kind, value) for number, kind, value in fields(stated) if number == 8), "")
-    return ""
+        if key == _QUALITY:
+            is_good = all(integer(kind, value) in _GOOD for number, kind, value in fields(stated) if number in (3, 4))
+        elif key.replace(" ", "").replace("_", "").lower() in _UNIT:
+            unit = next((text(kind, value) for number, kind, value in fields(stated) if number == 8), "")
+    return unit, is_good
 
 
 _READERS: Final[dict[int, tuple[str, Callable[[int, int | bytes], object]]]] = {
@@ -133,7 +144,6 @@ _READERS: Final[dict[int, tuple[str, Callable[[int, int | bytes], object]]]] = {
     4: ("datatype", integer),
     5: ("is_historical", flag),
     7: ("is_null", flag),
-    9: ("unit", lambda kind, value: _unit(content(kind, value))),
     10: ("value", integer),
     11: ("value", integer),
     12: ("value", floating),

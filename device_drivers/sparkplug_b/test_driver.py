@@ -38,13 +38,20 @@ def field(number: int, value: int | bytes | float) -> bytes:
     return varint(number << 3 | 2) + varint(len(value)) + value
 
 
-def metric(name: str = "", *, alias: int | None = None, unit: str = "", **rest: Any) -> bytes:
+def number(value: int) -> bytes:
+    """A property's value that is an integer."""
+    return field(2, field(1, INT32) + field(3, value))
+
+
+def metric(
+    name: str = "", *, alias: int | None = None, unit: str = "", stated_in: str = "engUnit", **rest: Any
+) -> bytes:
     """`rest` are fields by number, as `_13=21.5`."""
     parts = [field(1, name.encode())] if name else []
     parts += [field(2, alias)] if alias is not None else []
     parts += [field(int(key[1:]), value) for key, value in sorted(rest.items(), key=lambda item: int(item[0][1:]))]
     if unit:
-        parts.append(field(9, field(1, b"engUnit") + field(2, field(1, 12) + field(8, unit.encode()))))
+        parts.append(field(9, field(1, stated_in.encode()) + field(2, field(1, 12) + field(8, unit.encode()))))
     return field(2, b"".join(parts))
 
 
@@ -79,6 +86,25 @@ def test_an_alias_is_read_by_the_birth_that_gave_it(driver: Driver) -> None:
     decoded = send(driver, NODE, "NDATA", message(metric(alias=7, _3=1_760_000_460_000, _13=68.0), seq=1))
     assert told(decoded) == {"temperature": pytest.approx(20)}
     assert decoded.rows[0].event_ms == 1_760_000_460_000
+
+
+@pytest.mark.parametrize(
+    ("stated_in", "unit"), [("engUnit", "degF"), ("Engineering Units", "°F"), ("unit", "F"), ("eng_units", "Deg F")]
+)
+def test_a_unit_is_understood_where_and_as_nodes_state_it(driver: Driver, stated_in: str, unit: str) -> None:
+    decoded = birth(driver, metric("Temperature", _4=DOUBLE, _13=68.0, unit=unit, stated_in=stated_in))
+    assert told(decoded)["temperature"] == pytest.approx(20)
+
+
+@pytest.mark.parametrize("quality", [0, 500, 64, 1_073_742_080, (1 << 32) - 2_147_483_132])
+def test_a_value_that_is_bad_or_stale_by_its_own_quality_is_not_read(driver: Driver, quality: int) -> None:
+    """Bad, stale, and Ignition's uncertain and stale ones."""
+    assert told(
+        birth(driver, metric("Temperature", alias=1, _4=DOUBLE, _9=field(1, b"Quality") + number(192), _13=20.0))
+    )
+    doubtful = metric(alias=1, _9=field(1, b"Low") + field(1, b"Quality") + number(5) + number(quality), _13=85.0)
+    decoded = send(driver, NODE, "NDATA", message(doubtful, metric(alias=1, _13=21.0), seq=1))
+    assert (told(decoded), decoded.dropped) == ({"temperature": 21}, ("quality",))
 
 
 def test_an_alias_that_a_node_and_its_device_share_is_two(driver: Driver) -> None:
