@@ -24,10 +24,11 @@ from device_drivers.contract import Decoded, FrameRefused, Measurement
 if TYPE_CHECKING:
     from device_drivers.contract import Frame, Settings
 
-MOST_BYTES: Final = 16_384
-"""Of a message: each of the printouts is shorter."""
+MOST_BYTES: Final = 65_536
+"""Of a message: each of the printouts is shorter, also where a maker's battery service prints its logs."""
 
 _BATTERY: Final = re.compile(r"^ {0,8}(level|scale|status|voltage|temperature): (-?[0-9]{1,7})$", re.MULTILINE)
+_NO_BATTERY: Final = re.compile(r"^ {0,8}present: false$", re.MULTILINE)
 _SET_BY_HAND: Final = ("UPDATES STOPPED", "IsStatusOverride: true")
 _UNMEASURED: Final = "HAL Ready: false"
 _FROM_HAL: Final = re.compile(r"^ {0,8}Current temperatures from HAL:\n((?:[ \t][^\n]*\n?)*)", re.MULTILINE)
@@ -36,7 +37,9 @@ _TEMPERATURE: Final = re.compile(r"\{mValue=(-?[0-9]{1,3}\.[0-9]+), mType=([013]
 _TYPES: Final = {"0": "cpu", "1": "gpu", "3": "skin"}
 """That of the battery, 2, is told by the battery's own service."""
 _THERMAL: Final = re.compile(r"^ {0,8}Thermal Status: ([0-6])$", re.MULTILINE)
-_STATISTICS: Final = re.compile(r"FPS=([0-9]{1,3})(?:/[0-9]{1,3})?,[^\n]{0,512}?Temp=(-?[0-9]{1,3}\.[0-9])C")
+_STATISTICS: Final = re.compile(
+    r"FPS=([0-9]{1,3})(?:/[0-9]{1,3})?,(?:(?!FPS=)[^\n]){0,512}?Temp=(-?[0-9]{1,3}\.[0-9])C"
+)
 _CHARGING: Final = {2: 1.0, 5: 1.0, 3: 0.0, 4: 0.0}
 """Charging and full are on the charger, discharging and not charging are not; 1 is unknown."""
 _HEAT: Final = (0, 1, 1, 2, 3, 3, 3)
@@ -69,7 +72,9 @@ class AndroidHeadset:
 
 
 def _battery(text: str) -> list[Measurement]:
-    values = {key: int(number) for key, number in _BATTERY.findall(text)}
+    if _NO_BATTERY.search(text) is not None:
+        return []
+    values = {key: int(number) for key, number in reversed(_BATTERY.findall(text))}  # makers' logs follow the state
     found = []
     if "level" in values and values.get("scale", 0) > 0:
         found.append(Measurement("battery", 100 * values["level"] / values["scale"]))
