@@ -121,10 +121,12 @@ class DeliveryPlan:
         self._failures += 1
         self._next_try = max(self._next_try, now + max(self._rng.uniform(0, bound), retry_after_s or 0.0))
 
-    def _sealed(self, state: State, order: SealOrder, batch: SealedBatch | None) -> None:
-        """A batch is on disk; none where nothing waited of what was to be sealed."""
+    def _sealed(self, state: State, order: SealOrder, written: Written) -> None:
+        """A batch is on disk; none where nothing waited of what was to be sealed, or nothing that could be."""
+        batch = written.batch
         if batch is None:
-            state.splitting = state.splitting and not order.split
+            was_dropped = written.waiting is not None
+            state.splitting = state.splitting and (was_dropped or not order.split)
             return
         state.unacknowledged[batch.id] = batch
         state.ending = batch.id.sequence if order.closes else state.ending
@@ -140,7 +142,7 @@ class DeliveryPlan:
         """A transaction about batches is on disk; what has to follow at once, if anything."""
         match transaction:
             case Transaction(kind=Kind.SEAL, seal=SealOrder() as order):
-                self._sealed(state, order, written.batch)
+                self._sealed(state, order, written)
             case Transaction(kind=Kind.MARK, batch=BatchId() as batch):
                 self._marked(state, batch)
                 return _after_the_last(state, batch, new_epoch)

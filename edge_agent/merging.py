@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from edge_agent.transactions import NewSummary
 from edge_agent.windows import rounded
-from telemetry import Series, Summary, decode_all, encode_fields, encode_series
+from telemetry import Series, Summary, encode_fields, encode_series
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from edge_agent.privacy.rules import Rule
     from edge_agent.transactions import Waiting
@@ -47,11 +47,10 @@ class Merge:
     merged: NewSummary
 
 
-def merges(waiting: Sequence[Waiting], order: MergeOrder) -> Iterator[Merge]:
-    """The groups among these that are whole."""
+def merges(waiting: Iterable[tuple[Waiting, Summary]], order: MergeOrder) -> Iterator[Merge]:
+    """The groups among these that are whole; each comes with what it says."""
     groups: dict[tuple[Series, int], list[tuple[int, Summary]]] = defaultdict(list)
-    summaries = decode_all("".join(f"{each.line}\n" for each in waiting).encode())
-    for each, summary in zip(waiting, summaries, strict=True):
+    for each, summary in waiting:
         longer_s = _LONGER_S.get(summary.series.window_s)
         if longer_s is not None:
             start_ms = _start(summary.start_ms, longer_s, order.day_start)

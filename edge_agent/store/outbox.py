@@ -135,9 +135,8 @@ def begin_epoch(connection: apsw.Connection, epoch: str, told: Span | None) -> W
 
 
 def _drop_told(connection: apsw.Connection, told: Span) -> int:
-    rows = [each for each in summaries.read_between(connection, told.from_ms, told.to_ms) if each.line]
-    ends = [summary.end_ms for summary in decode_all("".join(f"{each.line}\n" for each in rows).encode())]
-    within = [each.number for each, end_ms in zip(rows, ends, strict=True) if end_ms <= told.to_ms]
+    found = summaries.understood(summaries.read_between(connection, told.from_ms, told.to_ms))
+    within = [each.number for each, summary in found if summary.end_ms <= told.to_ms]
     summaries.drop(connection, within)
     return len(within)
 
@@ -150,7 +149,7 @@ def merge(connection: apsw.Connection, order: MergeOrder) -> Written:
     oldest_sealed = row(connection, "SELECT min(oldest_ms) FROM batch WHERE body IS NOT NULL")[0]
     summaries.forget_merged(connection, oldest_sealed)
     gone = 0
-    for each in merges([waiting for waiting in summaries.read_oldest(connection, order.most) if waiting.line], order):
+    for each in merges(summaries.understood(summaries.read_oldest(connection, order.most)), order):
         if not summaries.note_merged(connection, each.merged):
             continue
         summaries.drop(connection, each.numbers)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 from edge_agent.store.engine import row
 from edge_agent.store.schema import SERIES_BITS, sum_of
 from edge_agent.transactions import NewSummary, Waiting
-from telemetry import Summary, decode_all, encode_fields, encode_series
+from telemetry import ContractViolation, Summary, decode_all
 from telemetry.summaries import LONGEST_WINDOW_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import apsw
 
@@ -105,13 +105,19 @@ def are_refused(connection: apsw.Connection) -> bool:
 
 
 def from_lines(lines: bytes) -> list[NewSummary]:
-    """Summaries out of a batch's text, to wait again."""
-    return [from_summary(summary) for summary in decode_all(lines)]
+    """Summaries out of a batch's text, to wait again; whether they are still of the contract is asked at sealing."""
+    parts = (line.split(" ") for line in lines.decode().splitlines())
+    return [NewSummary(series, int(start_ms), fields) for series, fields, start_ms in parts]
 
 
-def from_summary(summary: Summary) -> NewSummary:
-    """As it waits: the line it will be has exactly one form."""
-    return NewSummary(encode_series(summary.series), summary.start_ms, encode_fields(summary))
+def understood(found: Sequence[Waiting]) -> list[tuple[Waiting, Summary]]:
+    """Those that are intact and of the contract as it is today, each with what it says."""
+    intact = [each for each in found if each.line]
+    try:
+        told = decode_all("".join(f"{each.line}\n" for each in intact).encode())
+    except ContractViolation:
+        return [] if len(intact) == 1 else [pair for each in intact for pair in understood([each])]
+    return list(zip(intact, told, strict=True))
 
 
 def _read(connection: apsw.Connection, condition: str, *values: int) -> Iterator[Waiting]:

@@ -14,6 +14,7 @@ from edge_agent.events import Applied, Delivered, Forked, Undelivered
 from edge_agent.timetable import CompiledTimetable
 from edge_agent.timing import Timing
 from edge_agent.transactions import Span
+from telemetry import vocabulary
 from telemetry.uplink_contract import REPORT_PATH, WRITE_PATH, AgentReport, BatchId, unseal
 from tests.edge_agent.harness import (
     HOUR,
@@ -333,6 +334,33 @@ class TestForkedAgent:
         found = bench.audit()
         assert found.faults == []
         assert found.balance["summaries"] == found.balance["acknowledged"] + 3
+
+
+class TestShrunkVocabulary:
+    """An upgrade has taken a quantity out of the contract, and summaries of it are there."""
+
+    @pytest.mark.parametrize("kind", ["refused", "forked"])
+    def test_nothing_stops(self, bench: Bench, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+        """Sealed or waiting, when the centre refuses or knows another copy: the rest goes, they are counted."""
+        for minute in range(12):
+            bench.read("mast", ["temperature", minute], ["wind_speed", 1])
+            bench.until_closed(MINUTE)
+        bench.until_closed(10 * MINUTE)
+        monkeypatch.delitem(vocabulary._TABLE, "wind_speed")
+        span = Span(MONDAY_9 + 3 * MINUTE, MONDAY_9 + 6 * MINUTE)
+        bench.answer(refused if kind == "refused" else lambda batch: Forked(batch, Applied(0, bytes(32)), span))
+        arrived: list[str] = []
+        for _ in range(10):
+            while bench.sends:
+                arrived += lines_of(bench.answer(delivered))
+            bench.until_closed(MINUTE)
+        found = bench.audit()
+        assert found.faults == []
+        assert found.balance["waiting"] == 0
+        assert found.balance["refused"] > 0
+        temperatures = len([line for line in arrived if line.startswith("temperature")])
+        assert temperatures == 12 - found.balance["fork"]
+        assert found.balance["fork"] == (3 if kind == "forked" else 0)
 
 
 class TestReports:

@@ -12,9 +12,10 @@ from edge_agent.events import Uncommitted
 from edge_agent.merging import MergeOrder, merges
 from edge_agent.room import Room
 from edge_agent.store.ballast import NAME
+from edge_agent.store.summaries import understood
 from edge_agent.timing import Timing
 from edge_agent.transactions import Waiting
-from telemetry import decode_all
+from telemetry import decode_all, vocabulary
 from tests.edge_agent.harness import DAY, DEVICES, HOUR, MINUTE, MONDAY_9, SECOND, TIMETABLE, Bench, delivered, frame
 
 if TYPE_CHECKING:
@@ -92,6 +93,21 @@ def test_then_summaries_are_merged(bench: Bench, disk: Disk) -> None:
     found = bench.audit()
     assert found.faults == []
     assert found.balance["waiting"] == 0
+
+
+def test_what_the_vocabulary_lacks_is_not_merged(bench: Bench, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quantity that an upgrade took away stops nothing: the others are merged, and sealing gives it up, counted."""
+    for minute in range(40):
+        bench.read("mast", ["temperature", minute], ["wind_speed", 1])
+        bench.until_closed(MINUTE)
+    bench.until_closed(10 * MINUTE)
+    monkeypatch.delitem(vocabulary._TABLE, "wind_speed")
+    disk.free = 0
+    bench.until_closed(10 * SECOND)
+    told = bench.told()
+    assert [line for line in told if line.startswith("temperature") and ",window=900 " in line]
+    assert not [line for line in told if line.startswith("wind_speed") and ",window=900 " in line]
+    assert bench.audit().faults == []
 
 
 def test_in_the_end_senders_wait(bench: Bench, disk: Disk) -> None:
@@ -185,7 +201,7 @@ class TestMerging:
     def merge(self, *lines: str, until: int = MONDAY_9 + DAY) -> list[str]:
         order = MergeOrder(100, until, TIMETABLE.day_start, self.rule_of)
         waiting = [Waiting(number, 0, line) for number, line in enumerate(lines)]
-        return [each.merged.line for each in merges(waiting, order)]
+        return [each.merged.line for each in merges(understood(waiting), order)]
 
     def rule_of(self, device: str, quantity: str) -> Rule | None:
         return RULES.get((device, quantity))
