@@ -126,10 +126,10 @@ class Agent:
                 waits_at_first=isinstance(clock, SystemClock),
             ),
         )
-        self._token = prepared.token
         self._uplink = Uplink(
             tables.uplink.url,
             prepared.token,
+            read_token=lambda: loaded.read_secret(tables.uplink.token_file),
             district=tables.agent.district,
             school=tables.agent.school,
             report=self._handle,
@@ -250,7 +250,7 @@ class Agent:
         url = self._tables.uplink.url
         while True:
             if not self._clock_trust.holds():
-                seen = await asyncio.to_thread(probe, url, self._token, timeout_s=CONFIRM_EVERY_S)
+                seen = await asyncio.to_thread(probe, url, self._uplink.token, timeout_s=CONFIRM_EVERY_S)
                 if seen.offset_s is not None:
                     self._clock_trust.heard(seen.offset_s)
             await asyncio.sleep(CONFIRM_EVERY_S)

@@ -16,7 +16,7 @@ import httpx
 
 from edge_agent.events import Applied, Delivered, Forked, Refused, Undelivered
 from edge_agent.transactions import Span
-from telemetry import ContractViolation
+from telemetry import ConfigurationError, ContractViolation
 from telemetry.uplink_contract import (
     APPLIED_HEADER,
     GENESIS,
@@ -43,12 +43,14 @@ WHOLE_TIMEOUT_S: Final = 120.0
 NOT_OURS_WAIT_S: Final = 60.0
 """After 401 or 403: somebody has to change something, so there is no hurry."""
 _REFUSALS: Final = frozenset({400, 413, 422})
+_NOT_OURS: Final = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN})
 _LONGEST_RETRY_AFTER_S: Final = 3600.0
 
 
 class Uplink:
     """Sends one batch after another, and reports each outcome as an event, on the loop.
 
+    `read_token` gives the token as it stands today: it is asked again when the centre does not know the last one.
     `heard` is told by how many seconds this machine's clock is ahead of the centre's, whenever its own word is heard.
     """
 
@@ -57,6 +59,7 @@ class Uplink:
         url: str,
         token: str,
         *,
+        read_token: Callable[[], str],
         district: str,
         school: str,
         report: Callable[[Event], None],
@@ -65,11 +68,14 @@ class Uplink:
     ) -> None:
         self._client = httpx.AsyncClient(
             base_url=url,
-            headers={"Authorization": f"Token {token}", "User-Agent": "bansui"},
+            headers={"User-Agent": "bansui"},
             timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
             transport=transport,
             trust_env=False,  # a proxy from the environment would be a second way out of the school
         )
+        self.token = token
+        """The one that is shown to the centre."""
+        self._read_token = read_token
         self._query = {"org": district, "bucket": school, "precision": "ms"}
         self._report = report
         self._heard = heard
@@ -95,7 +101,32 @@ class Uplink:
                 self._report(event)
 
     async def _post(self, send: Send) -> Event:
-        headers = {IDEMPOTENCY_HEADER: str(send.batch), "Content-Encoding": "gzip"}
+        response = await self._ask(send)
+        if isinstance(response, httpx.Response) and response.status_code in _NOT_OURS and self._has_other_token():
+            response = await self._ask(send)
+        if isinstance(response, Undelivered):
+            return response
+        event = outcome(send.batch, response)
+        offset_s = _clock_offset_s(response)
+        if offset_s is not None and not isinstance(event, Undelivered):
+            self._heard(offset_s)
+        return event
+
+    def _has_other_token(self) -> bool:
+        """Whether the token was changed since it was read; from here on the other one is shown."""
+        try:
+            token = self._read_token()
+        except ConfigurationError:  # as one that is being written: asked again after the next refusal
+            return False
+        is_other, self.token = token != self.token, token
+        return is_other
+
+    async def _ask(self, send: Send) -> httpx.Response | Undelivered:
+        headers = {
+            "Authorization": f"Token {self.token}",
+            IDEMPOTENCY_HEADER: str(send.batch),
+            "Content-Encoding": "gzip",
+        }
         query = self._query if send.path == WRITE_PATH else {}
         headers["Content-Type"] = "text/plain; charset=utf-8" if send.path == WRITE_PATH else "application/json"
         request = self._client.build_request("POST", send.path, content=send.body, headers=headers, params=query)
@@ -105,11 +136,7 @@ class Uplink:
                 await response.aclose()  # status and headers say it all; a body may be without end
         except (httpx.RequestError, TimeoutError) as error:
             return Undelivered(send.batch, f"no connection ({type(error).__name__})")
-        event = outcome(send.batch, response)
-        offset_s = _clock_offset_s(response)
-        if offset_s is not None and not isinstance(event, Undelivered):
-            self._heard(offset_s)
-        return event
+        return response
 
     def _note(self, event: Event) -> None:
         """Say once that the line is down, and once that it is up."""
@@ -169,7 +196,7 @@ def outcome(batch: BatchId, response: httpx.Response) -> Event:
         if (applied := _applied(batch, response)) is None:
             return Undelivered(batch, "409 without the centre's mark")
         return Forked(batch, applied, _told(response))
-    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+    if status in _NOT_OURS:
         return Undelivered(batch, f"HTTP {status}: the token is not this school's", NOT_OURS_WAIT_S)
     return Undelivered(batch, f"HTTP {status}", _retry_after(response))
 

@@ -80,6 +80,18 @@ async def test_from_the_device_to_the_centre(tmp_path: Path, connect: Callable[[
     assert (found.balance["received"], found.balance["admitted"], found.balance["waiting"]) == (100, 100, 0)
 
 
+async def test_a_changed_token_needs_no_restart(tmp_path: Path, connect: Callable[[Agent], Bridge]) -> None:
+    """The centre knows the old one no more: what the file holds by then delivers the batch."""
+    centre = Centre(reply(401), DURABLE)
+    async with serving(centre.answer) as port:
+        path = configure(tmp_path, LISTENER, SENSOR, centre=f"http://127.0.0.1:{port}")
+        async with running(path) as agent:
+            (tmp_path / "token").write_text("another")
+            connect(agent.agent).publish()
+            await until(lambda: agent.balance["acknowledged"] == 2, timeout=30)
+    assert [each.headers["authorization"] for each in centre.requests[:2]] == ["Token a-token", "Token another"]
+
+
 async def test_puback_waits_for_the_disk(tmp_path: Path, connect: Callable[[Agent], Bridge]) -> None:
     """While the commit hangs there is no acknowledgement, however long; with the commit there is, and it is timed."""
     gate, reached = threading.Event(), threading.Event()

@@ -11,6 +11,7 @@ import pytest
 
 from bansui.free_port import free_port
 from edge_agent import uplink as module
+from edge_agent.config_file import first_line
 from edge_agent.events import Applied, Delivered, Event, Forked, Refused, Send, Undelivered
 from edge_agent.transactions import Span
 from edge_agent.uplink import Probe, Uplink, probe
@@ -19,7 +20,8 @@ from tests.edge_agent.servers import DURABLE, Centre, reply, serving
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
 BATCH: Final = BatchId("0123456789abcdef", 7)
 DELIVERED: Final = Delivered(BATCH, Applied(7, bytes(32)))
@@ -28,9 +30,11 @@ BODY: Final = seal(b"a line\n")
 
 
 @contextlib.asynccontextmanager
-async def uplink_to(url: str) -> AsyncIterator[tuple[Uplink, list[Event]]]:
+async def uplink_to(
+    url: str, read_token: Callable[[], str] = lambda: TOKEN
+) -> AsyncIterator[tuple[Uplink, list[Event]]]:
     events: list[Event] = []
-    uplink = Uplink(url, TOKEN, district="changning", school="cn-002", report=events.append)
+    uplink = Uplink(url, TOKEN, read_token=read_token, district="changning", school="cn-002", report=events.append)
     task = asyncio.create_task(uplink.run())
     yield uplink, events
     assert not task.done(), "the uplink has ended"
@@ -161,6 +165,24 @@ async def test_a_knock(answer: bytes, found: Probe) -> None:
     centre = Centre(answer)
     async with serving(centre.answer) as port:
         assert await asyncio.to_thread(probe, f"http://127.0.0.1:{port}", TOKEN, timeout_s=5) == found
+
+
+async def test_a_token_that_was_changed(tmp_path: Path) -> None:
+    """Refused, the file is read again; with another token the batch is offered at once, with the same it waits."""
+    file, centre = tmp_path / "token", Centre(reply(401), reply(401), reply(401), DURABLE)
+    async with serving(centre.answer) as port:
+        url = f"http://127.0.0.1:{port}"
+        async with uplink_to(url, lambda: first_line(file)) as (uplink, events):
+            for number, content in enumerate((None, TOKEN, "another"), start=1):
+                if content is not None:
+                    file.write_text(f"{content}\n")
+                uplink.offer(Send(BATCH, WRITE_PATH, BODY))
+                await arrived(events, number)
+    assert [type(event) for event in events] == [Undelivered, Undelivered, Delivered]
+    assert [request.headers["authorization"] for request in centre.requests] == [
+        *[f"Token {TOKEN}"] * 3,
+        "Token another",
+    ]
 
 
 async def test_nobody_there() -> None:
