@@ -1,5 +1,5 @@
 """What somebody has to act on now: safety events without an all-clear, agents that are not heard, whose clock is ahead,
-or that were copied."""
+or that were copied, and a clock of the centre's own that is ahead."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class AlarmKind(enum.StrEnum):
     AGENT_OFFLINE = "agent_offline"
     AGENT_CLOCK = "agent_clock"
     """An agent's clock is ahead of the centre's: what it tells of times to come is kept and not shown as of now."""
+    CENTRE_CLOCK = "centre_clock"
+    """The centre's clock is ahead of all that agents told, or all are silent: nothing is deleted by it."""
     AGENT_COPIED = "agent_copied"
     """An agent told something else under a number that was told already: its database was put back from a copy, or two
     copies are at work. It tells no counts of people for a day of privacy time."""
@@ -33,7 +35,7 @@ class AlarmKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One thing to act on; of a room and a quantity, or of an agent."""
+    """One thing to act on; of a room and a quantity, of an agent, or of the centre itself."""
 
     kind: AlarmKind
     school: str
@@ -54,6 +56,9 @@ def alarms(memory: Memory, school: str, agents: Iterable[AgentRow], now_ms: int)
         for code, room in memory.latest.rooms(school).items()
         for event in room.alarms
     ]
+    told_ms = memory.latest.told_ms
+    if told_ms is not None and memory.is_clock_ahead(now_ms):
+        found.append(Alarm(AlarmKind.CENTRE_CLOCK, school, told_ms))
     for agent in agents:
         if agent.school != school:
             continue

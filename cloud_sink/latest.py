@@ -96,7 +96,14 @@ class LatestValues:
     def __init__(self) -> None:
         self._schools: dict[str, dict[str, RoomNow]] = {}
         self._of_devices: dict[tuple[str, str], Summary] = {}
+        self._told_ms: int | None = None
         self.reports: dict[str, AgentReport] = {}
+
+    @property
+    def told_ms(self) -> int | None:
+        """The latest moment that any agent told of, by a window's end or by its own clock; None when none did."""
+        moments = [report.time_ms for report in self.reports.values()]
+        return max(moments if self._told_ms is None else [self._told_ms, *moments], default=None)
 
     def take(self, summaries: Iterable[Summary]) -> list[Summary]:
         """Keep those that are newer than what is there; return them."""
@@ -121,6 +128,7 @@ class LatestValues:
 
     def _take(self, summary: Summary) -> bool:
         series = summary.series
+        self._told_ms = max(summary.end_ms, self._told_ms or 0)
         rooms = self._schools.setdefault(series.school, {})
         device = series.school, series.device
         held = self._of_devices.get(device, summary)

@@ -10,6 +10,7 @@ from cloud_sink.freshness import Judge, believed_until
 from cloud_sink.hearing import Hearing
 from cloud_sink.latest import LatestValues
 from cloud_sink.quality import Sensors
+from cloud_sink.retention import is_ahead
 from cloud_sink.tallies import Tallies
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ class Memory:
         self.tallies.take(summaries)
         self.sensors.take(summaries)
         return self.latest.take(summaries)
+
+    def is_clock_ahead(self, now_ms: int) -> bool:
+        """Whether the centre's clock cannot be believed where something would be deleted by it."""
+        return is_ahead(now_ms, self.latest.told_ms)
 
     def judge(self, school: str, now_ms: int) -> Judge:
         """Who says of a school's numbers what they are worth at a moment."""

@@ -150,7 +150,9 @@ class RangeAnswer(BaseModel):
 
 
 class AlarmAnswer(BaseModel):
-    """One thing to act on now: an open safety event of a room, or an agent that is silent, ahead of time, or copied."""
+    """One thing to act on now: an open safety event of a room, an agent that is silent, ahead of time, or copied.
+
+    Of the centre's own clock every school is told."""
 
     kind: AlarmKind
     school: str

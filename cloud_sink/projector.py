@@ -67,6 +67,7 @@ class Projector:
         self.position = 0
         self.is_full = False
         """Whether the store had no room at the last try."""
+        self._is_clock_ahead = False
 
     async def start(self) -> None:
         """Read where the store stands, remember its last day, and project what it does not have yet."""
@@ -111,9 +112,23 @@ class Projector:
                 continue
 
     async def _forget(self) -> None:
-        """Keep nothing for longer than the policy says; on a full disk, when there is room."""
+        """Keep nothing for longer than the policy says; on a full disk, when there is room.
+
+        By a clock that is further ahead than is believed, nothing is deleted.
+        """
+        now_ms = self._clock.now()
+        was_ahead, self._is_clock_ahead = self._is_clock_ahead, self._memory.is_clock_ahead(now_ms)
+        if self._is_clock_ahead:
+            if not was_ahead:
+                _log.warning(
+                    "the centre's clock is more than a day ahead of all that agents told: nothing is deleted by it; "
+                    "set the clock, or look why every agent is silent"
+                )
+            return
+        if was_ahead:
+            _log.warning("the centre's clock agrees with what agents tell: what is too old is deleted")
         with contextlib.suppress(StoreFull):
-            if number := await self._store.forget(expiries(self._policy, self._clock.now())):
+            if number := await self._store.forget(expiries(self._policy, now_ms)):
                 _log.info("%d summaries were kept for as long as the policy says, and are deleted", number)
 
     async def _catch_up(self) -> None:

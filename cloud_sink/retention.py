@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _ANY: Final = (0, DAY_S)
 _DAY_MS: Final = DAY_S * 1000
+AHEAD_MS: Final = _DAY_MS
+"""How far the centre's clock may be ahead of all that agents told before nothing is deleted by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,16 @@ def expiries(policy: Policy, now_ms: int) -> list[Expiry]:
         if table is not None and names:
             found.append(Expiry(names, *span, now_ms - table.retention_days * _DAY_MS))
     return found
+
+
+def is_ahead(now_ms: int, told_ms: int | None) -> bool:
+    """Whether the centre's clock is further ahead than is believed of what agents told last; None where they told
+    nothing.
+
+    By a clock that is wrong by a year everything would be too old, and what is deleted does not come back. Agents that
+    are all silent look the same from here.
+    """
+    return told_ms is not None and now_ms - told_ms > AHEAD_MS
 
 
 def told_class(entry: Quantity, window_s: int) -> PrivacyClass:

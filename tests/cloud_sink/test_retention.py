@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from cloud_sink.retention import expiries
-from telemetry import PrivacyClass, quantities
+from telemetry import ManualClock, PrivacyClass, quantities
 from telemetry.policy import SHIPPED, load_policy
-from tests.cloud_sink.support import NOON_MS, running_centre, sealed, summary
+from tests.cloud_sink.support import NOON_MS, QUARTER_MS, report, running_centre, sealed, summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,3 +59,30 @@ def test_what_is_too_old_goes_and_the_balance_says_so(tmp_path: Path, monkeypatc
         balance = centre.client.get("/api/v1/balance").json()[0]
         assert (balance["summaries_received"], balance["summaries_stored"], balance["summaries_forgotten"]) == (5, 3, 2)
         assert centre.export().count("\n") == 3
+
+
+def test_a_clock_that_is_a_year_ahead_deletes_nothing_and_is_an_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A clock whose battery is dead, and that was set by hand: what is deleted by it does not come back."""
+    monkeypatch.setattr("cloud_sink.projector.FORGET_EVERY_S", 0.0)
+    with running_centre(tmp_path) as centre:
+        centre.write(summary())
+    clock = ManualClock(NOON_MS + 4000 * DAY_MS)
+    with running_centre(tmp_path, clock) as centre:
+        for sequence in (2, 4):
+            told_ms = NOON_MS + sequence * QUARTER_MS
+            centre.write(summary(start_ms=told_ms - QUARTER_MS), sequence=sequence)
+            centre.report(report(time_ms=told_ms), sequence + 1)
+        assert centre.export().count("\n") == 3
+        alarms = json.loads(centre.client.get("/api/v1/alarms").text)
+        told = {(each["school"], each["since_ms"]) for each in alarms if each["kind"] == "centre_clock"}
+        assert told == {("cn-002", told_ms), ("cn-014", told_ms)}
+        assert "nothing is deleted until then" in centre.client.get("/", params={"lang": "en"}).text
+        clock.now_ms = told_ms + DAY_MS
+        centre.write(summary(start_ms=NOON_MS - 3000 * DAY_MS), sequence=6)
+        centre.write(summary(start_ms=told_ms), sequence=7)
+        assert "centre_clock" not in centre.client.get("/api/v1/alarms").text
+        assert centre.export().count("\n") == 4, "it is too old, and goes by a clock that is right"
+    assert caplog.text.count("is more than a day ahead") == 1
+    assert caplog.text.count("agrees with what agents tell") == 1
