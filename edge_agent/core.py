@@ -314,6 +314,8 @@ class Core:
             self._verdict = transaction
         if transaction.kind is Kind.REFIT:
             self._is_fitted = False
+        if transaction.kind is Kind.SEAL:
+            self.delivery.hurry()  # an event of safety may be in it
         if transaction.kind is Kind.CHECKPOINT:
             self._steps += transaction.counts.get(CountKey("clock_steps"), 0)
         self._closing = None

@@ -14,9 +14,21 @@ from edge_agent.room import Room
 from edge_agent.store.ballast import NAME
 from edge_agent.store.summaries import understood
 from edge_agent.timing import Timing
-from edge_agent.transactions import Waiting
+from edge_agent.transactions import Kind, Waiting
 from telemetry import decode_all, vocabulary
-from tests.edge_agent.harness import DAY, DEVICES, HOUR, MINUTE, MONDAY_9, SECOND, TIMETABLE, Bench, delivered, frame
+from tests.edge_agent.harness import (
+    DAY,
+    DEVICES,
+    HOUR,
+    MINUTE,
+    MONDAY_9,
+    SECOND,
+    TIMETABLE,
+    Bench,
+    delivered,
+    frame,
+    lines_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,6 +171,21 @@ def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
     assert found.faults == []
     assert found.balance["received"] == sent + 30
     bench.stop()
+
+
+def test_an_alarm_waits_no_longer_than_the_full_disk(bench: Bench) -> None:
+    """Where there was no room to seal it, it is sealed as soon as there is, and not a cadence later."""
+    bench.until_closed(10 * SECOND)
+    bench.arrive("alarm", frame(["smoke", 1]))
+    bench.pass_time(200)
+    bench.commit()
+    [seal] = bench.commits
+    assert seal.kind is Kind.SEAL
+    bench.commits.clear()
+    bench.play(Uncommitted(seal))
+    bench.until_closed(10 * SECOND)
+    assert bench.sends
+    assert lines_of(bench.sends[0])[0].startswith("smoke,")
 
 
 def test_what_a_full_disk_leaves_no_room_for_is_counted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
