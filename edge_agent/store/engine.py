@@ -7,6 +7,7 @@ an older one is refused. Two agents on one folder would be two writers: a lock o
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +25,9 @@ OLDEST_SQLITE: Final = 3_051_003
 FILE_NAME: Final = "agent.db"
 LOG_NAME: Final = f"{FILE_NAME}-wal"
 LOCK_NAME: Final = "agent.lock"
+
+
+_OWNER_ALONE: Final = 0o600
 
 
 class StoreBusy(EnvironmentFault):
@@ -63,8 +67,15 @@ def open_writer(folder: Path, *, vfs: str | None = None) -> apsw.Connection:
     Raises `apsw.CorruptError` or `apsw.NotADBError` for a file that is no longer a database.
     """
     path, log = folder / FILE_NAME, folder / LOG_NAME
-    had_log = log.exists()
-    if had_log and log_check.is_damaged(log):
+    try:
+        _keep_to_owner(path)
+        had_log = log.exists()
+        is_damaged = had_log and log_check.is_damaged(log)
+    except OSError as error:
+        raise StoreUnusable(
+            f"the store in {folder} cannot be opened: {error.strerror}", fix=f"let the agent's user own {folder}"
+        ) from None
+    if is_damaged:
         raise apsw.CorruptError("the write-ahead log is damaged")
     if had_log:
         log_file.rewrite(log, vfs)
@@ -77,6 +88,15 @@ def open_writer(folder: Path, *, vfs: str | None = None) -> apsw.Connection:
         raise
     sync_folder(folder)
     return connection
+
+
+def _keep_to_owner(path: Path) -> None:
+    """Make the file for its owner alone, whatever the umask; SQLite gives its log the same mode."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _OWNER_ALONE))
+    for each in path.parent.glob(f"{path.name}*"):
+        if each.stat().st_mode & ~_OWNER_ALONE & 0o777:
+            each.chmod(_OWNER_ALONE)
 
 
 def _begin_or_check(connection: apsw.Connection, path: Path, *, had_log: bool) -> None:
@@ -131,9 +151,20 @@ def no_store(folder: Path) -> StoreUnusable:
 def open_reader(folder: Path) -> apsw.Connection:
     """Open a second connection that can only read, beside a running agent or without one. Raises `StoreUnusable`."""
     path = folder / FILE_NAME
-    if not path.exists():
-        raise no_store(folder)
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        if not path.exists():
+            raise no_store(folder)
+        if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise StoreUnusable(
+            f"the store in {folder} cannot be opened: {error.strerror}",
+            fix=f"run this as the agent's user, who owns {folder}",
+        ) from None
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    except apsw.Error as error:
+        raise unusable(folder, error) from None
     try:
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # the log is its writer's
         connection.set_busy_timeout(5000)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import apsw
@@ -20,9 +24,20 @@ from tests.edge_agent.harness import DEVICES, HOUR, MINUTE, SECOND, Bench, bind,
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from edge_agent.state import State
+
+
+@contextlib.contextmanager
+def another_user() -> Iterator[None]:
+    """Without the rights of whoever runs the test."""
+    user = os.geteuid()
+    if not user:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 @pytest.fixture
@@ -272,6 +287,47 @@ def test_a_mending_that_was_interrupted_goes_on(tmp_path: Path, monkeypatch: pyt
     assert bench.audit().balance["admitted"] == 1
     assert {each.name for each in tmp_path.iterdir() if "corrupt" not in each.name} >= {engine.FILE_NAME}
     assert not (tmp_path / "mending").exists()
+    bench.stop()
+
+
+@pytest.mark.parametrize("hidden", ["folder", "file"])
+def test_a_store_of_another_user_is_said(hidden: str) -> None:
+    """Who may not go into the folder, or not open the file, is told to be the agent's user."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # pytest's own folders keep others out
+        Path(name).chmod(0o777)
+        folder = Path(name) / "state"
+        bench = Bench(folder)
+        bench.read("mast", ["temperature", 1])
+        bench.stop()
+        folder.chmod(0o000 if hidden == "folder" else 0o777)
+        for each in folder.iterdir():
+            each.chmod(0o000)
+        with another_user():
+            with pytest.raises(StoreUnusable, match="cannot be opened: Permission denied") as caught:
+                engine.open_reader(folder)
+            with pytest.raises((StoreUnusable, apsw.CantOpenError)):
+                engine.open_writer(folder)
+        folder.chmod(0o700)
+    assert caught.value.fix == f"run this as the agent's user, who owns {folder}"
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_the_store_is_its_owners_alone(tmp_path: Path, *, was_there: bool) -> None:
+    """Whatever the umask, also of files that an agent made before: nobody else can read what waits to be told."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    if was_there:
+        apsw.Connection(str(folder / engine.FILE_NAME)).close()
+        (folder / engine.FILE_NAME).touch(0o644)
+    before = os.umask(0)
+    try:
+        bench = Bench(folder)
+    finally:
+        os.umask(before)
+    bench.read("mast", ["temperature", 1])
+    modes = {each.name: each.stat().st_mode & 0o777 for each in folder.iterdir()}
+    assert {"agent.db", "agent.db-wal", "agent.db-shm", "agent.lock"} <= modes.keys()
+    assert set(modes.values()) == {0o600}
     bench.stop()
 
 
