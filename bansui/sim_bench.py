@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -61,7 +62,15 @@ class Measured:
 
 
 def loads(
-    *, address: tuple[str, int], devices: int, connections: int, rate: float, seconds: float, processes: int
+    *,
+    address: tuple[str, int],
+    devices: int,
+    connections: int,
+    rate: float,
+    seconds: float,
+    processes: int,
+    user: str = "",
+    password: str = "",
 ) -> list[Load]:
     """The load of each process: an even share, from an address of its own where the broker is on loopback."""
     run = f"bench-{os.getpid()}"
@@ -76,6 +85,8 @@ def loads(
             seconds=seconds,
             name=f"{run}-{number}",
             source=f"127.0.0.{number + 2}" if address[0].startswith(_LOOPBACK) and processes > 1 else "",
+            user=user,
+            password=password,
         )
         for number in range(processes)
     ]
@@ -120,11 +131,19 @@ def print_measured(parts: Sequence[Load], measured: Measured) -> None:
 
 
 def _child(load: Load) -> subprocess.Popen[str]:
-    command = [sys.executable, "-P", "-m", "bansui.sim_bench", json.dumps(dataclasses.asdict(load))]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", "bansui.sim_bench"],
+        stdin=subprocess.PIPE,  # every user of the machine may read a command line, and a load may hold a password
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
     )
+    assert child.stdin is not None
+    with contextlib.suppress(BrokenPipeError), child.stdin:  # how it ended is told by whoever reads its output
+        child.stdin.write(json.dumps(dataclasses.asdict(load)))
+    return child
 
 
 def _read(child: subprocess.Popen[str], number: int, measured: Measured, lock: threading.Lock) -> None:
@@ -173,8 +192,8 @@ def _table(parts: Sequence[Load], measured: Measured) -> Table:
 
 
 def _main() -> None:
-    """One process of publishers; reports are lines of JSON on standard output."""
-    load = Load(**json.loads(sys.argv[1]))
+    """One process of publishers: a load as JSON on standard input, reports as lines of JSON on standard output."""
+    load = Load(**json.load(sys.stdin))
 
     def tell(told: dict[str, Any]) -> None:
         print(json.dumps(told), flush=True)

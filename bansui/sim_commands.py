@@ -153,11 +153,18 @@ def bench_pub(
     broker: Annotated[str, typer.Option(metavar="HOST[:PORT]", help="Where devices publish.")] = "127.0.0.1",
     connections: Annotated[int, typer.Option(min=0, help="Connections that they share; 0: each has its own.")] = 0,
     processes: Annotated[int, typer.Option(min=1, max=64, help="Processes that they are spread over.")] = 1,
+    user: Annotated[str, typer.Option(help="As whom to connect to the broker.")] = "",
+    password_file: Annotated[
+        Path | None, typer.Option(help="File with that user's password, on its first line.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Publish at QoS 1 and show how long PUBACKs take, live; exit 1 when a message or a connection was lost."""
     from bansui import sim_bench
+    from edge_agent.config_file import first_line
 
+    if password_file is not None and not user:
+        raise UsageError("a password without a user", where="--password-file", fix="add --user")
     shared = min(connections or devices, devices)
     if shared < processes:
         raise UsageError(f"{shared} connections cannot be spread over {processes} processes", where="--processes")
@@ -168,6 +175,8 @@ def bench_pub(
         rate=rate,
         seconds=seconds,
         processes=processes,
+        user=user,
+        password=first_line(password_file) if password_file is not None else "",
     )
     measured = sim_bench.measure(parts, is_live=not as_json)
     told = measured.as_dict(parts)

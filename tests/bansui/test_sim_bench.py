@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
@@ -11,13 +13,15 @@ import pytest
 
 from bansui import cli
 from bansui.sim_bench import loads, measure
+from broker.credentials import Client, Credentials
+from broker.mosquitto import write_settings
 from simulators.publishers import TooFewFiles, publish
 from telemetry import EnvironmentFault
+from tests.support.mosquitto import Mosquitto
 from tests.support.processes import run_bansui
-from tests.support.waiting import until
+from tests.support.waiting import until, wait_until
 
 if TYPE_CHECKING:
-    from tests.support.mosquitto import Mosquitto
     from tests.support.processes import Processes
 
 
@@ -46,6 +50,36 @@ def test_processes_share_devices_and_connections(mosquitto: Mosquitto) -> None:
     assert (told["devices"], told["connections"], told["processes"]) == (101, 7, 2)
     assert len(told["memory_mb"]) == 2
     assert told["acknowledged"] == told["sent"] > 100
+
+
+@pytest.mark.mosquitto
+def test_it_logs_in_with_a_password_that_no_command_line_shows(tmp_path: Path, processes: Processes) -> None:
+    credentials = Credentials([Client("bench", b"a-secret", ("zigbee2mqtt/#",))])
+    settings = write_settings(credentials, tmp_path / "settings").read_text()
+    broker = Mosquitto(tmp_path / "broker", f"user {getpass.getuser()}\n{settings}")
+    (tmp_path / "password").write_text("a-secret\n")
+    (tmp_path / "wrong").write_text("another\n")
+    args = ("sim", "bench", "pub", "--broker", f"127.0.0.1:{broker.port}", "--devices", "5", "--json")
+    login = ("--user", "bench", "--password-file")
+    try:
+        running = processes.bansui(*args, "--seconds", "2", *login, str(tmp_path / "password"))
+        wait_until(lambda: broker.log.count("New client connected") >= 5, 30)
+        child = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()[0]
+        shown = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in (running.pid, child)]
+        assert running.wait() == 0
+        assert all(shown)
+        assert not any(b"a-secret" in line for line in shown)
+        assert json.loads(running.stdout)["acknowledged"] > 0
+        refused = run_bansui(*args, *login, str(tmp_path / "wrong"))
+        assert refused.returncode == 3
+        assert "was not let in: CONNACK 20 02 00 05" in refused.stderr
+    finally:
+        broker.stop()
+
+
+def test_a_password_without_a_user_exits_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["sim", "bench", "pub", "--password-file", str(tmp_path / "password")]) == 2
+    assert "--user" in capsys.readouterr().err
 
 
 @pytest.mark.mosquitto
