@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -135,7 +136,7 @@ class Uplink:
                 response = await self._client.send(request, stream=True)
                 await response.aclose()  # status and headers say it all; a body may be without end
         except (httpx.RequestError, TimeoutError) as error:
-            return Undelivered(send.batch, f"no connection ({type(error).__name__})")
+            return Undelivered(send.batch, f"no connection ({_why(error)})")
         return response
 
     def _note(self, event: Event) -> None:
@@ -146,6 +147,16 @@ class Uplink:
         elif not reason and self._down:
             _log.info("the centre answers again")
         self._down = reason
+
+
+def _why(error: BaseException) -> str:
+    """What a person has to know of it: what is wrong with a certificate, or else the kind of error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 @dataclass(frozen=True, slots=True)
