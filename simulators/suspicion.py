@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     Series = Mapping[str, Mapping[int, float]]
 
 _IN_THE_AIR: Final = ("carbon_dioxide", "temperature", "humidity", "pm25", "sound_pressure")
-_STUCK_WINDOWS: Final = 4
+_STUCK_WINDOWS: Final = 8
+"""Two hours: rounded to 50 ppm, as a policy may have it, the CO2 of a healthy room stays the same for one."""
 _PEERS_MOVE: Final = 0.02
 """The share of their value by which the middle one of the peers must have moved meanwhile."""
 _DRIFT_WINDOWS: Final = 8
-_DRIFT_C_PER_H: Final = 1.6
+_DRIFT_C_PER_H: Final = 2.2
+"""What ASHRAE 55 lets the temperature of a room change by in an hour at most (limits on drifts and ramps)."""
 _TIMES_USUAL: Final = 3.0
 """So many times faster than the peers usually part: they do when lessons begin and windows are opened."""
 _MOST_REST: Final = 0.35
@@ -29,7 +31,7 @@ _HOUR_MS: Final = 3_600_000
 
 
 def stuck(name: str, series: Series) -> dict[str, int]:
-    """When each device had said the same mean in four windows on end, while its peers moved.
+    """When each device had said the same mean in eight windows on end, while its peers moved.
 
     Of what is in the air alone: a battery's charge and a lamp's light may well stay as they are.
     """
