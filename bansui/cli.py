@@ -6,8 +6,10 @@ command has the module's own name (`demo`), that command stands at the top. Addi
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import pkgutil
+import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -75,6 +77,8 @@ def run(args: Sequence[str]) -> int:
     as_json = "--json" in args
     try:
         code = _command()(args, prog_name="bansui", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BansuiError as error:
         return _fail([error], as_json=as_json)
     except BaseExceptionGroup as group:
@@ -106,7 +110,8 @@ def _mount(app: typer.Typer, name: str) -> None:
 
 
 def _fail(errors: Sequence[BansuiError], *, as_json: bool) -> int:
-    failures.show(errors, as_json=as_json)
+    with contextlib.suppress(OSError):  # where stderr is lost too, the exit code says what there is to say
+        failures.show(errors, as_json=as_json)
     return failures.exit_code(errors)
 
 
