@@ -52,12 +52,11 @@ class ListenerIntake:
 
     def tell(self, presence: Presence) -> None:
         """A device is gone, or back. That it went is counted on disk; its will holds no reading."""
-        key = presence.client, presence.topic
+        device = self._device_at(presence.topic)
+        key = presence.client, device  # not the topic: a client may make one up for each connection
         if presence.is_there:
             if (availability := self._gone.pop(key, None)) is not None:
                 availability.up()
             return
-        device = self._device_at(presence.topic)
-        availability = self._gone[key] = Availability(device or presence.client)
-        availability.down("it went without a goodbye")
+        self._gone.setdefault(key, Availability(device or presence.client)).down("it went without a goodbye")
         self._deliver(Batch((), self._clock.now(), departed=(device,)))

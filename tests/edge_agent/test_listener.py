@@ -47,6 +47,13 @@ async def connected(agent: Running, *options: str) -> asyncio.subprocess.Process
     return process
 
 
+async def killed(agent: Running, process: asyncio.subprocess.Process, *, departed: int) -> None:
+    """End it with kill -9, and wait until so many devices have gone."""
+    process.kill()
+    await process.wait()
+    await until(lambda: departures(agent) == departed)
+
+
 def departures(agent: Running) -> float:
     """The metric, as a scraper reads it."""
     registry = CollectorRegistry()
@@ -76,6 +83,20 @@ async def test_a_running_agent_keeps_to_its_limits(tmp_path: Path) -> None:
 
 
 @pytest.mark.mosquitto
+async def test_wills_that_are_made_up_fill_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A client with another will each time is one that is gone: said once, remembered once."""
+    caplog.set_level(logging.INFO, "edge_agent.intake.availability")
+    async with running(configure(tmp_path, LISTENER, SENSOR)) as agent:
+        for number in range(5):
+            client = ("-i", f"made-up-{number}", "--will-topic", f"zigbee2mqtt/{number}", "--will-payload", "x")
+            await killed(agent, await connected(agent, *client), departed=number + 1)
+        assert agent.agent._unavailable() == 1
+    assert [record.getMessage() for record in caplog.records] == [
+        "device bridge is unavailable: it went without a goodbye"
+    ]
+
+
+@pytest.mark.mosquitto
 @pytest.mark.parametrize("version", ["311", "5"])
 async def test_a_killed_device_is_gone_and_its_will_is_no_reading(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, version: str
@@ -86,9 +107,7 @@ async def test_a_killed_device_is_gone_and_its_will_is_no_reading(
     async with running(path) as agent:
         process = await connected(agent, "-V", version, *WILL)
         assert (departures(agent), agent.agent._unavailable()) == (0, 0)
-        process.kill()
-        await process.wait()
-        await until(lambda: departures(agent) == 1)
+        await killed(agent, process, departed=1)
         assert agent.agent._unavailable() == 1
         again = await connected(agent, "-V", version)
         assert agent.agent._unavailable() == 0
