@@ -1,4 +1,4 @@
-"""A small HTTP server for pages that are only read: GET alone, one answer a connection, bounded throughout."""
+"""A small HTTP server for pages that are only read: GET and HEAD alone, one answer a connection, bounded throughout."""
 
 from __future__ import annotations
 
@@ -100,19 +100,19 @@ class PageServer:
         async with asyncio.timeout(READ_WITHIN_S):
             head = await reader.readuntil(b"\r\n\r\n")
         request = parse(head, peer)
-        answer = Answer("405 Method Not Allowed", "text/plain", b"GET alone\n", {"Allow": "GET"})
+        answer = Answer("405 Method Not Allowed", "text/plain", b"GET and HEAD alone\n", {"Allow": "GET, HEAD"})
         if request is not None:
             answer = await self.answer(request)
         async with asyncio.timeout(WRITE_WITHIN_S):
-            writer.write(_encoded(answer))
+            writer.write(_encoded(answer, has_body=not head.startswith(b"HEAD ")))
             await writer.drain()
 
 
 def parse(head: bytes, peer: str) -> Request | None:
-    """The request of these header lines; None for what is no GET."""
+    """The request of these header lines; None for what is neither GET nor HEAD."""
     first, *lines = head.decode("latin-1").split("\r\n")
     method, _, rest = first.partition(" ")
-    if method != "GET":
+    if method not in ("GET", "HEAD"):
         return None
     path, _, query = rest.partition(" ")[0].partition("?")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -123,7 +123,8 @@ def parse(head: bytes, peer: str) -> Request | None:
     return Request(path, asked, headers.get("accept-language", ""), peer)
 
 
-def _encoded(answer: Answer) -> bytes:
+def _encoded(answer: Answer, *, has_body: bool) -> bytes:
+    """The bytes of an answer; those to HEAD tell of a body and have none (RFC 9110, section 9.3.2)."""
     headers = {
         "Content-Type": answer.kind,
         "Content-Length": str(len(answer.body)),
@@ -131,4 +132,4 @@ def _encoded(answer: Answer) -> bytes:
         **answer.headers,
     }
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"HTTP/1.1 {answer.status}\r\n{lines}\r\n".encode("latin-1") + answer.body
+    return f"HTTP/1.1 {answer.status}\r\n{lines}\r\n".encode("latin-1") + (answer.body if has_body else b"")

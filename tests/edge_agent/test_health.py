@@ -206,6 +206,14 @@ async def test_other_requests(page: Page, request_bytes: bytes, status: bytes) -
     assert (await page.ask(request_bytes)).split(b" ")[1] == status
 
 
+async def test_head_is_get_without_a_body(page: Page) -> None:
+    """Tools that only look whether a page is there get the same lines."""
+    whole = await page.ask(b"GET /healthz HTTP/1.1\r\n\r\n")
+    lines, end, body = whole.partition(b"\r\n\r\n")
+    assert body
+    assert await page.ask(b"HEAD /healthz HTTP/1.1\r\n\r\n") == lines + end
+
+
 async def test_a_babbling_client_gets_no_answer(page: Page) -> None:
     """More than a request may hold, or half of one: nothing comes back, and the page is there for the next."""
     assert await page.ask(b"GET /" + b"x" * 20 * LONGEST_REQUEST) == b""
