@@ -28,6 +28,8 @@ FAULTS = (
     "field-renamed@08:00:motion-b-103",
     "half-frame@08:00+10m:plug-b-101",
     "half-frame@08:00+10m:pm-b-103",
+    "baud-mismatch@08:15+10m:pm-b-103",
+    "clock-step@08:06+15m:air-b-102",
     "unplug@08:12+5m:vr-1",
     "battery-death@08:00+10m:vr-2",
 )
@@ -81,6 +83,7 @@ async def test_an_agent_counts_once_what_broken_devices_sent_and_refuses_what_is
         for device in ("plug-b-101", "pm-b-103"):
             assert sum(number for key, number in counts.items() if key[:2] == ("rejected", device)) > 0, device
         assert sum(number for key, number in counts.items() if key[:2] == ("dropped", "motion-b-103")) > 0
+        assert stages["restamped"] > 5, stages["restamped"]
         silent_ms = next(fault.until_ms for fault in faults if fault.name == "battery-death")
         sent = [window for window in truth["windows"] if window["device"] == "vr-2"]
         assert max(window["start_ms"] for window in sent) < silent_ms
