@@ -152,7 +152,7 @@ class Listener:
 
     def _serve_tls(self, host: str, port: int) -> int:
         assert self._certificate is not None, "a port with TLS and no certificate"
-        server = TlsServer(self._desk, self._certificate.context, self.limits)
+        server = TlsServer(self._desk, self._certificate, self.limits)
         try:
             taken = server.start(host, port)
         except OSError as error:

@@ -42,7 +42,7 @@ class Certificate:
         self._seen = self._versions()
         self._failed = False
         self.context = _context(files)
-        """For every connection; those that begin after a renewal are shown the renewed certificate."""
+        """For connections that begin at this moment; a renewal makes another one."""
 
     def renew(self) -> None:
         """Take over files that changed. One that cannot be used is said once; what was there is shown until it can."""
@@ -50,8 +50,7 @@ class Certificate:
             versions = self._versions()
             if versions == self._seen:
                 return
-            _context(self._files)  # a context that fails halfway would be left without a key
-            self.context.load_cert_chain(self._files.certificate, self._files.key, _no_password)
+            self.context = _context(self._files)  # whole: a context keeps every CA that it was ever given
         except (CertificateUnusable, ssl.SSLError, OSError) as error:
             if not self._failed:
                 _log.error("the changed certificate is not used: %s; the one before is shown on", error)
@@ -62,7 +61,8 @@ class Certificate:
 
     def _versions(self) -> tuple[tuple[int, int, int], ...]:
         try:
-            stats = [path.stat() for path in (self._files.certificate, self._files.key)]
+            files = self._files
+            stats = [path.stat() for path in (files.certificate, files.key, files.client_ca) if path is not None]
         except OSError as error:
             raise _unusable(self._files, error) from None
         return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in stats)

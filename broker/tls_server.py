@@ -10,10 +10,9 @@ from broker.connection import Connection
 from broker.refusals import Refusal
 
 if TYPE_CHECKING:
-    import ssl
-
     from broker.connection import Owner
     from broker.limits import Limits
+    from broker.tls import Certificate
 
 BACKLOG: Final = 512
 _NO_FILES_S: Final = 1.0
@@ -27,9 +26,9 @@ class TlsServer:
     `asyncio.Server` would do the handshakes too, and tell nobody of those that fail or never end.
     """
 
-    def __init__(self, owner: Owner, context: ssl.SSLContext, limits: Limits) -> None:
+    def __init__(self, owner: Owner, certificate: Certificate, limits: Limits) -> None:
         self._owner = owner
-        self._context = context
+        self._certificate = certificate
         self._limits = limits
         self._handshakes: set[asyncio.Task[None]] = set()
         self._accepting: asyncio.Task[None] | None = None
@@ -73,7 +72,7 @@ class TlsServer:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: connection,
                 plug,
-                ssl=self._context,
+                ssl=self._certificate.context,
                 ssl_handshake_timeout=self._limits.connect_timeout_s,
                 ssl_shutdown_timeout=max(self._limits.linger_s, _SHORTEST_SHUTDOWN_S),
             )

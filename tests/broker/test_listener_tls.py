@@ -253,6 +253,39 @@ async def test_a_renewed_certificate_is_shown_without_a_restart(
     await device.send(DISCONNECT)
 
 
+async def test_a_renewed_client_ca_is_asked_for_without_a_restart(
+    listen: Listen,
+    authority: Authority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Devices of the CA that was there before are turned away, those of the one in its place are let in."""
+    caplog.set_level(logging.INFO, "broker.tls")
+    monkeypatch.setattr(listener_module, "RENEW_EVERY_S", 0.02)
+    before, after = Authority(tmp_path / "before"), Authority(tmp_path / "after")
+    trusted = tmp_path / "clients.pem"
+    trusted.write_bytes(before.file.read_bytes())
+    running = await listen(QUICK, addresses=EVERYWHERE, tls=authority.server(client_ca=trusted), at_once=True)
+
+    async def is_let_in(devices: Authority) -> bool:
+        context = ssl.create_default_context(cafile=authority.file)
+        context.load_cert_chain(*devices.client())
+        try:
+            device = await dial(running, authority.file, context=context)
+            await device.send(connect())
+            answer = await device.read_packet()
+            await device.close()
+        except (OSError, asyncio.IncompleteReadError):
+            return False
+        return bool(answer)
+
+    assert (await is_let_in(before), await is_let_in(after)) == (True, False)
+    trusted.write_bytes(after.file.read_bytes())
+    await until(lambda: "was renewed" in caplog.text)
+    assert (await is_let_in(before), await is_let_in(after)) == (False, True)
+
+
 def test_a_certificate_that_cannot_be_used_is_named(authority: Authority, tmp_path: Path) -> None:
     good, other = authority.server(), Authority(tmp_path).server()
     for files in (
