@@ -116,7 +116,8 @@ class Api:
         count_steps(from_ms, to_ms, step)
         await self._check_school(school)
         summaries = await self._centre.store.range(Selection(school, room, entry.id), from_ms, to_ms)
-        lines = [line_answer(line, entry.id) for line in grid_lines(summaries, from_ms, to_ms, step)]
+        grid = await asyncio.to_thread(grid_lines, summaries, from_ms, to_ms, step)
+        lines = [line_answer(line, entry.id) for line in grid]
         span = {"from_ms": from_ms, "to_ms": to_ms, "step_s": step}
         return RangeAnswer(school=school, room=room, quantity=entry.id, unit=entry.symbol, lines=lines, **span)
 
@@ -135,7 +136,8 @@ class Api:
         check_order(from_ms, to_ms)
         summaries = await self._centre.store.range(Selection(school, room, entry.id), from_ms, to_ms)
         headers = {"Content-Disposition": f'attachment; filename="{school}-{room}-{entry.id}.csv"'}
-        return Response(csv_of(summaries, self._centre.timezone), media_type="text/csv", headers=headers)
+        text = await asyncio.to_thread(csv_of, summaries, self._centre.timezone)
+        return Response(text, media_type="text/csv", headers=headers)
 
     async def export(self, school: School, from_ms: From, to_ms: Annotated[To, Query(alias="to")]) -> StreamingResponse:
         """The stored summaries that start in [from, to), highest revision alone, as line protocol, day by day (UTC)."""

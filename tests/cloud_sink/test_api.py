@@ -1,20 +1,23 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, cast
 
+import httpx
 import pytest
 
 from cloud_sink.centre import Seams
+from cloud_sink.csv_text import csv_of
+from cloud_sink.ranges import grid_lines
 from telemetry import ManualClock, decode_all
 from tests.cloud_sink.support import CONFIG, NOON_MS, QUARTER_MS, Running, running_centre, summary
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    import httpx
 
     from cloud_sink.store import Store
     from telemetry import Summary
@@ -141,6 +144,29 @@ def test_an_export_of_years_is_told_a_day_at_a_time(tmp_path: Path) -> None:
         assert decode_all(centre.export().encode()) == told
         edges = get(centre, "export", **SPAN | {"from": told[1].start_ms, "to": told[3].start_ms})
         assert decode_all(edges.content) == told[1:3]
+
+
+@pytest.mark.parametrize(("path", "work"), [("csv", csv_of), ("range", grid_lines)])
+def test_a_long_answer_holds_up_no_other(
+    centre: Running, monkeypatch: pytest.MonkeyPatch, path: str, work: Callable[..., object]
+) -> None:
+    """While one is computed, another is asked for and told."""
+    begun, others = threading.Event(), threading.Event()
+
+    def long(*arguments: object) -> object:
+        begun.set()
+        assert others.wait(20), "nobody else was answered meanwhile"
+        return work(*arguments)
+
+    monkeypatch.setattr(f"cloud_sink.api.{work.__name__}", long)
+    asked = {"room": "a-301", "quantity": "carbon_dioxide", **SPAN}
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(get, centre, path, **asked)
+        assert begun.wait(20)
+        with httpx.Client(base_url=centre.url, timeout=10, trust_env=False) as other:
+            assert other.get("/api/v1/health").status_code == 200
+        others.set()
+        assert answer.result(20).status_code == 200
 
 
 @pytest.mark.parametrize(
