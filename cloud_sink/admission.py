@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from telemetry import ContractViolation, Summarise, quantity
+from telemetry import ContractViolation, PrivacyClass, Summarise, quantity
 from telemetry.floors import window_fault
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Admission:
             if owner is None:
                 new.add(device)
             elif owner != agent:
-                raise OutsideContract(f"device {device[1]!r} belongs to another agent", line=line)
+                raise OutsideContract(_foreign(summary, owner), line=line)
             if fault := self._fault(summary):
                 raise OutsideContract(fault, line=line)
         self._owners.update(dict.fromkeys(new, agent))
@@ -82,6 +82,17 @@ class Admission:
             return summary.start_ms % (summary.series.window_s * 1000) == 0
         local = datetime.fromtimestamp(summary.start_ms / 1000, UTC).astimezone(self._timezone)
         return (local.hour, local.minute, local.second, local.microsecond) == (0, 0, 0, 0)
+
+
+def _foreign(summary: Summary, owner: str) -> str:
+    """Why a device of another agent's is refused.
+
+    Counts of people are charged by each agent for itself: two that tell them for one campus would cost a person double.
+    """
+    if quantity(summary.series.quantity).least_class is PrivacyClass.P2:
+        place = summary.series.device
+        return f"people counts of {place!r} are told by agent {owner!r}: one agent of a school may tell them"
+    return f"device {summary.series.device!r} belongs to another agent"
 
 
 def _number_fault(summary: Summary, states: int) -> str | None:
