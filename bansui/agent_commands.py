@@ -37,7 +37,7 @@ def run(
     """Run the agent until it is told to end (SIGTERM or Ctrl-C)."""
     import uvloop
 
-    from edge_agent.agent import Agent, state_folder
+    from edge_agent.agent import Agent
     from edge_agent.config_file import load
     from edge_agent.lookout import Lookout
 
@@ -68,7 +68,7 @@ def run(
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        async with Lookout(state_folder(loaded)):
+        async with Lookout(loaded.state_folder):
             await agent.run(stop, ready)
 
     _spare_the_collector()
@@ -119,7 +119,6 @@ def discover(
 
     from bansui import discovery_text, failures
     from device_drivers.registry import discover as installed
-    from edge_agent.agent import state_folder
     from edge_agent.config_file import load
     from edge_agent.discovery.finding import find
 
@@ -129,7 +128,7 @@ def discover(
         raise failures.UsageError(f"there is no room {room!r}", where="--room", fix=f"one of: {', '.join(rooms)}")
     if search and not _is_address(search):
         raise failures.UsageError(f"{search!r} is no IPv4 address", where="--search", fix="such as 10.20.255.255")
-    found = asyncio.run(find(loaded, state_folder(loaded), search))
+    found = asyncio.run(find(loaded, loaded.state_folder, search))
     language = failures.language()
     blocks = discovery_text.Blocks(installed(), [each.id for each in loaded.tables.device], room, language)
     if as_json:

@@ -17,14 +17,13 @@ def audit(
     config: Annotated[Path, typer.Option("--config", help="The agent's TOML file.")], as_json: AsJson = False
 ) -> None:
     """Check that every reading and every summary is accounted for, and the chain of batches whole; exit 1 if not."""
-    from edge_agent.agent import state_folder
     from edge_agent.bindings import bind
     from edge_agent.config_file import load
     from edge_agent.store.audit import audit as audit_store
 
     loaded = load(config)
     tables = loaded.tables
-    found = audit_store(state_folder(loaded), tables.timetable.compile(tables.zone), bind(loaded).bindings)
+    found = audit_store(loaded.state_folder, tables.timetable.compile(tables.zone), bind(loaded).bindings)
     if as_json:
         print(json.dumps({"closes": found.closes, **dataclasses.asdict(found)}))
     else:

@@ -31,14 +31,13 @@ _ROWS_AT_ONCE: Final = 50_000
 @app.command()
 def show(config: Config, clock: ClockOption = "", as_json: AsJson = False) -> None:
     """Hours stored, hours of room left at the present rate, the oldest, the next retry, wear of the disk."""
-    from edge_agent.agent import state_folder
     from edge_agent.bindings import bind
     from edge_agent.config_file import load
     from edge_agent.room import room_of
     from edge_agent.store.inspection import inspect
 
     loaded = load(config)
-    folder, now_ms = state_folder(loaded), parse_clock(clock).now()
+    folder, now_ms = loaded.state_folder, parse_clock(clock).now()
     found = inspect(folder, now_ms)
     bindings = bind(loaded).bindings
     an_hour = found.summaries_an_hour or sum(binding.summaries_an_hour for binding in bindings.values())
@@ -97,11 +96,10 @@ def _next_retry_s(loaded: LoadedConfiguration) -> int | None:
 @app.command()
 def verify(config: Config, as_json: AsJson = False) -> None:
     """Check every page, every row and the chain of batches; exit 1 when something is not what was written."""
-    from edge_agent.agent import state_folder
     from edge_agent.config_file import load
     from edge_agent.store.inspection import verify as verify_store
 
-    faults = verify_store(state_folder(load(config)))
+    faults = verify_store(load(config).state_folder)
     if as_json:
         print(json.dumps({"whole": not faults, "faults": faults}))
     else:
@@ -123,7 +121,6 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write the summaries that wait into a file, oldest first."""
-    from edge_agent.agent import state_folder
     from edge_agent.config_file import load
     from edge_agent.store.inspection import export as export_store
 
@@ -133,7 +130,7 @@ def export(
         raise UsageError(
             f"{out.suffix or out.name!r} is no kind of file it writes", fix="end the name in .jsonl or .parquet"
         )
-    number = write(out, export_store(state_folder(load(config)), with_ledger=ledger))
+    number = write(out, export_store(load(config).state_folder, with_ledger=ledger))
     print(json.dumps({"file": str(out), "summaries": number}) if as_json else f"{number} summaries in {out}")
 
 
@@ -165,12 +162,12 @@ def _write_parquet(out: Path, records: Iterable[dict[str, str | int | float]]) -
 @app.command()
 def repair(config: Config, as_json: AsJson = False) -> None:
     """Move a damaged store aside and keep all that can be read of it, with the agent stopped."""
-    from edge_agent.agent import new_epoch, state_folder
     from edge_agent.config_file import load
+    from edge_agent.store.epoch import new_epoch
     from edge_agent.store.inspection import verify as verify_store
     from edge_agent.store.store import Store
 
-    folder = state_folder(load(config))
+    folder = load(config).state_folder
     faults = verify_store(folder)
     repaired = Store.repair(folder, new_epoch) if faults else None
     if as_json:

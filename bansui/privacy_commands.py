@@ -46,14 +46,13 @@ def ledger(
     """What left this school: batches, summaries and bytes of each day, or all of one day."""
     from bansui import access_log
     from bansui.egress_text import days, one_day
-    from edge_agent.agent import state_folder
     from edge_agent.bindings import bind
     from edge_agent.config_file import load
     from edge_agent.privacy.egress import Totals, class_of, tally
     from edge_agent.store import batches
 
     loaded = load(config)
-    folder, zone, now_ms = state_folder(loaded), loaded.tables.zone, parse_clock(clock).now()
+    folder, zone, now_ms = loaded.state_folder, loaded.tables.zone, parse_clock(clock).now()
     asked = _day(day, today=today, now_ms=now_ms, zone=zone)
     access_log.note(folder, f"privacy ledger{f' --day {asked}' if asked else ''}", now_ms, zone)
     from_ms, to_ms = (_midnight(asked, zone), _midnight(asked + dt.timedelta(1), zone)) if asked else (0, 1 << 62)
@@ -74,12 +73,11 @@ def verify(config: Config, clock: ClockOption = "", as_json: AsJson = False) -> 
     """Check that every byte that left is as it was sealed, and the chain of batches whole; exit 1 if not."""
     from bansui import access_log
     from bansui.egress_text import verified
-    from edge_agent.agent import state_folder
     from edge_agent.config_file import load
     from edge_agent.store import batches
 
     loaded = load(config)
-    folder = state_folder(loaded)
+    folder = loaded.state_folder
     access_log.note(folder, "privacy verify", parse_clock(clock).now(), loaded.tables.zone)
     found = batches.verify(folder)
     if as_json:
@@ -157,7 +155,6 @@ def label(
 ) -> None:
     """A room's label: what is sensed there, for what, how coarsely it leaves, to whom, for how long; to be printed."""
     from bansui.files import write_whole
-    from edge_agent.agent import state_folder
     from edge_agent.bindings import bind
     from edge_agent.config_file import load
     from edge_agent.local.secret import load_or_make
@@ -169,7 +166,7 @@ def label(
     for code in rooms:
         if code not in site.rooms:
             raise UsageError(f"no room is called {code!r}", where="--room", fix=f"take one of: {', '.join(site.rooms)}")
-    key = load_or_make(state_folder(loaded)) if site.lit.intersection(rooms) else None
+    key = load_or_make(loaded.state_folder) if site.lit.intersection(rooms) else None
     languages = ["zh", "en"] if language is Language.BOTH else [language.value]
     sheets = [site.sheet(code, each, key) for code in rooms for each in languages]
     if as_json:
@@ -213,7 +210,6 @@ def export(
     from bansui.yearly.account import Account, Subject
     from bansui.yearly.forms import as_csv, as_html
     from bansui.yearly.words import Words
-    from edge_agent.agent import state_folder
     from edge_agent.bindings import bind
     from edge_agent.config_file import load
     from edge_agent.privacy.egress import class_of, tally
@@ -223,7 +219,7 @@ def export(
     agent, zone, folder, now_ms = (
         loaded.tables.agent,
         loaded.tables.zone,
-        state_folder(loaded),
+        loaded.state_folder,
         parse_clock(clock).now(),
     )
     access_log.note(folder, f"privacy export --year {year}", now_ms, zone)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from bench._load import payload, topic
 from device_drivers.contract import Frame
-from edge_agent.agent import new_epoch, state_folder
 from edge_agent.bindings import prepare
 from edge_agent.clock_trust import Always
 from edge_agent.config_file import load
@@ -20,6 +19,7 @@ from edge_agent.reporting import Surroundings
 from edge_agent.room import room_of
 from edge_agent.state import State
 from edge_agent.store import Store
+from edge_agent.store.epoch import new_epoch
 from edge_agent.timing import Timing
 from telemetry import ManualClock
 
@@ -50,7 +50,7 @@ def fill(config: Path, *, devices: int, fields: int, minutes: int, ends_ms: int)
     """Let every device send once a minute for so long, until `ends_ms`, with a centre that never answers."""
     loaded = load(config)
     clock = ManualClock(ends_ms - minutes * MINUTE_MS, 1000.0)
-    folder = state_folder(loaded)
+    folder = loaded.state_folder
     store = Store(folder, new_epoch=new_epoch)
     admission = prepare(loaded).admission
     tables = loaded.tables

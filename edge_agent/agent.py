@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import secrets
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
@@ -35,13 +34,13 @@ from edge_agent.room import room_of
 from edge_agent.session_names import SessionNames
 from edge_agent.state import State
 from edge_agent.store import CommitTimes, Store, StoreThread
+from edge_agent.store.epoch import new_epoch
 from edge_agent.timing import Timing
 from edge_agent.uplink import Uplink, probe
 from telemetry import EnvironmentFault, SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import httpx
 
@@ -92,8 +91,8 @@ class Agent:
         self._admission = prepared.admission
         self._listener_clients = prepared.clients
         self._listener_tls = prepared.tls
-        self._store = seams.wrap_store(Store(state_folder(loaded), new_epoch=new_epoch))
-        self._names = SessionNames.of(state_folder(loaded), self._store.rename_sessions)
+        self._store = seams.wrap_store(Store(loaded.state_folder, new_epoch=new_epoch))
+        self._names = SessionNames.of(loaded.state_folder, self._store.rename_sessions)
         self._subscriber = self._subscriber_of(tables.subscriber, prepared.broker_password)
         recovered = self._store.load(clock.now() - tables.windows.lateness_s * 1000)
         self._arrived: list[Batch] = []
@@ -112,7 +111,7 @@ class Agent:
             surroundings=Surroundings(
                 version_number(),
                 int.from_bytes(loaded.digest[:6]),
-                room_of(loaded, self._admission.bindings, state_folder(loaded)),
+                room_of(loaded, self._admission.bindings, loaded.state_folder),
                 self._clock_trust,
             ),
             new_epoch=new_epoch,
@@ -161,9 +160,9 @@ class Agent:
             ),
             tables.health.port,
         )
-        leave_alone_who_was_stuck(state_folder(loaded), self._admission, clock.now())
-        self._teller = Teller(state_folder(loaded), self._admission)
-        self.pages = local_pages(loaded, self.core, state_folder(loaded), clock, self._teller.unplaced)
+        leave_alone_who_was_stuck(loaded.state_folder, self._admission, clock.now())
+        self._teller = Teller(loaded.state_folder, self._admission)
+        self.pages = local_pages(loaded, self.core, loaded.state_folder, clock, self._teller.unplaced)
         self._failure: asyncio.Future[None] | None = None
 
     @property
@@ -366,20 +365,10 @@ async def _supervised(intake: DeviceIntake) -> None:
             await asyncio.sleep(max(each.down(what) for each in intake.availabilities))
 
 
-def new_epoch() -> str:
-    """A name no other database has: 64 random bits in hexadecimal."""
-    return secrets.token_hex(8)
-
-
 def version_number() -> int:
     """This program's version as major * 10000 + minor * 100 + patch."""
     major, minor, patch = (int(part) for part in version("bansui").split(".")[:3])
     return major * 10_000 + minor * 100 + patch
-
-
-def state_folder(loaded: LoadedConfiguration) -> Path:
-    """Where an agent of this configuration keeps its store."""
-    return loaded.folder / loaded.tables.agent.state
 
 
 def _timing(loaded: LoadedConfiguration) -> Timing:

@@ -43,6 +43,11 @@ class LoadedConfiguration:
         """What the file's own paths are relative to."""
         return self.path.resolve().parent
 
+    @property
+    def state_folder(self) -> Path:
+        """Where an agent of this configuration keeps its store."""
+        return self.folder / self.tables.agent.state
+
     def read_secret(self, name: str) -> str:
         """The first line of a secret's file. Raises `ConfigurationError`."""
         return first_line(self.folder / name)

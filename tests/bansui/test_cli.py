@@ -66,6 +66,23 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
     assert HEAVY.isdisjoint(loaded)
 
 
+def test_whoever_reads_a_store_does_not_wait_for_the_agent_to_be_imported() -> None:
+    """Commands beside an agent need its folder, and neither its network nor its intakes."""
+    code = """
+import contextlib, sys
+from bansui import cli
+for command in ("audit", "buffer show", "buffer verify", "buffer repair", "privacy ledger"):
+    with contextlib.suppress(SystemExit):
+        cli.run([*command.split(), "--config", "absent.toml"])
+print(*sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.count("absent.toml") >= 5, "each began"
+    loaded = done.stdout.split()
+    assert "edge_agent.store.inspection" in loaded
+    assert {"edge_agent.agent", "edge_agent.uplink", "uvloop"}.isdisjoint(loaded)
+
+
 def test_every_module_of_commands_is_mounted() -> None:
     """A new `*_commands.py` is a new group, with no file edited."""
     help_text = run_bansui("--help").stdout
