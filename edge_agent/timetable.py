@@ -56,13 +56,20 @@ class Timetable:
 
     def touches(self, start_ms: int, end_ms: int) -> bool:
         """Whether any minute of [start, end), whole ones, lies in timetable hours."""
-        return any(self._is_lesson(self._local(at_ms)) for at_ms in range(start_ms, end_ms, MINUTE_MS))
+        first, last = self._local(start_ms), self._local(end_ms - MINUTE_MS)
+        if first.date() == last.date() and first.utcoffset() == last.utcoffset():
+            return self._has_lesson(first, last)
+        minutes = map(self._local, range(start_ms, end_ms, MINUTE_MS))
+        return any(self._has_lesson(minute, minute) for minute in minutes)
 
-    def _is_lesson(self, minute: dt.datetime) -> bool:
-        day, time = minute.date(), minute.time()
-        if not self.is_school_day(day) or time >= self.half_days.get(day, dt.time.max):
+    def _has_lesson(self, first: dt.datetime, last: dt.datetime) -> bool:
+        """Whether any minute from `first` to `last`, of one day and one offset, lies in timetable hours."""
+        day = first.date()
+        if not self.is_school_day(day):
             return False
-        return any(begin <= time < end for begin, end in self.hours)
+        since, until = first.time(), last.time()
+        early = self.half_days.get(day, dt.time.max)
+        return any((lesson := max(begin, since)) <= until and lesson < min(end, early) for begin, end in self.hours)
 
     def most_hours(self) -> int:
         """The most hours, as the clock of the world cuts them, that lie wholly in the timetable hours of one day."""
