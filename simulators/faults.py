@@ -206,8 +206,8 @@ FAULTS: Final = {
         suits=lambda model: model.kind in _BATTERY,
     ),
     DEVICE_REPLACED: FaultKind(
-        attacks="a counter that begins anew under an old id is not consumption",
-        attacks_zh="同一编号下重新计数的电表不算作用电",
+        attacks="with its date of fitting, a counter that begins anew under an old id is not consumption",
+        attacks_zh="配置写明更换日期时，同一编号下重新计数的电表不算作用电",
         strikes=Target.DEVICE,
         length=None,
         suits=lambda model: model.kind is not Kind.PROJECTOR and not is_asked(model),
