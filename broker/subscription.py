@@ -139,10 +139,19 @@ class Subscription:
             heard.other_version = self._state is _State.GREETING
         elif self._pinged is not None and now - self._pinged > self._keep_alive_s / 2:
             heard.ended = "the broker does not answer"
-        elif self._pinged is None and self._state is _State.OPEN and now - self._sent >= self._keep_alive_s / 2:
-            self._pinged = self._sent = now
-            heard.reply = client_packets.PINGREQ
+        elif self._pinged is None:
+            heard.reply = self.keep_alive(now)
+            self._pinged = now if heard.reply else None
         return heard
+
+    def keep_alive(self, now: float) -> bytes:
+        """A PINGREQ if it is time for one. Where nothing is read its answer cannot be waited for, yet a broker that
+        hears nothing for one and a half times the keep alive hangs up (section 3.1.2.10).
+        """
+        if self._state is not _State.OPEN or now - self._sent < self._keep_alive_s / 2:
+            return b""
+        self._sent = now
+        return client_packets.PINGREQ
 
     def _publication(self, first: int, buffer: bytes, start: int, end: int) -> Publication:
         if first & 0x06 == _QOS_2 or self._state is _State.GREETING:

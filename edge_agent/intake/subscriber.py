@@ -225,9 +225,11 @@ class _Line(asyncio.Protocol):
 
     def tick(self) -> None:
         """Time has passed; while nothing is read, the broker's silence proves nothing."""
+        now = self._clock.monotonic()
         if self._is_holding:
+            self._apply(Heard(reply=self._subscription.keep_alive(now)))
             return
-        self._apply(self._subscription.tick(self._clock.monotonic()))
+        self._apply(self._subscription.tick(now))
 
     def close(self) -> None:
         """Say goodbye and hang up; the session lasts, and what is unacknowledged in it comes again."""

@@ -164,6 +164,16 @@ def test_the_connection_is_kept_alive() -> None:
     assert subscription.tick(59.1).ended == "the broker does not answer"
 
 
+def test_the_connection_is_kept_alive_while_nothing_is_read() -> None:
+    """A ping is due as ever, and no answer to it: that is read later, or never."""
+    subscription = opened(MQTT_3_1_1)
+    assert subscription.keep_alive(14.9) == b""
+    assert [subscription.keep_alive(now) for now in (15.0, 29.9, 30.0)] == [device.PINGREQ, b"", device.PINGREQ]
+    subscription.resume(31.0)
+    assert not subscription.receive(device.PINGRESP * 2, 31.0).ended
+    assert subscription.tick(44.9) == Heard()
+
+
 @LEVELS
 def test_a_request_goes_at_qos_0_and_counts_as_a_word_of_ours(level: int) -> None:
     """Not retained; no ping is due for half a keep-alive after it."""

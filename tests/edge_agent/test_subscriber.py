@@ -13,9 +13,12 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from bansui.free_port import free_port
 from broker.credentials import Client, Credentials
+from broker.subscription import Login
 from broker.trial import trial_broker
 from edge_agent.intake import availability, subscriber
+from edge_agent.intake.subscriber import SubscriberIntake
 from edge_agent.transactions import Kind, Transaction
+from telemetry import SystemClock
 from tests.edge_agent.harness import MONDAY_9
 from tests.edge_agent.running import SENSOR, configure, running, watched
 from tests.support.mosquitto import Mosquitto
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from edge_agent.events import Batch
     from tests.edge_agent.running import Running
 
 pytestmark = pytest.mark.mosquitto
@@ -172,6 +176,25 @@ async def test_a_broker_that_restarts(
         assert agent.audit().faults == []
     said = [record.levelname for record in caplog.records if record.name == availability.__name__]
     assert said == ["WARNING", "INFO"]
+
+
+async def test_a_broker_keeps_a_subscriber_that_reads_nothing_for_a_while(mosquitto: Mosquitto) -> None:
+    """Held back for longer than one and a half times the keep alive, as Mosquitto rounds it."""
+    login = Login(client_id="bansui-edge-1", topics=("zigbee2mqtt/#",), keep_alive_s=1)
+    batches: list[Batch] = []
+    intake = SubscriberIntake(
+        "127.0.0.1", mosquitto.port, login, session="s", clock=SystemClock(), deliver=batches.append
+    )
+    task = asyncio.create_task(intake.run())
+    try:
+        await until(lambda: intake.is_subscribed)
+        intake.hold()
+        await asyncio.sleep(6)
+        assert "exceeded timeout" not in mosquitto.log
+        assert intake.is_subscribed
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
 
 
 async def test_a_broker_that_is_not_there_yet(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
