@@ -1,5 +1,5 @@
 """What somebody has to act on now: safety events without an all-clear, agents that are not heard, whose clock is ahead,
-or that were copied, and a clock of the centre's own that is ahead."""
+or that were copied, and of the centre's own a clock that is ahead and a certificate that ends."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cloud_sink.freshness import Freshness, believed_until
+from telemetry.spans import DAY_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
     from cloud_sink.catalogue import AgentRow
     from cloud_sink.memory import Memory
 
-COPIED_MS: Final = 7 * 24 * 3600 * 1000
+_DAY_MS: Final = DAY_S * 1000
+COPIED_MS: Final = 7 * _DAY_MS
 """How long a copy that was noticed is an alarm."""
+
+CERTIFICATE_DAYS: Final = 14
+"""How near its end a certificate is an alarm: those renewed by themselves are, with a month left."""
 
 
 class AlarmKind(enum.StrEnum):
@@ -28,6 +33,8 @@ class AlarmKind(enum.StrEnum):
     """An agent's clock is ahead of the centre's: what it tells of times to come is kept and not shown as of now."""
     CENTRE_CLOCK = "centre_clock"
     """The centre's clock is ahead of all that agents told, or all are silent: nothing is deleted by it."""
+    CERTIFICATE = "certificate"
+    """The centre's own certificate ends within days, as an agent sees it: from then on no agent delivers."""
     AGENT_COPIED = "agent_copied"
     """An agent told something else under a number that was told already: its database was put back from a copy, or two
     copies are at work. It tells no counts of people for a day of privacy time."""
@@ -68,6 +75,9 @@ def alarms(memory: Memory, school: str, agents: Iterable[AgentRow], now_ms: int)
         report = memory.latest.reports.get(agent.id)
         if heard_ms is not None and report is not None and report.time_ms > believed_until(now_ms):
             found.append(Alarm(AlarmKind.AGENT_CLOCK, school, heard_ms, agent=agent.id))
+        if report is not None and 0 <= report.certificate_days < CERTIFICATE_DAYS:
+            day = report.time_ms // _DAY_MS - (CERTIFICATE_DAYS - 1 - report.certificate_days)
+            found.append(Alarm(AlarmKind.CERTIFICATE, school, day * _DAY_MS, agent=agent.id))
         if copied_ms > now_ms - COPIED_MS:
             found.append(Alarm(AlarmKind.AGENT_COPIED, school, copied_ms, agent=agent.id))
     return sorted(found, key=lambda alarm: (alarm.since_ms, alarm.room, alarm.agent))

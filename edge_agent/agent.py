@@ -101,6 +101,12 @@ class Agent:
         self._remembered.update(recovered.exchanges)
         timetable = tables.timetable.compile(tables.zone)
         state = State.rebuild(recovered, timetable, self._admission.bindings)
+        surroundings = Surroundings(
+            version_number(),
+            int.from_bytes(loaded.digest[:6]),
+            room_of(loaded, self._admission.bindings, loaded.state_folder),
+            self._clock_trust,
+        )
         self.core = Core(
             school=tables.agent.school,
             admission=self._admission,
@@ -108,12 +114,7 @@ class Agent:
             clock=clock,
             rng=random.Random(),  # noqa: S311 - spreads retries, guards nothing
             timing=_timing(loaded),
-            surroundings=Surroundings(
-                version_number(),
-                int.from_bytes(loaded.digest[:6]),
-                room_of(loaded, self._admission.bindings, loaded.state_folder),
-                self._clock_trust,
-            ),
+            surroundings=surroundings,
             new_epoch=new_epoch,
             people=people_counts(
                 loaded.policy.tables.P2,
@@ -133,6 +134,7 @@ class Agent:
             school=tables.agent.school,
             report=self._handle,
             heard=self._clock_trust.heard,
+            certificate=surroundings.certificate,
             transport=seams.transport,
         )
         self._acknowledge = seams.wrap_acknowledge(self._hand_back)

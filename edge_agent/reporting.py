@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from edge_agent.certificate_life import CertificateLife
 from telemetry.uplink_contract import AgentReport
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Surroundings:
     room: Room
     """How much the store may take."""
     clock_trust: ClockTrust
+    certificate: CertificateLife = field(default_factory=CertificateLife)
 
 
 def totals(counts: Mapping[CountKey, int]) -> dict[str, int]:
@@ -95,7 +97,7 @@ def report_of(state: State, now_ms: int, surroundings: Surroundings, rate: Rate)
         clock_offset_ms=surroundings.clock_trust.offset_ms,
         version=surroundings.version,
         configuration_hash=surroundings.configuration_hash,
-        certificate_days=-1,
+        certificate_days=surroundings.certificate.days(now_ms),
         damaged=sums.get("damaged", 0),
         restamped=sums.get("restamped", 0),
         clock_steps=sums.get("clock_steps", 0),

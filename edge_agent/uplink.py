@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
+from edge_agent.certificate_life import CertificateLife
 from edge_agent.events import Applied, Delivered, Forked, Refused, Undelivered
 from edge_agent.transactions import Span
 from telemetry import ConfigurationError, ContractViolation
@@ -53,6 +54,7 @@ class Uplink:
 
     `read_token` gives the token as it stands today: it is asked again when the centre does not know the last one.
     `heard` is told by how many seconds this machine's clock is ahead of the centre's, whenever its own word is heard.
+    `certificate` is shown the line of every answer.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Uplink:
         school: str,
         report: Callable[[Event], None],
         heard: Callable[[float], None] = lambda _offset_s: None,
+        certificate: CertificateLife | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._client = httpx.AsyncClient(
@@ -80,6 +83,7 @@ class Uplink:
         self._query = {"org": district, "bucket": school, "precision": "ms"}
         self._report = report
         self._heard = heard
+        self._certificate = certificate or CertificateLife()
         self._queue: asyncio.Queue[Send] = asyncio.Queue()
         self._down = ""
 
@@ -134,6 +138,7 @@ class Uplink:
         try:
             async with asyncio.timeout(WHOLE_TIMEOUT_S):
                 response = await self._client.send(request, stream=True)
+                self._certificate.seen(response)
                 await response.aclose()  # status and headers say it all; a body may be without end
         except (httpx.RequestError, TimeoutError) as error:
             return Undelivered(send.batch, f"no connection ({_why(error)})")

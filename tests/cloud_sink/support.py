@@ -197,6 +197,7 @@ def running_centre(
 
 
 def report(**changes: int) -> AgentReport:
-    """An agent's report, of zeros but for what is given."""
+    """An agent's report, of zeros but for what is given, over a line without a certificate."""
+    changes = {"certificate_days": -1} | changes
     names = (field.name for field in dataclasses.fields(AgentReport))
     return AgentReport(**{name: changes.get(name, 0) for name in names})

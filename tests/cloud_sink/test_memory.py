@@ -4,6 +4,8 @@ import json
 from itertools import permutations
 from typing import TYPE_CHECKING
 
+import pytest
+
 from cloud_sink.episodes import KEPT_MS, Episodes, runs
 from cloud_sink.freshness import Freshness
 from cloud_sink.hearing import Hearing
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MINUTE_MS = 60_000
+DAY_MS = 86_400_000
 CHANNEL = ("cn-002", "a-301", "co2-a-301", "")
 
 
@@ -92,6 +95,16 @@ def test_what_the_pages_remember_survives_a_restart(tmp_path: Path) -> None:
         shown.append(centre.client.get("/", params={"lang": "en"}).text)
     assert "A-301 needs air since 12:00." in shown[0]
     assert shown[0] == shown[1]
+
+
+@pytest.mark.parametrize(("days", "is_alarm"), [(-1, False), (0, True), (13, True), (14, False)])
+def test_a_certificate_that_ends_soon_is_an_alarm(tmp_path: Path, days: int, *, is_alarm: bool) -> None:
+    """Since the day on which two weeks were left; -1 is a line without a certificate."""
+    with running_centre(tmp_path, ManualClock(NOON_MS)) as centre:
+        centre.report(report(time_ms=NOON_MS, certificate_days=days), 1)
+        found = [alarm for alarm in centre.client.get("/api/v1/alarms").json() if alarm["kind"] == "certificate"]
+    began = NOON_MS // DAY_MS * DAY_MS - (13 - days) * DAY_MS
+    assert [(alarm["agent"], alarm["since_ms"]) for alarm in found] == [("edge-1", began)] * is_alarm
 
 
 def test_windows_of_times_to_come_hide_nothing_and_are_an_alarm(tmp_path: Path) -> None:
