@@ -196,6 +196,14 @@ def running_centre(
         loop.close()
 
 
+def refused(answer: httpx.Response, status: int, code: str) -> dict[str, object]:
+    """What a refusal says, in InfluxDB's shape."""
+    assert answer.status_code == status, answer.text
+    told: dict[str, object] = answer.json()
+    assert told["code"] == code
+    return told
+
+
 def report(**changes: int) -> AgentReport:
     """An agent's report, of zeros but for what is given, over a line without a certificate."""
     changes = {"certificate_days": -1} | changes

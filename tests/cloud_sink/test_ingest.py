@@ -22,13 +22,13 @@ from telemetry.uplink_contract import (
     seal,
 )
 from tests.cloud_sink.support import (
-    CONFIG,
     EPOCH,
     NOON_MS,
     QUARTER_MS,
     SCHOOLS,
     TOKENS,
     Running,
+    refused,
     report,
     running_centre,
     sealed,
@@ -38,8 +38,6 @@ from tests.cloud_sink.support import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import httpx
 
     from telemetry import Summary
 
@@ -72,13 +70,6 @@ def centre(tmp_path: Path) -> Iterator[Running]:
 def balances(centre: Running) -> list[dict[str, object]]:
     answer: list[dict[str, object]] = centre.client.get("/api/v1/balance").json()
     return answer
-
-
-def refused(answer: httpx.Response, status: int, code: str) -> dict[str, object]:
-    assert answer.status_code == status, answer.text
-    told: dict[str, object] = answer.json()
-    assert told["code"] == code
-    return told
 
 
 def test_a_batch_is_acknowledged_with_the_applied_mark_and_the_ledgers_head(centre: Running) -> None:
@@ -316,52 +307,6 @@ def test_a_day_begins_at_the_schools_midnight_and_an_event_at_its_own_moment(cen
     day = summary("operating_time", MIDNIGHT_MS, {"delta": 5}, window_s=86_400)
     smoke = summary("smoke", NOON_MS + 1234, {"last": 1}, window_s=1)
     assert centre.post(sealed(day, smoke)).status_code == 204
-
-
-def test_a_device_of_another_agent_is_unprocessable(tmp_path: Path) -> None:
-    shared = CONFIG.replace('school = "cn-014"', 'school = "cn-002"')
-    with running_centre(tmp_path, config=shared) as centre:
-        assert centre.post(sealed(summary())).status_code == 204
-        theirs = centre.post(sealed(summary(start_ms=NOON_MS - QUARTER_MS)), agent="edge-2", bucket="cn-002")
-        assert "another agent" in str(refused(theirs, 422, "unprocessable entity")["message"])
-        own = summary(device="co2-b")
-        assert centre.post(sealed(own), agent="edge-2", bucket="cn-002", key=f"{EPOCH}-2").status_code == 204
-
-
-def test_people_of_one_campus_are_counted_by_one_agent_alone(tmp_path: Path) -> None:
-    """Each agent has a ledger of its own: what two told of one campus would cost a person the budget twice."""
-    shared = CONFIG.replace('school = "cn-014"', 'school = "cn-002"')
-    count = summary(
-        "people_count",
-        NOON_MS,
-        {"value": 41, "error95": 13, "band": 1},
-        room="all",
-        device="campus",
-        window_s=3600,
-    )
-    with running_centre(tmp_path, config=shared) as centre:
-        centre.write(count)
-        for sequence in (1, 2):
-            theirs = centre.post(sealed(count), sequence, agent="edge-2", bucket="cn-002")
-            said = str(refused(theirs, 422, "unprocessable entity")["message"])
-            assert "people counts of 'campus' are told by agent 'edge-1'" in said
-        own = sealed(summary(device="co2-b"))
-        assert centre.post(own, 3, agent="edge-2", bucket="cn-002").headers[APPLIED_HEADER] == f"{EPOCH}-3"
-
-
-def test_the_devices_of_an_agent_that_is_gone_are_its_successors(tmp_path: Path) -> None:
-    with running_centre(tmp_path) as centre:
-        centre.write(summary())
-    named_anew = CONFIG.replace('id = "edge-1"', 'id = "edge-3"')
-    with running_centre(tmp_path, config=named_anew) as centre:
-        assert centre.post(sealed(summary(start_ms=NOON_MS - QUARTER_MS))).status_code == 204
-        centre.settle()
-        room = centre.client.get("/api/v1/places").json()["schools"][0]["rooms"][0]
-        assert room["devices"] == [{"id": "co2-a-301", "agent": "edge-3"}]
-    shared = named_anew.replace('school = "cn-014"', 'school = "cn-002"')
-    with running_centre(tmp_path, config=shared) as centre:
-        theirs = centre.post(sealed(summary(start_ms=NOON_MS - QUARTER_MS)), agent="edge-2", bucket="cn-002")
-        refused(theirs, 422, "unprocessable entity")
 
 
 def test_too_many_lines_are_unprocessable(refusing: Running) -> None:
