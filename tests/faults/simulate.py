@@ -25,7 +25,7 @@ from tests.support.memory import memory_folder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-STEPS: Final = 300
+STEPS: Final = 220
 
 
 @dataclass(frozen=True, slots=True)
