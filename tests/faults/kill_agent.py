@@ -26,6 +26,8 @@ LONGEST_LIFE_S: Final = 0.6
 """From the agent's readiness to the kill, drawn at random below this."""
 _DEVICES: Final = 10
 _SUBACK: Final = 0x90
+_UNDER_WAY: Final = 1900
+"""Below the 2,000 packet ids that the agent remembers of a session: copies of more may count twice."""
 SUBSCRIBER: Final = """
 [subscriber]
 host = "127.0.0.1"
@@ -77,7 +79,8 @@ def _names(count: int) -> list[str]:
 
 def by_broker(count: int, folder: Path) -> Outcome:
     """Devices publish to Mosquitto, which keeps for the agent what it has not acknowledged."""
-    broker, processes = Mosquitto(folder / "mosquitto"), Processes(folder / "processes")
+    broker = Mosquitto(folder / "mosquitto", f"allow_anonymous true\nmax_inflight_messages {_UNDER_WAY}\n")
+    processes = Processes(folder / "processes")
     try:
         asyncio.run(subscribe_for_agent(broker.port))
         senders = [Sender(broker.port, name) for name in _names(_DEVICES)]
