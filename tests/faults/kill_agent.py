@@ -27,7 +27,7 @@ LONGEST_LIFE_S: Final = 0.6
 _DEVICES: Final = 10
 _SUBACK: Final = 0x90
 _UNDER_WAY: Final = 1900
-"""Below the 2,000 packet ids that the agent remembers of a session: copies of more may count twice."""
+"""With 0 Mosquitto heeds no Receive Maximum: up to 15,000 were under way at once, and the agent remembers 2,000."""
 SUBSCRIBER: Final = """
 [subscriber]
 host = "127.0.0.1"
