@@ -45,10 +45,11 @@ def demo(
     began = time.monotonic()
     from bansui.demo.plan import SCENARIO, Plan
     from bansui.demo.words import Words
+    from bansui.free_port import free_port
     from cloud_sink.server import bind
     from simulators.scenarios import load
 
-    with contextlib.closing(bind(_HOST, port)) as probe:  # says at once whose port it is not
+    with contextlib.closing(bind(_HOST, port or free_port())) as probe:  # says at once whose port it is not
         page_port = int(probe.getsockname()[1])
     words = Words(failures.language())
     plan = Plan.of(load(SCENARIO), seconds=seconds, seed=seed, port=page_port, sabotage=sabotage, keep=keep)
