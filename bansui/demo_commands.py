@@ -46,7 +46,7 @@ def demo(
     from bansui.demo.plan import SCENARIO, Plan
     from bansui.demo.words import Words
     from bansui.free_port import free_port
-    from cloud_sink.server import bind
+    from cloud_sink.ports import bind
     from simulators.scenarios import load
 
     with contextlib.closing(bind(_HOST, port or free_port())) as probe:  # says at once whose port it is not

@@ -18,7 +18,6 @@ from cloud_sink.memory import Memory
 from cloud_sink.projector import Projector
 from cloud_sink.state_folder import locked
 from cloud_sink.store_duckdb import DuckDbStore
-from cloud_sink.victoria_metrics import VictoriaMetrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -136,6 +135,8 @@ async def open_centre(loaded: LoadedConfig, clock: Clock, seams: Seams | None = 
         await projector.start()
         follower = None
         if (table := loaded.config.victoria_metrics) is not None:
+            from cloud_sink.victoria_metrics import VictoriaMetrics  # noqa: PLC0415 - few centres need an HTTP client
+
             target = VictoriaMetrics(table.url)
             stack.push_async_callback(target.close)
             file = loaded.state / "victoria-metrics.position"

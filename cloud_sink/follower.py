@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from cloud_sink import state_folder
 from cloud_sink.inbox import Kind
-from cloud_sink.victoria_metrics import StoreAway
+from telemetry import DeliveryFault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +31,12 @@ LOOK_EVERY_S: Final = 1.0
 MOST_BATCHES: Final = 32
 _LONGEST_WAIT_S: Final = 30.0
 _log = logging.getLogger(__name__)
+
+
+class StoreAway(DeliveryFault):
+    """A store behind the inbox does not answer, or does not take what it is given."""
+
+    code = "store_away"
 
 
 class Follower:

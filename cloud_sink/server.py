@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import signal
-import socket
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -14,9 +12,10 @@ import uvicorn
 
 from cloud_sink.app import build_app
 from cloud_sink.centre import open_centre
-from telemetry import EnvironmentFault
+from cloud_sink.ports import bind
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
 
     from cloud_sink.centre import Seams
@@ -25,12 +24,6 @@ if TYPE_CHECKING:
     from telemetry import Clock
 
 LEAVE_WITHIN_S: Final = 5
-
-
-class PortTaken(EnvironmentFault):
-    """Somebody else listens where the centre should."""
-
-    code = "port_taken"
 
 
 class _Server(uvicorn.Server):
@@ -102,22 +95,3 @@ async def serve(
                     task.cancel()
                     with contextlib.suppress(asyncio.CancelledError):
                         await task
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A socket bound to the address. Raises `PortTaken`, `EnvironmentFault`."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen()  # two may bind one port while neither listens
-    except OSError as error:
-        listener.close()
-        where = f"{host}:{port}"
-        if error.errno == errno.EADDRINUSE:
-            raise PortTaken(
-                f"port {port} is taken", where=where, fix="stop the other program or set [centre] port"
-            ) from None
-        raise EnvironmentFault(f"cannot listen: {error.strerror}", where=where, fix="mend [centre] host") from None
-    return listener

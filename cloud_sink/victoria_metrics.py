@@ -12,19 +12,13 @@ from typing import Final
 
 import httpx
 
-from telemetry import DeliveryFault
+from cloud_sink.follower import StoreAway
 
 _TIMEOUT_S: Final = 30.0
 _STARTED: Final = re.compile(r"^vm_app_start_timestamp (\d+)$", re.MULTILINE)
 _AGE: Final = re.compile(r"^vm_app_uptime_seconds (\d+)$", re.MULTILINE)
 _GROWN_UP_S: Final = 2
 """A start is told to the second: what is written to a run older than this, no run with the same start can lack."""
-
-
-class StoreAway(DeliveryFault):
-    """A store behind the inbox does not answer, or does not take what it is given."""
-
-    code = "store_away"
 
 
 class VictoriaMetrics:

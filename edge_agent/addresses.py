@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-import httpx
 from pydantic import AfterValidator
+
+_BYTE: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_NAME: Final = "(?:[a-z0-9-]{1,63}[.]){0,8}[a-z][a-z0-9-]{0,62}"
+_PLAIN: Final = re.compile(
+    f"https?://(?:{_NAME}|(?:{_BYTE}[.]){{3}}{_BYTE})(?::[0-9]{{1,5}})?(?:/[a-z0-9_-]{{1,64}}){{0,8}}/?",
+    re.IGNORECASE | re.ASCII,
+)
+"""What any client takes, as nearly every address is."""
 
 
 def _host(text: str) -> str:
@@ -38,13 +45,23 @@ def web_address(text: str, written: str) -> str:
         parts = urlsplit(text)
         is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
         has_port = parts.port is None or parts.port > 0
-        httpx.URL(text)  # what connects is stricter than the standard library
-    except (ValueError, httpx.InvalidURL):
+        if _PLAIN.fullmatch(text) is None:
+            _check_by_client(text)
+    except ValueError:
         raise ValueError(written) from None
     if not (is_whole and has_port):
         raise ValueError(written)
     _host(parts.hostname or "")
     return text.rstrip("/")
+
+
+def _check_by_client(text: str) -> None:
+    import httpx  # noqa: PLC0415 - takes longer than all else that reads a configuration
+
+    try:
+        httpx.URL(text)  # stricter than the standard library, and what connects
+    except httpx.InvalidURL as error:
+        raise ValueError(str(error)) from None
 
 
 def is_loopback(host: str) -> bool:

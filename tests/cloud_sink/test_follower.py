@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from cloud_sink.decoding import Decoding
-from cloud_sink.follower import Follower
+from cloud_sink.follower import Follower, StoreAway
 from cloud_sink.inbox import Batch, Inbox, Kind
-from cloud_sink.victoria_metrics import StoreAway, VictoriaMetrics
+from cloud_sink.victoria_metrics import VictoriaMetrics
 from telemetry.uplink_contract import BatchId
 from tests.cloud_sink.support import EPOCH, NOON_MS, QUARTER_MS, sealed, summary
 from tests.edge_agent.servers import read_request, reply, serving

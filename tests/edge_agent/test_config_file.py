@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
 from dataclasses import fields
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broker.limits import Limits
+from edge_agent import addresses
 from edge_agent.agent import Agent
 from edge_agent.bindings import bind, prepare
 from edge_agent.config import LimitsTable
@@ -187,6 +193,14 @@ def test_mqtt_needs_a_way_in(tmp_path: Path) -> None:
     """A device on MQTT without listener or subscriber would never be heard; an empty [listener] is one."""
     assert "needs [listener] or [subscriber]" in mistakes_of(configure(tmp_path, SENSOR))[0]
     load(configure(tmp_path, "[listener]\n", SENSOR))
+
+
+@given(st.from_regex(addresses._PLAIN, fullmatch=True))
+def test_a_plain_address_is_none_that_the_client_refuses(url: str) -> None:
+    """The client is not asked about it: its import would be most of what reading a configuration takes."""
+    with contextlib.suppress(ValueError):  # which is asked of every address
+        if urlsplit(url).port != 0:
+            assert httpx.URL(url).host == urlsplit(url).hostname
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://[::1]:8080", "http://localhost", "https://c.example"])
