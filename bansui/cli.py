@@ -55,8 +55,8 @@ def _root(
     """Bansui 伴随: a school's IoT edge gateway and the IoT centre behind it."""
 
 
-def build() -> typer.Typer:
-    """The whole command, with every group mounted."""
+def build(first: str = "") -> typer.Typer:
+    """The command with every group mounted, or with the one alone that a call's `first` word names."""
     app = typer.Typer(
         name="bansui",
         rich_markup_mode=None,
@@ -66,9 +66,10 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for module in pkgutil.iter_modules(bansui.__path__):
-        if module.name.endswith(_SUFFIX):
-            _mount(app, module.name.removesuffix(_SUFFIX))
+    modules = (module.name for module in pkgutil.iter_modules(bansui.__path__))
+    names = [name.removesuffix(_SUFFIX) for name in modules if name.endswith(_SUFFIX)]
+    for name in [first] if first in names else names:
+        _mount(app, name)
     return app
 
 
@@ -76,7 +77,7 @@ def run(args: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     as_json = "--json" in args
     try:
-        code = _command()(args, prog_name="bansui", standalone_mode=False)
+        code = _command(args[0] if args else "")(args, prog_name="bansui", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
     except BansuiError as error:
@@ -95,9 +96,9 @@ def run(args: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _command() -> Callable[..., object]:
+def _command(first: str) -> Callable[..., object]:
     """The command, with its help in the reader's language."""
-    command = typer.main.get_command(build())
+    command = typer.main.get_command(build(first))
     if failures.language() == "zh":
         help_words.translate(command, help_words.chinese())
     return command

@@ -45,7 +45,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
         def fail(as_json: bool = typer.Option(False, "--json")) -> None:
             raise error
 
-        monkeypatch.setattr(cli, "build", lambda: app)
+        monkeypatch.setattr(cli, "build", lambda _first: app)
 
     return arrange
 
@@ -80,7 +80,31 @@ print(*sys.modules)
     assert done.stderr.count("absent.toml") >= 5, "each began"
     loaded = done.stdout.split()
     assert "edge_agent.store.inspection" in loaded
-    assert {"edge_agent.agent", "edge_agent.uplink", "uvloop"}.isdisjoint(loaded)
+    assert {"edge_agent.agent", "edge_agent.uplink", "httpx", "uvloop"}.isdisjoint(loaded)
+
+
+def test_a_call_waits_for_its_own_group_alone() -> None:
+    """What other groups import, and what their options are made of, is no matter of this one."""
+    code = "import sys; from bansui import cli; cli.run(['sim', '--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert [name for name in loaded if name.endswith("_commands")] == ["bansui.sim_commands"]
+
+
+@pytest.mark.parametrize(
+    ("imports", "unwanted"),
+    [
+        ("from bansui.demo import run, screen; from cloud_sink import ports", {"duckdb", "fastapi", "sqlalchemy"}),
+        ("from cloud_sink import server", {"httpx"}),
+        ("from edge_agent import config_file", {"httpx"}),
+    ],
+    ids=["demo", "centre", "a configuration"],
+)
+def test_what_is_not_needed_is_not_waited_for(imports: str, unwanted: set[str]) -> None:
+    """The demo's own process is no centre, and who reads a configuration, or takes batches, asks nobody by HTTP."""
+    code = f"import sys; {imports}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert unwanted.isdisjoint(done.stdout.split())
 
 
 def test_every_module_of_commands_is_mounted() -> None:
@@ -235,7 +259,7 @@ def test_a_missing_extra_is_named(
     def run() -> None:
         raise ModuleNotFoundError(f"No module named {package!r}", name=package)
 
-    monkeypatch.setattr(cli, "build", lambda: app)
+    monkeypatch.setattr(cli, "build", lambda _first: app)
     assert cli.run([group]) == 3
     shown = capsys.readouterr().err
     assert f"'{package}'" in shown
@@ -251,7 +275,7 @@ def test_a_missing_module_of_ours_is_our_mistake(monkeypatch: pytest.MonkeyPatch
     def run() -> None:
         raise ModuleNotFoundError("No module named 'edge_agent.x'", name="edge_agent.x")
 
-    monkeypatch.setattr(cli, "build", lambda: app)
+    monkeypatch.setattr(cli, "build", lambda _first: app)
     with pytest.raises(ModuleNotFoundError):
         cli.run(["agent"])
 
@@ -278,7 +302,7 @@ app = typer.Typer(); app.callback()(lambda: None)
 @app.command()
 def wait() -> None:
     print("waiting", flush=True); time.sleep(60)
-cli.build = lambda: app
+cli.build = lambda _first: app
 sys.exit(cli.run(["wait"]))
 """
     waiting = processes.start(sys.executable, "-c", code)
