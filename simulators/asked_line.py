@@ -55,10 +55,15 @@ class AskedLine:
             asyncio.get_running_loop().add_reader(self._line.near, self._listen)
         return self._line.near >= 0
 
-    def close(self) -> None:
-        """Pull the line out; harmless when that is done."""
+    def pull_out(self) -> None:
+        """Take the line away; its name stays ours. Harmless when that is done."""
         if self._line.near >= 0:
             asyncio.get_running_loop().remove_reader(self._line.near)
+        self._line.pull_out()
+
+    def close(self) -> None:
+        """Give the line back; harmless when that is done."""
+        self.pull_out()
         self._line.close()
 
     def _listen(self) -> None:

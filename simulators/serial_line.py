@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import array
-import contextlib
 import fcntl
+import itertools
 import os
 import termios
 import tty
@@ -24,24 +24,38 @@ class NoPseudoTerminal(EnvironmentFault):
 class SerialLine:
     """A pseudo-terminal whose far end an agent opens as a serial port.
 
-    Bytes that nobody reads are lost, as on a real line: when more than a few frames lie unread, they go.
+    Bytes that nobody reads are lost, as on a real line: when more than a few frames lie unread, they go. While it is
+    pulled out its far end is held open, so that the system gives its name to nobody else.
     """
 
     def __init__(self) -> None:
         self._near, self._far = _opened()
         self.port = os.ttyname(self._far)
 
+    def pull_out(self) -> None:
+        """Take the port away from whoever has it open; its name stays ours. Harmless when that is done."""
+        if self._near >= 0:
+            os.close(self._near)
+        self._near = -1
+
     def plug(self) -> bool:
         """Put it back under the name it had; whether that name was free. Harmless when it is not pulled out."""
         if self._near >= 0:
             return True
-        near, far = _opened()  # the system gives the lowest number that is free: ours, if nobody took it
-        if os.ttyname(far) != self.port:
-            os.close(near)
-            os.close(far)
-            return False
-        self._near, self._far = near, far
-        return True
+        self.close()
+        others: list[tuple[int, int]] = []
+        try:
+            while True:
+                near, far = _opened()  # the system gives the lowest number that is free
+                if _number(os.ttyname(far)) == _number(self.port):
+                    self._near, self._far = near, far
+                    return True
+                others.append((near, far))
+                if _number(os.ttyname(far)) > _number(self.port):
+                    return False
+        finally:
+            for descriptor in itertools.chain.from_iterable(others):
+                os.close(descriptor)
 
     @property
     def near(self) -> int:
@@ -63,10 +77,14 @@ class SerialLine:
 
     def close(self) -> None:
         """Pull it out, and give the pseudo-terminal back; harmless when that is done."""
-        for descriptor in (self._near, self._far):
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-        self._near = self._far = -1
+        self.pull_out()
+        if self._far >= 0:
+            os.close(self._far)
+        self._far = -1
+
+
+def _number(port: str) -> int:
+    return int(port.rpartition("/")[2])
 
 
 def _opened() -> tuple[int, int]:

@@ -131,9 +131,9 @@ class Wires:
         if device in self._servers:
             await self._servers[device].close()
         elif device in self._lines:
-            self._lines[device].close()
+            self._lines[device].pull_out()
         elif is_asked(model) and not model.line:
-            self._asked[line_of(model)].close()
+            self._asked[line_of(model)].pull_out()
         elif self.is_own(device):
             await self._halt(device)
             self._clients[device].power_off()

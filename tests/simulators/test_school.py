@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import itertools
 import json
 import os
 from collections import Counter
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import aiomqtt
 import pytest
 
+from simulators.devices import Devices
 from simulators.faults import FaultMalformed, parse
 from simulators.sabotage import Sabotage
 from simulators.school import Outcome, Run, School, run_school
@@ -332,30 +332,44 @@ async def test_in_a_power_cut_no_projector_answers_and_afterwards_each_does_on_i
 async def test_a_serial_port_that_is_pulled_out_comes_back_under_its_name(
     morning: Scenario, tmp_path: Path, recorder: Recorder
 ) -> None:
+    """Told by what each opening of the port hears: a school that is late pulls it out late, and for less time."""
+    sent = [(frame.payload, frame.event_ms) for frame in Devices(morning, 4).day() if frame.device == "pm-a-101"]
+    often = Counter(payload for payload, _ in sent)
+    frames = {payload: at_ms for payload, at_ms in sent if often[payload] == 1}
+    assert len(frames) > 120
     faults = [parse("unplug@08:30+15m:pm-a-101", morning)]
-    heard: list[int] = []
-    async with started(plan(morning, tmp_path, recorder.port, real_s=9, faults=faults)) as (school, living):
+    openings: list[bytearray] = []
+    async with started(plan(morning, tmp_path, recorder.port, real_s=3, faults=faults)) as (school, living):
         port = school._wires.serial_ports["pm-a-101"]
         while not living.done():
             with contextlib.suppress(OSError):
                 descriptor = os.open(port, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+                openings.append(bytearray())
                 try:
-                    while not living.done():
-                        with contextlib.suppress(BlockingIOError):
-                            if not os.read(descriptor, 4096):
-                                break
-                            heard.append(school._run.clock.now())
-                        await asyncio.sleep(0.005)
+                    await _hear(descriptor, openings[-1], living)
                 finally:
                     os.close(descriptor)
             await asyncio.sleep(0.005)
         outcome = await living
     assert outcome.is_complete
-    gap_ms = max(later - sooner for sooner, later in itertools.pairwise(heard))
-    assert gap_ms > 12 * 60_000
-    assert max(heard) > morning.moment("09:00")
+    told = [[at_ms for payload, at_ms in frames.items() if payload in heard] for heard in openings]
+    before, after = (times for times in told if times)
+    assert max(before) < morning.moment("08:30")
+    assert min(after) >= morning.moment("08:45")
+    assert max(after) > morning.moment("09:00")
     (fault,) = truth_of(tmp_path)["faults"]
     assert (fault["name"], fault["device"]) == ("unplug", "pm-a-101")
+
+
+async def _hear(descriptor: int, heard: bytearray, living: asyncio.Task[Outcome]) -> None:
+    """Read until the line is gone."""
+    while not living.done():
+        with contextlib.suppress(BlockingIOError):
+            content = os.read(descriptor, 4096)
+            if not content:
+                return
+            heard += content
+        await asyncio.sleep(0.005)
 
 
 def _published(folder: Path) -> int:

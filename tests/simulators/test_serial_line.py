@@ -97,3 +97,35 @@ def test_closing_twice_is_harmless(line: SerialLine) -> None:
     line.close()
     line.close()
     assert not Path(line.port).exists()
+
+
+def test_while_it_is_pulled_out_its_name_goes_to_nobody_else_and_then_it_has_it_again(line: SerialLine) -> None:
+    line.pull_out()
+    assert not Path(line.port).exists()
+    other = SerialLine()
+    try:
+        assert other.port != line.port
+        assert line.plug()
+        assert Path(line.port).exists()
+    finally:
+        other.close()
+
+
+def test_it_comes_back_under_its_name_though_a_lower_one_is_free() -> None:
+    lower, line = SerialLine(), SerialLine()
+    try:
+        line.pull_out()
+        lower.close()
+        assert line.plug()
+        assert Path(line.port).exists()
+    finally:
+        line.close()
+
+
+def test_it_does_not_come_back_before_its_reader_has_let_go(line: SerialLine) -> None:
+    descriptor = os.open(line.port, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    line.pull_out()
+    assert not line.plug()
+    os.close(descriptor)
+    assert line.plug()
+    assert Path(line.port).exists()
