@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.programs import in_ci
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Generator
 
 FIRST: Final = (
     "tests/privacy/test_proofs.py",
@@ -34,7 +35,27 @@ settings.register_profile("bansui", deadline=None, derandomize=in_ci(), suppress
 settings.load_profile("bansui")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Let each of several workers begin each folder at another place. In a fresh clone every test file has to be
+    rewritten and compiled, longer than all else that collecting is: so each does its part, and finds what the others
+    have written."""
+    report = yield
+    worker = getattr(collector.config, "workerinput", None)
+    if worker and isinstance(collector, pytest.Directory):
+        begin = len(report.result) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+        report.result = report.result[begin:] + report.result[:begin]
+    return report
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the files that take longest begin first; the others keep their order."""
+    """Let the files that take longest begin first; the others go by their names, wherever collecting began."""
     place = {name: number for number, name in enumerate(FIRST)}
-    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(FIRST)))
+
+    def order(item: pytest.Item) -> tuple[int, str]:
+        file = item.nodeid.partition("::")[0]
+        return place.get(file, len(FIRST)), file
+
+    items.sort(key=order)

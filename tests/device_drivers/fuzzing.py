@@ -73,7 +73,8 @@ def assert_declared(entry: DriverEntry, decoded: Decoded) -> None:
     assert all(name.isprintable() and len(name) <= 64 for name in decoded.dropped)
 
 
-def seeds() -> list[bytes]:
+@cache
+def seeds() -> tuple[bytes, ...]:
     """Every recorded frame, for the driver and the model that it is of."""
     found = []
     for number, (entry, model) in enumerate(subjects()):
@@ -84,7 +85,7 @@ def seeds() -> list[bytes]:
             topic = case.get("topic", "")
             place = next((at for at, known in enumerate(TOPICS) if known and topic.endswith(known[-8:])), 0)
             found.append(number.to_bytes(2, "big") + bytes([place]) + content(case))
-    return found
+    return tuple(found)
 
 
 def content(case: dict[str, object]) -> bytes:
