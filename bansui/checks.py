@@ -16,6 +16,7 @@ import apsw
 import bansui
 import broker
 import telemetry
+from edge_agent.client_tls import why_not
 from edge_agent.privacy.noise import NoiseMissing, discrete_gaussian
 from edge_agent.privacy.plan import plan_counts
 from edge_agent.room import room_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edge_agent.bindings import Prepared
+    from edge_agent.client_tls import ClientTls
     from edge_agent.config_file import LoadedConfiguration
 
 PROMISED_HOURS: Final = 72
@@ -173,12 +175,14 @@ def _tcp_devices(loaded: LoadedConfiguration, *, running: bool) -> Iterator[Find
                 yield Finding("devices", Verdict.GOOD, f"{host}:{port} takes a connection")
 
 
-def _cannot_reach(where: tuple[str, int]) -> str:
-    """Why there is no connection; empty when there is one."""
+def _cannot_reach(where: tuple[str, int], tls: ClientTls | None = None) -> str:
+    """Why there is no connection, or none that is believed; empty when there is one."""
     try:
-        socket.create_connection(where, _ROUND_TRIP_S).close()
+        with socket.create_connection(where, _ROUND_TRIP_S) as line:
+            if tls is not None:
+                tls.context().wrap_socket(line, server_hostname=where[0]).close()
     except OSError as error:
-        return error.strerror or str(error)
+        return why_not(error) or error.strerror or str(error)
     return ""
 
 
@@ -207,16 +211,19 @@ def _broker(loaded: LoadedConfiguration) -> Iterator[Finding]:
     table = loaded.tables.subscriber
     if table is None:
         return
-    if failure := _cannot_reach((table.host, table.port)):
-        what = f"the school's broker {table.host}:{table.port} does not answer: {failure}"
-        yield Finding("broker", Verdict.BAD, what, f"start it, or open the way: `nc -vz {table.host} {table.port}`")
+    host, port = table.address
+    tls = None if table.tls is None else table.tls.files(loaded.folder)
+    if failure := _cannot_reach(table.address, tls):
+        what = f"the school's broker {host}:{port} does not answer: {failure}"
+        way = f"openssl s_client -connect {host}:{port}" if tls is not None else f"nc -vz {host} {port}"
+        yield Finding("broker", Verdict.BAD, what, f"start it, or open the way: `{way}`")
     else:
-        yield Finding("broker", Verdict.GOOD, f"{table.host}:{table.port} answers; its password is not tried")
+        yield Finding("broker", Verdict.GOOD, f"{host}:{port} answers; its password is not tried")
 
 
 def _centre(loaded: LoadedConfiguration, token: str) -> Iterator[Finding]:
     url = loaded.tables.uplink.url
-    seen = probe(url, token, timeout_s=_ROUND_TRIP_S)
+    seen = probe(url, token, loaded.tables.uplink.tls(loaded.folder), timeout_s=_ROUND_TRIP_S)
     if seen.failure:
         fix = f"curl -sv {url}/api/v1/health shows where it ends; batches wait meanwhile"
         yield Finding("centre", Verdict.BAD, f"{url} is out of reach: {seen.failure}", fix)

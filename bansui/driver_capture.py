@@ -126,7 +126,7 @@ class BrokerSource:
             password=self.password,
             session_expiry_s=0,
         )
-        intake = SubscriberIntake(self.host, self.port, login, session="", clock=SystemClock(), deliver=deliver)
+        intake = SubscriberIntake((self.host, self.port), login, session="", clock=SystemClock(), deliver=deliver)
         await intake.run()
 
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     import httpx
 
     from edge_agent.asking import Way
+    from edge_agent.bindings import Prepared
     from edge_agent.clock_trust import ClockTrust
     from edge_agent.config import SubscriberTable
     from edge_agent.config_file import LoadedConfiguration
@@ -93,7 +94,7 @@ class Agent:
         self._listener_tls = prepared.tls
         self._store = seams.wrap_store(Store(loaded.state_folder, new_epoch=new_epoch))
         self._names = SessionNames.of(loaded.state_folder, self._store.rename_sessions)
-        self._subscriber = self._subscriber_of(tables.subscriber, prepared.broker_password)
+        self._subscriber = self._subscriber_of(tables.subscriber, prepared)
         recovered = self._store.load(clock.now() - tables.windows.lateness_s * 1000)
         self._arrived: list[Batch] = []
         """What came in since the loop was last here."""
@@ -135,6 +136,7 @@ class Agent:
             report=self._handle,
             heard=self._clock_trust.heard,
             certificate=surroundings.certificate,
+            tls=tables.uplink.tls(loaded.folder),
             transport=seams.transport,
         )
         self._acknowledge = seams.wrap_acknowledge(self._hand_back)
@@ -216,13 +218,19 @@ class Agent:
         finally:
             await self._end()
 
-    def _subscriber_of(self, table: SubscriberTable | None, password: str) -> SubscriberIntake | None:
+    def _subscriber_of(self, table: SubscriberTable | None, prepared: Prepared) -> SubscriberIntake | None:
         if table is None:
             return None
+        password = prepared.broker_password
         login = Login(client_id=table.client_id, topics=table.topics, username=table.username, password=password)
         session = self._names(f"broker/{table.client_id}")
         return SubscriberIntake(
-            table.host, table.port, login, session=session, clock=self._clock, deliver=self._deliver
+            table.address,
+            login,
+            session=session,
+            clock=self._clock,
+            deliver=self._deliver,
+            tls=prepared.broker_tls,
         )
 
     async def _start_listener(self) -> None:
@@ -251,7 +259,9 @@ class Agent:
         url = self._tables.uplink.url
         while True:
             if not self._clock_trust.holds():
-                seen = await asyncio.to_thread(probe, url, self._uplink.token, timeout_s=CONFIRM_EVERY_S)
+                seen = await asyncio.to_thread(
+                    probe, url, self._uplink.token, self._uplink.tls, timeout_s=CONFIRM_EVERY_S
+                )
                 if seen.offset_s is not None:
                     self._clock_trust.heard(seen.offset_s)
             await asyncio.sleep(CONFIRM_EVERY_S)

@@ -12,6 +12,7 @@ from device_drivers.contract import PollDriver, Settings, StreamDriver
 from device_drivers.field_rows import Transport
 from device_drivers.registry import discover
 from edge_agent.admission import Admission, Binding, ClockTolerance
+from edge_agent.client_tls import context_of
 from edge_agent.config_file import Findings
 from edge_agent.privacy.classes import classify
 from edge_agent.privacy.rules import Rule
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from broker.credentials import Credentials
     from broker.tls import TlsFiles
     from device_drivers.registry import DriverEntry
+    from edge_agent.client_tls import ClientTls
     from edge_agent.config import DeviceTable, RoomTable
     from edge_agent.config_file import LoadedConfiguration
     from telemetry import Placement, Role
@@ -49,6 +51,8 @@ class Prepared:
     clients: Credentials
     """Who may connect to the listener."""
     broker_password: str
+    broker_tls: ClientTls | None
+    """Of the school's broker, where it speaks TLS; the files have been read."""
     tls: TlsFiles | None
     """Of the listener; they have been read, and belong together."""
 
@@ -61,6 +65,8 @@ def prepare(loaded: LoadedConfiguration) -> Prepared:
     token = broker_password = ""
     with findings.at("uplink", "token_file"):
         token = loaded.read_secret(tables.uplink.token_file)
+    with findings.at("uplink", "ca_file"):
+        context_of(tables.uplink.tls(loaded.folder))
     logins = tables.listener.client if tables.listener is not None else ()
     for index, login in enumerate(logins):
         with findings.at("listener", "client", index):
@@ -73,8 +79,13 @@ def prepare(loaded: LoadedConfiguration) -> Prepared:
     if tables.subscriber is not None and tables.subscriber.password_file:
         with findings.at("subscriber", "password_file"):
             broker_password = loaded.read_secret(tables.subscriber.password_file)
+    broker_tls = None
+    if tables.subscriber is not None and tables.subscriber.tls is not None:
+        broker_tls = tables.subscriber.tls.files(loaded.folder)
+        with findings.at("subscriber", "tls"):
+            broker_tls.context()
     findings.conclude()
-    return Prepared(admission, token, load_clients(logins, loaded.folder), broker_password, tls)
+    return Prepared(admission, token, load_clients(logins, loaded.folder), broker_password, broker_tls, tls)
 
 
 def bind(loaded: LoadedConfiguration) -> Admission:

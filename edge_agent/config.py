@@ -18,6 +18,7 @@ from broker.tls import TlsFiles
 from broker.topics import is_topic_filter
 from device_drivers.modbus_tcp import Framing
 from edge_agent.addresses import Host, is_loopback, web_address
+from edge_agent.client_tls import ClientTls
 from edge_agent.timetable import Timetable
 from telemetry import Placement, Role
 from telemetry.table_file import Table
@@ -105,6 +106,7 @@ class UplinkTable(Table):
 
     url: str
     token_file: str
+    ca_file: str = ""
     interval_s: Seconds = 60
     report_s: Seconds = 300
     retry_s: Seconds = 2
@@ -118,6 +120,16 @@ class UplinkTable(Table):
         if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
             raise ValueError("http is for loopback alone; use https")
         return address
+
+    @model_validator(mode="after")
+    def _ca_of_https(self) -> UplinkTable:
+        if self.ca_file and self.url.startswith("http:"):
+            raise ValueError("ca_file is for https: a centre at http shows no certificate")
+        return self
+
+    def tls(self, folder: Path) -> ClientTls | None:
+        """Whom to believe, None without https; the file's name is relative to `folder`."""
+        return None if self.url.startswith("http:") else ClientTls(folder / self.ca_file if self.ca_file else None)
 
 
 _LIMITS: Final = Limits()
@@ -182,15 +194,41 @@ class ListenerTable(Table):
         return Addresses(self.host, plain, None if self.tls is None else self.tls.port)
 
 
+class BrokerTlsTable(Table):
+    """[subscriber.tls]: the connection to the school's broker is TLS."""
+
+    ca_file: str = ""
+    certificate_file: str = ""
+    key_file: str = ""
+
+    @model_validator(mode="after")
+    def _both(self) -> BrokerTlsTable:
+        if bool(self.certificate_file) != bool(self.key_file):
+            raise ValueError("certificate_file and key_file are of one pair: write both, or neither")
+        return self
+
+    def files(self, folder: Path) -> ClientTls:
+        """The files, whose names are relative to `folder`."""
+        return ClientTls(
+            *(folder / name if name else None for name in (self.ca_file, self.certificate_file, self.key_file))
+        )
+
+
 class SubscriberTable(Table):
     """[subscriber]: the school's own broker."""
 
     host: Host
-    port: Port = 1883
+    port: Annotated[int, Field(ge=1, le=65_535)] | None = None
+    tls: BrokerTlsTable | None = None
     client_id: Annotated[str, AfterValidator(_client_id)]
     username: str = ""
     password_file: str = ""
     topics: Annotated[tuple[Annotated[str, AfterValidator(_topic_filter)], ...], Field(min_length=1)]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port: unless stated, the port that is registered for MQTT, with TLS or without."""
+        return self.host, self.port or (8883 if self.tls is not None else 1883)
 
 
 class WindowsTable(Table):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from edge_agent.certificate_life import CertificateLife
+from edge_agent.client_tls import TrustUnusable, context_of, why_not
 from edge_agent.events import Applied, Delivered, Forked, Refused, Undelivered
 from edge_agent.transactions import Span
 from telemetry import ConfigurationError, ContractViolation
@@ -34,6 +34,7 @@ from telemetry.uplink_contract import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge_agent.client_tls import ClientTls
     from edge_agent.events import Event, Send
 
 _log = logging.getLogger(__name__)
@@ -54,7 +55,8 @@ class Uplink:
 
     `read_token` gives the token as it stands today: it is asked again when the centre does not know the last one.
     `heard` is told by how many seconds this machine's clock is ahead of the centre's, whenever its own word is heard.
-    `certificate` is shown the line of every answer.
+    `certificate` is shown the line of every answer. `tls` says whom to believe; its CA's file is read again when the
+    centre is not believed.
     """
 
     def __init__(
@@ -68,15 +70,18 @@ class Uplink:
         report: Callable[[Event], None],
         heard: Callable[[float], None] = lambda _offset_s: None,
         certificate: CertificateLife | None = None,
+        tls: ClientTls | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        """Raises `TrustUnusable`."""
+        self.tls = tls
+        self._trusted = context_of(tls)
         self._client = httpx.AsyncClient(
             base_url=url,
             headers={"User-Agent": "bansui"},
             timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
             transport=transport,
-            verify=httpx.URL(url).scheme == "https"
-            or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # roots take long to read
+            verify=self._trusted,
             trust_env=False,  # a proxy from the environment would be a second way out of the school
         )
         self.token = token
@@ -143,7 +148,10 @@ class Uplink:
                 self._certificate.seen(response)
                 await response.aclose()  # status and headers say it all; a body may be without end
         except (httpx.RequestError, TimeoutError) as error:
-            return Undelivered(send.batch, f"no connection ({_why(error)})")
+            reason = why_not(error)
+            if reason and self.tls is not None:
+                self.tls.read_ca_again(self._trusted)
+            return Undelivered(send.batch, f"no connection ({reason or type(error).__name__})")
         return response
 
     def _note(self, event: Event) -> None:
@@ -154,16 +162,6 @@ class Uplink:
         elif not reason and self._down:
             _log.info("the centre answers again")
         self._down = reason
-
-
-def _why(error: BaseException) -> str:
-    """What a person has to know of it: what is wrong with a certificate, or else the kind of error."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return cause.verify_message
-        cause = cause.__cause__ or cause.__context__
-    return type(error).__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +175,23 @@ class Probe:
     """How far this machine's clock is ahead of the centre's, to the second of its Date header."""
 
 
-def probe(url: str, token: str, *, timeout_s: float) -> Probe:
+def probe(url: str, token: str, tls: ClientTls | None, *, timeout_s: float) -> Probe:
     """Knock without delivering: a request with no batch in it is refused, by 401 where the token is unknown."""
     headers = {"Authorization": f"Token {token}", "User-Agent": "bansui"}
     try:
         with httpx.stream(
-            "POST", f"{url}{REPORT_PATH}", headers=headers, timeout=timeout_s, trust_env=False
+            "POST",
+            f"{url}{REPORT_PATH}",
+            headers=headers,
+            timeout=timeout_s,
+            verify=context_of(tls),
+            trust_env=False,
         ) as response:
             pass  # status and headers say it all, and who answers may be anybody
+    except TrustUnusable as error:
+        return Probe(failure=error.what)
     except httpx.TransportError as error:
-        return Probe(failure=str(error) or type(error).__name__)
+        return Probe(failure=why_not(error) or str(error) or type(error).__name__)
     if response.status_code not in (httpx.codes.BAD_REQUEST, httpx.codes.UNAUTHORIZED):
         return Probe(failure=f"what answers there is no centre: HTTP {response.status_code}")
     knows_token = response.status_code == httpx.codes.BAD_REQUEST

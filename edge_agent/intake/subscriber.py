@@ -17,11 +17,13 @@ from broker.packets import MQTT_3_1_1, MQTT_5
 from broker.subscription import Heard, Login, Subscription
 from broker.topics import matches
 from device_drivers.contract import Frame
+from edge_agent.client_tls import TrustUnusable, why_not
 from edge_agent.events import Arrival, Batch
 from edge_agent.intake.availability import Availability
 
 if TYPE_CHECKING:
     from broker.publications import Publication
+    from edge_agent.client_tls import ClientTls
     from edge_agent.intake import Deliver
     from telemetry import Clock
 
@@ -46,10 +48,19 @@ class SubscriberToken:
 class SubscriberIntake:
     """Keeps one subscription, through restarts of the broker and of the agent."""
 
-    def __init__(self, host: str, port: int, login: Login, *, session: str, clock: Clock, deliver: Deliver) -> None:
-        """`session` is what the session is called on disk."""
-        self._host = host
-        self._port = port
+    def __init__(
+        self,
+        address: tuple[str, int],
+        login: Login,
+        *,
+        session: str,
+        clock: Clock,
+        deliver: Deliver,
+        tls: ClientTls | None = None,
+    ) -> None:
+        """`session` is what the session is called on disk; `tls` says whom to believe, where the broker speaks it."""
+        self._host, self._port = address
+        self._tls = tls
         self._login = login
         self._session = session
         self._clock = clock
@@ -106,16 +117,18 @@ class SubscriberIntake:
             wait_s = 0.1
             try:
                 await self._serve()
-            except OSError as error:  # TimeoutError is one
-                wait_s = self._availability.down(f"{self._host}:{self._port}: {error}")
+            except (OSError, TrustUnusable) as error:  # TimeoutError is one of the former
+                reason = why_not(error) or str(error) or type(error).__name__
+                wait_s = self._availability.down(f"{self._host}:{self._port}: {reason}")
             await asyncio.sleep(wait_s)
 
     async def _serve(self) -> None:
         """One connection, from its first byte to its end. Raises OSError, with the reason."""
         self._generation += 1
         line = _Line(self, Subscription(self._login, self._level, self._clock.monotonic()), self._clock)
+        tls = None if self._tls is None else self._tls.context()  # as the files stand: they are renewed meanwhile
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            await asyncio.get_running_loop().create_connection(lambda: line, self._host, self._port)
+            await asyncio.get_running_loop().create_connection(lambda: line, self._host, self._port, ssl=tls)
         self._line = line
         if self._is_holding:
             line.hold()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator
 
 Answer: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -24,7 +25,7 @@ class Request:
 
 
 @contextlib.asynccontextmanager
-async def serving(answer: Answer, port: int = 0) -> AsyncIterator[int]:
+async def serving(answer: Answer, port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """Serve on loopback while the block runs; gives the port. Every connection is closed at the end."""
     writers: list[asyncio.StreamWriter] = []
     answering: set[asyncio.Task[None]] = set()
@@ -35,7 +36,7 @@ async def serving(answer: Answer, port: int = 0) -> AsyncIterator[int]:
         answering.add(task)
         task.add_done_callback(answering.discard)
 
-    server = await asyncio.start_server(meet, "127.0.0.1", port)
+    server = await asyncio.start_server(meet, "127.0.0.1", port, ssl=tls)
     try:
         yield int(server.sockets[0].getsockname()[1])
     finally:

@@ -269,7 +269,7 @@ async def test_a_broker_that_hangs_up_when_somebody_is_asked_is_asked_through_no
     async with serving(broker) as port:
         login = Login(client_id="edge", topics=("spBv1.0/school/#",))
         intake = SubscriberIntake(
-            "127.0.0.1", port, login, session="s", clock=SystemClock(), deliver=lambda _batch: None
+            ("127.0.0.1", port), login, session="s", clock=SystemClock(), deliver=lambda _batch: None
         )
 
         def ask() -> bool:

@@ -183,7 +183,7 @@ async def test_a_broker_keeps_a_subscriber_that_reads_nothing_for_a_while(mosqui
     login = Login(client_id="bansui-edge-1", topics=("zigbee2mqtt/#",), keep_alive_s=1)
     batches: list[Batch] = []
     intake = SubscriberIntake(
-        "127.0.0.1", mosquitto.port, login, session="s", clock=SystemClock(), deliver=batches.append
+        ("127.0.0.1", mosquitto.port), login, session="s", clock=SystemClock(), deliver=batches.append
     )
     task = asyncio.create_task(intake.run())
     try:

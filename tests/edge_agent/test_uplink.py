@@ -164,7 +164,7 @@ async def test_a_knock(answer: bytes, found: Probe) -> None:
     """Whoever answers, the knock ends with a word: of the centre, or of what is no centre."""
     centre = Centre(answer)
     async with serving(centre.answer) as port:
-        assert await asyncio.to_thread(probe, f"http://127.0.0.1:{port}", TOKEN, timeout_s=5) == found
+        assert await asyncio.to_thread(probe, f"http://127.0.0.1:{port}", TOKEN, None, timeout_s=5) == found
 
 
 async def test_a_token_that_was_changed(tmp_path: Path) -> None:
