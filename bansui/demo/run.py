@@ -88,11 +88,14 @@ class Evidence:
     async def until_delivered(self, watcher: Watcher) -> None:
         """Wait until nothing waits in the agent and every window that is due is at the centre; not for ever."""
         deadline = time.monotonic() + _DELIVERED_WITHIN_S
+        looked_at = -1
         while time.monotonic() < deadline:
             with contextlib.suppress(CentreSilent):
                 agent = await watcher.agent()
-                if agent is not None and not agent["waiting"] and not self._windows.missing(await watcher.exported()):
-                    return
+                if agent is not None and not agent["waiting"] and (stored := await watcher.stored()) != looked_at:
+                    if not self._windows.missing(await watcher.exported()):
+                        return
+                    looked_at = stored  # reading them all again would tell nothing until there are more
             await asyncio.sleep(_POLL_S)
 
     async def balance(self, watcher: Watcher) -> Balance:
