@@ -113,7 +113,7 @@ class Device:
             plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         try:
             await asyncio.get_running_loop().sock_connect(plug, ("127.0.0.1", port))
-        except OSError:
+        except BaseException:  # a device that is cancelled meanwhile, too, leaves no socket behind
             plug.close()
             raise
         return cls(*await asyncio.open_connection(sock=plug, limit=receive_buffer or 65_536))

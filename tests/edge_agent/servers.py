@@ -30,7 +30,8 @@ async def serving(answer: Answer, port: int = 0, tls: ssl.SSLContext | None = No
     writers: list[asyncio.StreamWriter] = []
     answering: set[asyncio.Task[None]] = set()
 
-    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    # No coroutine: a task that is cancelled before it began would have noted nobody's writer.
+    def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
         task = asyncio.create_task(_until_gone(answer, reader, writer))
         answering.add(task)

@@ -67,7 +67,7 @@ class Gateway:
         """Seconds from a question to its answer."""
         self.port = 0
         self._framing, self._host = framing, host
-        self._talking: set[asyncio.Task[None]] = set()
+        self._talking: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def __aenter__(self) -> Gateway:
         await self.plug()
@@ -77,26 +77,29 @@ class Gateway:
         await self.unplug()
 
     async def plug(self) -> None:
-        self._server = await asyncio.start_server(self._serve, self._host, self.port)
+        self._server = await asyncio.start_server(self._meet, self._host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def unplug(self) -> None:
         self._server.close()
-        for task in self._talking:
+        for task, writer in self._talking.items():
             task.cancel()
+            writer.close()
         await asyncio.gather(*self._talking, return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    # No coroutine: a task that is cancelled before it began would close nothing.
+    def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
         self.connections += 1
-        self._talking.add(task)
+        self._talking[task] = writer
         self.most_at_once = max(self.most_at_once, len(self._talking))
+        task.add_done_callback(self._talking.pop)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+            with contextlib.suppress(ConnectionError):
                 await self._talk(reader, writer)
         finally:
-            self._talking.discard(task)
             writer.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -34,7 +34,7 @@ _LIMITS: Final = f"""
 max_connections = {_MOST_CONNECTIONS}
 max_unacknowledged = 100
 max_exchanges = 50
-connect_timeout_s = 0.5
+connect_timeout_s = 3.0
 linger_s = 0.1
 """
 _STRANGER: Final = "zigbee2mqtt/stranger"
@@ -64,7 +64,7 @@ OFFENCES: Final = (
     Offence("a CONNECT of 256 MB", "too_large", b"\x10" + _LARGEST),
     Offence("another version", "protocol_version", connect(level=9)),
     Offence("half a CONNECT", "connect_timeout", connect()[:9]),
-    Offence("a CONNECT byte by byte", "connect_timeout", connect(), pause_s=0.1),
+    Offence("a CONNECT byte by byte", "connect_timeout", connect(), pause_s=0.2),
     Offence("a wrong password", "credentials", connect(username="bridge", password=b"guess")),
     Offence("CONNECT twice", "protocol", connect(), greets=4),
     Offence("a SUBACK", "protocol", packet(0x90, b"\0\1\0"), greets=4),
