@@ -39,6 +39,7 @@ def demo(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the balance as JSON, and nothing before it.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the folder with stores, logs and ground truth.")] = False,
+    rooms: Annotated[int, typer.Option(hidden=True)] = 0,
     sabotage: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Live a simulated school day: real wires, an uplink that is cut, an agent that is killed, and nothing lost."""
@@ -47,12 +48,15 @@ def demo(
     from bansui.demo.words import Words
     from bansui.free_port import free_port
     from cloud_sink.ports import bind
+    from simulators.growing import with_rooms
     from simulators.scenarios import load
 
     with contextlib.closing(bind(_HOST, port or free_port())) as probe:  # says at once whose port it is not
         page_port = int(probe.getsockname()[1])
     words = Words(failures.language())
-    plan = Plan.of(load(SCENARIO), seconds=seconds, seed=seed, port=page_port, sabotage=sabotage, keep=keep)
+    scenario = load(SCENARIO)
+    scenario = with_rooms(scenario, rooms) if rooms else scenario
+    plan = Plan.of(scenario, seconds=seconds, seed=seed, port=page_port, sabotage=sabotage, keep=keep)
     screen = _screen(plan, words, as_json=as_json)
     browser = not no_browser and not as_json
     try:

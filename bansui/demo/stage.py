@@ -123,6 +123,7 @@ class Stage:
         faults = [word for fault in FAULTS for word in ("--fault", fault)]
         sabotage = ["--sabotage", self.plan.sabotage] if self.plan.sabotage else []
         options = {
+            "--rooms": str(len(self.plan.scenario.room)),
             "--seed": str(self.plan.seed),
             "--broker": f"127.0.0.1:{self._listener_port}",
             "--wiring": str(self._wiring_file),
