@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from typing import TYPE_CHECKING
 
@@ -137,6 +138,8 @@ async def test_a_client_that_is_held_back_is_not_taken_for_dead(listen: Listen) 
 
 async def test_a_client_that_reads_no_pubacks_is_not_read_either(listen: Listen) -> None:
     running = await listen(Limits(publications_per_s=1e9, publications_burst=10**9), at_once=True)
+    for plug in running.listener._servers[0].sockets:  # else the kernel takes megabytes of PUBACKs before we keep one
+        plug.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
     device = await running.dial(receive_buffer=4_096)
     await device.send(connect())
     packets = b"".join(publish("t/1", b"", packet_id=index) for index in range(1, 60_001))

@@ -69,9 +69,9 @@ def centre_at_night(folder: Path) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium."""
+    """Debian's Chromium; where there is no graphics card it would reckon as if it were one."""
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM.find(), args=["--no-sandbox"])
+        started = playwright.chromium.launch(executable_path=CHROMIUM.find(), args=["--no-sandbox", "--disable-gpu"])
         yield started
         started.close()
 

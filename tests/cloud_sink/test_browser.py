@@ -16,6 +16,7 @@ from tests.cloud_sink.browsing import PATHS, THEMES, Theme, centre_at_noon, chro
 from tests.cloud_sink.school_day import OUTAGE, quarter_of
 from tests.cloud_sink.support import NOON_MS, QUARTER_MS, Running, running_centre, sealed, summary
 from tests.support.axe import violations
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +44,11 @@ def browser() -> Iterator[Browser]:
 def watched(browser: Browser) -> Iterator[Page]:
     with watched_page(browser) as page:
         yield page
+
+
+def watchers(centre: Running, count: int) -> None:
+    """Wait until so many pages are told of changes."""
+    wait_until(lambda: centre.get("/api/v1/health")["watchers"] == count, what=f"{count} watchers")
 
 
 def check(page: Page, language: str, width: int) -> None:
@@ -112,8 +118,7 @@ def test_values_change_on_all_three_pages_when_a_batch_arrives(watched: Page, tm
         room = pages[2]
         expect(room.locator("#tiles")).to_contain_text("640")
         # "No more" is told only by a change: wait until all three are watching.
-        while centre.get("/api/v1/health")["watchers"] != 3:
-            pass
+        watchers(centre, 3)
         clock.now_ms += QUARTER_MS
         later = summary(room="a-101", device="co2-a-101", start_ms=NOON_MS + QUARTER_MS, fields={"mean": 1430})
         centre.write(later, sequence=2)
@@ -135,8 +140,7 @@ def test_an_outage_is_a_gap_that_fills_when_it_heals(watched: Page, tmp_path: Pa
         expect(words).to_contain_text("09:00\N{EN DASH}10:00 (agent offline)")
         gaps = "JSON.parse(document.getElementById('data-carbon_dioxide').textContent).gaps.map((gap) => gap[2])"
         assert watched.evaluate(gaps) == ["agent offline", "agent offline"]
-        while centre.get("/api/v1/health")["watchers"] != 1:
-            pass
+        watchers(centre, 1)
         missing = [told for quarter in OUTAGE for told in quarter_of(quarter)]
         assert centre.post(sealed(*missing), FIRST_EPOCH_SENT + 1).status_code == 204
         expect(words).not_to_contain_text("09:00")
@@ -156,8 +160,7 @@ def test_a_page_says_when_it_is_cut_off_and_goes_on_when_a_proxy_has_its_centre_
         lost = page.locator("#asof.lost")
         expect(lost).to_contain_text("connection lost")
         expect(lost).to_have_count(0, timeout=15_000)
-        while centre.get("/api/v1/health")["watchers"] != 1:
-            pass
+        watchers(centre, 1)
         page.route("**/school/cn-002*", lambda route: route.fulfill(status=502), times=1)
         centre.write(summary())
         expect(lost).to_contain_text("connection lost")
@@ -172,8 +175,7 @@ def test_a_chart_appears_when_a_rooms_first_value_does(watched: Page, tmp_path: 
         centre.write(summary("battery", fields={"mean": 80}))
         watched.goto(f"{centre.url}/school/cn-002/room/a-301?lang=en")
         expect(watched.locator("#main")).to_contain_text("No data on this day.")
-        while centre.get("/api/v1/health")["watchers"] != 1:
-            pass
+        watchers(centre, 1)
         centre.write(summary(), sequence=2)
         expect(watched.locator("[data-chart] canvas")).to_be_visible()
         expect(watched.locator("#tiles")).to_contain_text("850")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -201,10 +202,11 @@ _LINES = st.builds(
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(_LINES, min_size=1, max_size=20))
-async def test_the_length_of_a_line_is_that_of_its_text(tmp_path: Path, rows: list[Summary]) -> None:
-    """Whatever the numbers, signs, decimals and tags."""
-    store = DuckDbStore(tmp_path / f"{abs(hash(str(rows)))}.duckdb")
-    await store.append(1, [Projected("edge-1", rows)])
-    found = await store.left("cn-002", 0, 10**14)
-    assert sum(left.bytes for left in found) == len(encode_all(rows))
-    await store.close()
+async def test_the_length_of_a_line_is_that_of_its_text(store: DuckDbStore, rows: list[Summary]) -> None:
+    """Whatever the numbers, signs, decimals and tags; each example is of a school of its own."""
+    position = await store.position() + 1
+    school = f"cn-{position:03}"
+    of_it = [replace(row, series=replace(row.series, school=school)) for row in rows]
+    await store.append(position, [Projected("edge-1", of_it)])
+    found = await store.left(school, 0, 10**14)
+    assert sum(left.bytes for left in found) == len(encode_all(of_it))
