@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bansui.free_port import free_port
-from tests.support.processes import run_bansui
+from tests.support.commands import call_bansui
+from tests.support.processes import Processes, run_bansui
 from tests.system.school import School
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
-
-    from tests.support.processes import Processes
 
 METER = """
 [[device]]
@@ -42,16 +42,31 @@ topics = ["zigbee2mqtt/#"]
 """
 
 
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
+    """A school whose centre runs while the tests of this file look at it."""
+    folder = tmp_path_factory.mktemp("school")
+    processes = Processes(folder / "processes")
+    try:
+        made = School(folder, processes)
+        made.devices.stop()
+        yield made
+    finally:
+        processes.end()
+
+
 @pytest.fixture
-def school(tmp_path: Path, processes: Processes) -> School:
-    made = School(tmp_path, processes)
-    made.devices.stop()
-    return made
+def school(standing: School) -> Iterator[School]:
+    """It, until a test has changed its files."""
+    before = {file: file.read_text() for file in (standing.config, standing.folder / "token")}
+    yield standing
+    for file, text in before.items():
+        file.write_text(text)
 
 
 def examined(school: School) -> tuple[int, dict[str, list[tuple[str, str, str]]]]:
     """The exit code, and what was found, by check."""
-    done = run_bansui("doctor", "--config", str(school.config), "--json")
+    done = call_bansui("doctor", "--config", str(school.config), "--json")
     found: dict[str, list[tuple[str, str, str]]] = {}
     for finding in json.loads(done.stdout):
         found.setdefault(finding["check"], []).append((finding["verdict"], finding["what"], finding["fix"]))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -56,7 +57,7 @@ class CrashingTransport(httpx.AsyncHTTPTransport):
     """The real network; a request has a boundary before it leaves and after its answer came."""
 
     def __init__(self, executioner: Executioner) -> None:
-        super().__init__()
+        super().__init__(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))  # as the agent's own, without TLS
         self._executioner = executioner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
