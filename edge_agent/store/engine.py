@@ -70,7 +70,7 @@ def open_writer(folder: Path, *, vfs: str | None = None) -> apsw.Connection:
     try:
         _keep_to_owner(path)
         had_log = log.exists()
-        is_damaged = had_log and log_check.is_damaged(log)
+        is_damaged = had_log and log_check.is_damaged(path, log)
     except OSError as error:
         raise StoreUnusable(
             f"the store in {folder} cannot be opened: {error.strerror}", fix=f"let the agent's user own {folder}"

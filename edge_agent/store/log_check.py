@@ -14,6 +14,8 @@ import sys
 from array import array
 from typing import TYPE_CHECKING, Final
 
+import apsw
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -24,8 +26,9 @@ _LITTLE_ENDIAN: Final = 0x377F0682
 _MASK: Final = 0xFFFFFFFF
 
 
-def is_damaged(log: Path) -> bool:
-    """Whether transactions that were on the disk once can no longer be read from this log."""
+def is_damaged(database: Path, log: Path) -> bool:
+    """Whether transactions that were on the disk once can no longer be read from this log of a database that nobody
+    writes to."""
     content = log.read_bytes() if log.exists() else b""
     if len(content) < _HEADER.size:
         return False
@@ -34,7 +37,11 @@ def is_damaged(log: Path) -> bool:
         return any(content)  # the header is synced with the first commit: nothing else ever stands there
     swap = (magic == _LITTLE_ENDIAN) != (sys.byteorder == "little")
     sums, is_broken, commits_behind = (sum_1, sum_2), False, 0
-    for start in range(_HEADER.size, len(content) - _FRAME.size - page_size + 1, _FRAME.size + page_size):
+    length = _FRAME.size + page_size
+    frames = range(_HEADER.size, len(content) - length + 1, length)
+    if checked := min(_frames_that_check(database), len(frames)):
+        sums = _FRAME.unpack_from(content, frames[checked - 1])[4:]
+    for start in frames[checked:]:
         _, size_at_commit, *found = _FRAME.unpack_from(content, start)
         if found[:2] != salt:
             break  # left over from before the log began anew
@@ -46,6 +53,28 @@ def is_damaged(log: Path) -> bool:
         is_broken = is_broken or not is_good
         commits_behind += is_broken and size_at_commit > 0
     return False
+
+
+def _frames_that_check(database: Path) -> int:
+    """How many frames SQLite takes at a start, which it checks many times faster; none where it cannot say.
+
+    In exclusive mode it goes by the log alone: an index that another process holds would save it the checking.
+    """
+    if not database.stat().st_size:
+        return 0  # SQLite would delete the log
+    try:
+        connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READWRITE)
+    except apsw.Error:
+        return 0
+    try:
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        connection.pragma("locking_mode", "EXCLUSIVE")
+        connection.pragma("user_version")
+        return max(0, connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0])
+    except apsw.Error:
+        return 0
+    finally:
+        connection.close()
 
 
 def _checksum(data: bytes, sums: tuple[int, int], *, swap: bool) -> tuple[int, int]:

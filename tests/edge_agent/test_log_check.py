@@ -1,0 +1,87 @@
+"""A write-ahead log that a disk has damaged is told from one that a power cut has torn."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import apsw
+import pytest
+
+from edge_agent.store import engine, log_check
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _left_by_a_crash(folder: Path) -> tuple[Path, Path]:
+    """A database and its log, with 30 transactions in it, whose writer is gone."""
+    rng = random.Random(7)
+    database, log = folder / engine.FILE_NAME, folder / engine.LOG_NAME
+    writer = apsw.Connection(str(database))
+    writer.pragma("page_size", 512)
+    writer.pragma("journal_mode", "WAL")
+    writer.execute("CREATE TABLE blobs (content)")
+    writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    for _ in range(30):
+        writer.execute("INSERT INTO blobs VALUES (randomblob(?))", (rng.randint(1, 2000),))
+    engine.abandon(writer)
+    return database, log
+
+
+def _changed(content: bytes, rng: random.Random) -> bytes:
+    """As a disk might leave it: with a few bits turned, or cut short."""
+    changed = bytearray(content[: rng.choice([len(content), rng.randrange(len(content))])])
+    for _ in range(rng.choice([0, 1, 3])):
+        changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+    return bytes(changed)
+
+
+def test_what_sqlite_has_checked_is_not_judged_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever became of the log: the verdict is that of all frames checked here, and no file is touched."""
+    database, log = _left_by_a_crash(tmp_path)
+    content, before = log.read_bytes(), database.read_bytes()
+    rng = random.Random(1)
+    logs = [content, *(_changed(content, rng) for _ in range(60))]
+    verdicts = []
+    for each in logs:
+        log.write_bytes(each)
+        verdicts.append(log_check.is_damaged(database, log))
+        assert (database.read_bytes(), log.read_bytes()) == (before, each)
+    monkeypatch.setattr(log_check, "_frames_that_check", lambda _: 0)
+    for each, verdict in zip(logs, verdicts, strict=True):
+        log.write_bytes(each)
+        assert log_check.is_damaged(database, log) == verdict
+    assert not verdicts[0]
+    assert 10 < sum(verdicts) < 50
+
+
+def test_frames_that_sqlite_has_checked_are_not_checked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole log costs none of our own checksums, which are slow."""
+    database, log = _left_by_a_crash(tmp_path)
+    monkeypatch.setattr(log_check, "_checksum", lambda *_, **__: pytest.fail("checked here"))
+    assert not log_check.is_damaged(database, log)
+
+
+def test_beside_a_reader_the_log_itself_is_checked(tmp_path: Path) -> None:
+    """The reader's index of the log was made before the disk changed it."""
+    database, log = _left_by_a_crash(tmp_path)
+    reader = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READWRITE)
+    reader.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    assert reader.execute("SELECT count(*) FROM blobs").get == 30
+    content = bytearray(log.read_bytes())
+    content[len(content) // 2] ^= 1
+    log.write_bytes(content)
+    assert log_check.is_damaged(database, log)
+    reader.close()
+
+
+def test_an_empty_database_keeps_its_log(tmp_path: Path) -> None:
+    """SQLite deletes a log beside an empty file: what is in it can still be kept."""
+    database, log = _left_by_a_crash(tmp_path)
+    content = bytearray(log.read_bytes())
+    content[len(content) // 2] ^= 1
+    log.write_bytes(content)
+    database.write_bytes(b"")
+    assert log_check.is_damaged(database, log)
+    assert log.read_bytes() == content
