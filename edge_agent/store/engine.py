@@ -25,8 +25,9 @@ OLDEST_SQLITE: Final = 3_051_003
 FILE_NAME: Final = "agent.db"
 LOG_NAME: Final = f"{FILE_NAME}-wal"
 LOCK_NAME: Final = "agent.lock"
-
-
+_USED: Final = """
+SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size
+"""
 _OWNER_ALONE: Final = 0o600
 
 
@@ -224,8 +225,7 @@ def abandon(connection: apsw.Connection) -> None:
 
 def used_bytes(connection: apsw.Connection) -> int:
     """Of the database, what is in use."""
-    pages = connection.pragma("page_count") - connection.pragma("freelist_count")
-    return int(pages * connection.pragma("page_size"))
+    return int(row(connection, _USED)[0])
 
 
 @contextlib.contextmanager

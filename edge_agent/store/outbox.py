@@ -13,7 +13,7 @@ from edge_agent.merging import merges
 from edge_agent.store import summaries
 from edge_agent.store.engine import row
 from edge_agent.transactions import BatchKind, SealedBatch, Written
-from telemetry import ContractViolation, decode_all, encode_all
+from telemetry import ContractViolation, Decoder, encode_all
 from telemetry.uplink_contract import GENESIS, AgentReport, BatchId, chain, seal, unseal
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 STATES: Final = frozenset({"sealed", "acknowledged", "refused", "forked"})
 """What the centre has said of a batch: nothing yet, that it has it, that it will not have it, or that it knows another
 of its number."""
+_decoder: Final = Decoder(remember=10_000)
+"""Every batch tells of the same series: each is read once. Asked by the one thread that writes."""
 _SEALED: Final = "SELECT epoch, sequence, kind, body, head, summaries, sealed_ms, oldest_ms FROM batch"
 
 
@@ -78,7 +80,7 @@ def _of_contract(found: list[Waiting]) -> list[Waiting]:
 def _are_of_contract(found: Sequence[Waiting]) -> bool:
     text = _text(found)
     try:
-        told = decode_all(text)
+        told = _decoder.decode(text)
         return len(told) == len(found) and encode_all(told) == text
     except ContractViolation:
         return False
