@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from importlib.metadata import entry_points
@@ -173,6 +173,14 @@ def shielded(driver_id: str, call: Callable[[], _T]) -> _T:
         ) from error
 
 
+def forget_layouts(drivers: Iterable[Driver]) -> None:
+    """Let go of the layouts that are remembered on behalf of drivers: so many at most, and none by a driver."""
+    Layout.of.cache_clear()
+    for driver in drivers:
+        if isinstance(driver, _Declared):
+            driver.forget()
+
+
 def _is_driver(folder: Path) -> bool:
     return (folder / manifests.FILE_NAME).is_file()
 
@@ -280,6 +288,10 @@ class _Declared:
             if row.layout not in declared and not self._declares(row.layout):
                 return self._without_undeclared(decoded)
         return decoded
+
+    def forget(self) -> None:
+        """Look through every layout anew."""
+        self._declared.clear()
 
     def _declares(self, layout: Layout) -> bool:
         """Whether every column is declared; a layout is looked through once."""

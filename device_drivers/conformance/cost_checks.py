@@ -7,7 +7,7 @@ import gc
 import random
 import re
 import resource
-import statistics
+import sys
 import time
 import tracemalloc
 import types
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from device_drivers.conformance.findings import CheckFailed
 from device_drivers.conformance.frame_checks import sample_of, with_payload
 from device_drivers.conformance.recorded import outcome
-from device_drivers.contract import Layout
+from device_drivers.registry import forget_layouts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterator
@@ -28,13 +28,16 @@ if TYPE_CHECKING:
 
 LONGEST_CALL_S: Final = 0.05
 LARGEST_FRAME: Final = 65_536
-POLLS: Final = 10_000
-_TIME_S: Final = 0.5
-_STRETCHES: Final = 100
-_FEWEST_STRETCHES: Final = 10
 _LEAK: Final = 4.0
-"""Bytes a poll, over the second half: what one number in a list takes is eight."""
+"""Bytes a time: what one number in a list takes is eight."""
+_STRETCH: Final = 100
+_MOST_SETTLING: Final = 1_000
+_MOST_WATCHED: Final = 500
+_TIME_S: Final = 0.05
+"""Of the processor, for either of them; of a slow driver one stretch is enough."""
+_DOUBLINGS: Final = 2
 _REPEATS: Final = 5
+_MANY_KEYS: Final = b",".join(b'"k%d":%d' % (number, number) for number in range(LARGEST_FRAME // 16))
 _MOST_RECORDINGS: Final = 20
 _VARIANTS: Final = 12
 _SPREAD: Final = 13
@@ -96,8 +99,7 @@ def _large(recording: Prepared) -> Iterator[Frame]:
     yield with_payload(recording.frame, many)
     yield with_payload(recording.frame, b'{"a":' * (LARGEST_FRAME // 5))
     if payload.startswith(b"{") and payload.endswith(b"}"):
-        keys = b",".join(b'"k%d":%d' % (number, number) for number in range(LARGEST_FRAME // 16))
-        yield with_payload(recording.frame, payload[:-1] + b"," * (len(payload) > 2) + keys + b"}")
+        yield with_payload(recording.frame, payload[:-1] + b"," * (len(payload) > 2) + _MANY_KEYS + b"}")
 
 
 def _shortest(call: Callable[[], object]) -> float:
@@ -160,37 +162,51 @@ def _timed(awaited: Awaitable[Frame], stretches: list[float]) -> Generator[Any, 
 
 
 def memory(subject: Subject) -> str:
-    """What is kept does not grow with what is heard: not by a number a time."""
-    growth, heard = _growth(subject)
-    if growth > _LEAK:
-        growth, heard = min((growth, heard), _growth(subject))  # once more: what the interpreter learns it learns once
+    """What is kept does not grow with what is heard: not by a number a time.
+
+    A leak grows for as long as the device is heard. What a driver, its libraries or the interpreter learn once grows
+    once: so growth counts only when it is there again while the device is heard as often again, and again.
+    """
+    hear = _listener(subject)
+    heard = _heard_in(hear, _MOST_SETTLING)
+    gc.collect()
+    gc.freeze()  # what others have made so far is not looked through again and again
+    tracemalloc.start()
+    try:
+        hear(_STRETCH)  # what takes the place of something older has been made under watch from here on
+        kept = _kept()
+        watched = _heard_in(hear, _MOST_WATCHED)
+        growth = (_kept() - kept) / watched
+        heard += _STRETCH + watched
+        for _ in range(_DOUBLINGS):
+            if growth <= _LEAK:
+                break
+            kept = _kept()
+            hear(heard)
+            growth = (_kept() - kept) / heard
+            heard *= 2
+    finally:
+        tracemalloc.stop()
+        gc.unfreeze()
     if growth > _LEAK:
         raise CheckFailed(f"it keeps {growth:.0f} bytes more each time, over {heard} times")
     return f"{max(0.0, growth):.1f} bytes a time, over {heard}"
 
 
-def _growth(subject: Subject) -> tuple[float, int]:
-    """Bytes that are kept a time, over the second half of many times; and how many."""
-    kept: list[int] = []
-    hear = _listener(subject)
+def _heard_in(hear: Callable[[int], None], most: int) -> int:
+    """Hear so many times, or for as long as there is; how many times it was."""
+    began, heard = time.thread_time(), 0
+    while heard < most and (not heard or time.thread_time() - began < _TIME_S):
+        hear(_STRETCH)
+        heard += _STRETCH
+    return heard
+
+
+def _kept() -> int:
+    """Bytes made under watch that are still there, but for what the interpreter has only looked up."""
+    sys._clear_type_cache()  # noqa: SLF001 - documented; of attributes that C code asks for it keeps every name anew
     gc.collect()
-    gc.freeze()  # what others have made so far is not looked through again and again
-    tracemalloc.start()
-    try:
-        began = time.process_time()
-        for stretch in range(1, _STRETCHES + 1):
-            hear(POLLS // _STRETCHES)
-            Layout.of.cache_clear()  # it has bounds, and is not the driver's
-            gc.collect()
-            kept.append(tracemalloc.get_traced_memory()[0])
-            if stretch >= _FEWEST_STRETCHES and time.process_time() - began > _TIME_S:
-                break
-    finally:
-        tracemalloc.stop()
-        gc.unfreeze()
-    half = kept[len(kept) // 2 :]
-    per_stretch = statistics.linear_regression(range(len(half)), half).slope
-    return per_stretch / (POLLS // _STRETCHES), len(kept) * POLLS // _STRETCHES
+    return tracemalloc.get_traced_memory()[0]
 
 
 def _listener(subject: Subject) -> Callable[[int], None]:
@@ -199,7 +215,12 @@ def _listener(subject: Subject) -> Callable[[int], None]:
     if subject.has("poll"):
         conversation = subject.conversation
         driver = conversation.create()
-        return lambda times: asyncio.run(_polls(driver, Player(conversation), times))
+
+        def ask(times: int) -> None:
+            asyncio.run(_polls(driver, Player(conversation), times))
+            forget_layouts([driver])
+
+        return ask
     recordings = sample_of(subject.understood, _MOST_RECORDINGS)
     drivers = [each.driver() for each in recordings]
     texts = [_numbers(each.frame.payload) for each in recordings]
@@ -216,6 +237,7 @@ def _listener(subject: Subject) -> Callable[[int], None]:
                 buffer.extend(changed)
                 for found in splitter.split(buffer):
                     outcome(splitter, found)
+        forget_layouts(drivers)
 
     return hear
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import tracemalloc
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from device_drivers.conformance import suite
+from device_drivers.conformance import cost_checks, suite
 from device_drivers.conformance.findings import Grade, Result
 from device_drivers.manifest import ManifestUnusable
 from device_drivers.registry import at
@@ -126,6 +128,19 @@ SPOILED = {
         "value = document",
         "Driver.heard = (*getattr(Driver, 'heard', ()), 1.5); value = document",
     ),
+    "memory: the same word is kept": (
+        "serial-poll",
+        "payload = frame.payload",
+        "self.kept.append('x'); payload = frame.payload",
+    ),
+    "memory: something is kept now and then": (
+        "serial-stream",
+        "payload = frame.payload",
+        """payload = frame.payload
+        Driver.times = getattr(Driver, "times", 0) + 1
+        if Driver.times % 9 == 0:
+            Driver.kept = [*getattr(Driver, "kept", ()), bytes(150)]""",
+    ),
     "slow: an impatient driver": (
         "serial-poll",
         ANSWER,
@@ -158,6 +173,48 @@ def test_a_driver_that_is_spoiled_fails_the_check_that_is_for_it(make: Make, nam
     finding = make(transport).replace(old, new).finding(name.partition(":")[0])
     assert finding.result is Result.FAILED, finding
     assert "NameError" not in finding.figure, "spoiled otherwise than it should be"
+
+
+LEARNS: Final = {
+    "a large table, once": """
+        Driver.times = getattr(Driver, "times", 0) + tracemalloc.is_tracing()
+        if Driver.times == 300:
+            Driver.table = bytes(1_000_000)
+        value = document""",
+    "each of its last thousand values": """
+        Driver.last_ones = [*getattr(Driver, "last_ones", ()), document.get("co2")][-1000:]
+        value = document""",
+    "a channel for each port, which the contract remembers": """
+        port = str(document.get("co2"))
+        value = document""",
+}
+"""What a driver may come to know, since it ends."""
+
+
+@pytest.mark.parametrize("what", LEARNS)
+def test_what_is_learned_within_bounds_is_no_leak(make: Make, what: str) -> None:
+    driver = make("mqtt").replace("value = document", LEARNS[what].strip())
+    driver.replace("import json\n", "import json, tracemalloc\n")
+    if "port" in LEARNS[what]:
+        driver.replace("float(value))]", "float(value), port)]")
+        driver.cases = [case | {"id": f"{case['id']}-{number}"} for case in driver.cases[:1] for number in range(20)]
+    finding = driver.finding("memory")
+    assert finding.result is Result.PASSED, finding
+    assert float(finding.figure.partition(" ")[0]) < 1
+
+
+def test_the_names_of_attributes_that_c_code_asks_for_are_not_counted() -> None:
+    """The interpreter keeps the last few thousand, each time anew: here of `utcoffset`."""
+    tracemalloc.start()
+    try:
+        before, others = cost_checks._kept(), []
+        for number in range(2_000):
+            datetime.now(timezone(timedelta(hours=8))).timestamp()
+            others.append(f"{number:09}")  # so that the next name stands elsewhere
+        others.clear()
+        assert cost_checks._kept() - before < 1_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_call_that_does_not_come_back_is_broken_off(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
