@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from device_drivers.conformance.conversation import Conversation
     from device_drivers.connections import StreamConnection
 
-ANSWER_TIMEOUT_S: Final = 3.0
+ANSWER_TIMEOUT_S: Final = 8.0
 """How long the kit waits for an answer that comes: its devices are on this machine, which may be busy."""
+SPOILED_TIMEOUT_S: Final = 3.0
+"""How long it waits for one that comes spoiled, and may never be whole."""
 SILENCE_TIMEOUT_S: Final = 0.3
 """How long it waits where none will come."""
 BAUD: Final = 115_200
@@ -68,9 +70,11 @@ class Device:
         self._talk: asyncio.Task[None] | None = None
 
     @property
-    def falls_silent(self) -> bool:
-        """Whether some answer will not come."""
-        return self._manner.cut is not None and not self._manner.hangs_up
+    def timeout_s(self) -> float:
+        """How long its answers are worth waiting for."""
+        if self._manner.cut is not None and not self._manner.hangs_up:
+            return SILENCE_TIMEOUT_S
+        return ANSWER_TIMEOUT_S if self._manner.change is bytes else SPOILED_TIMEOUT_S
 
     def connected(self, line: End) -> None:
         """Somebody is there."""
@@ -184,15 +188,14 @@ class TcpEnd(asyncio.Protocol):
 @contextlib.asynccontextmanager
 async def asked(device: Device, transport: Transport) -> AsyncIterator[StreamConnection]:
     """A line to a device as the agent has it; afterwards both ends are closed."""
-    timeout_s = SILENCE_TIMEOUT_S if device.falls_silent else ANSWER_TIMEOUT_S
     if transport is Transport.TCP_POLL:
-        line = over_tcp(device, lambda: TcpEnd(device), lambda port: open_tcp("127.0.0.1", port, timeout_s))
+        line = over_tcp(device, lambda: TcpEnd(device), lambda port: open_tcp("127.0.0.1", port, device.timeout_s))
         async with line as connection:
             yield connection
         return
     end = SerialEnd()
     try:
-        connection = await open_serial(end.port, BAUD, timeout_s)
+        connection = await open_serial(end.port, BAUD, device.timeout_s)
         end.opened()
         end.serve(device)
         try:
