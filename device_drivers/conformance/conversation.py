@@ -26,7 +26,7 @@ _LINE_ENDS: Final = b"\r\n"
 class Conversation:
     """What was asked and answered in one round."""
 
-    create: Callable[[], PollDriver]
+    create: Callable[[], PollDriver] = field(repr=False)  # asyncio.run writes out what its task gives, manifest and all
     greeting: bytes = b""
     """What the device says before it is asked."""
     turns: list[tuple[bytes, bytes]] = field(default_factory=list)

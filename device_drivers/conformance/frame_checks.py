@@ -118,7 +118,8 @@ def bit_flips(subject: Subject) -> str:
     """Frames with one bit turned; where the format has a check sum each of them is refused, or says the same."""
     flips = [(recording, bit) for recording in subject.understood for bit in range(8 * len(recording.frame.payload))]
     flips = sample_of(flips, MOST_FLIPS)
-    refused, unseen = 0, Counter[str]()
+    refused = 0
+    taken: list[tuple[Prepared, Decoded]] = []
     summed = {repr(each.settings) for each in subject.understood if _states_check_sum(subject, each)}
     for recording, bit in flips:
         driver = subject.driver(recording)
@@ -129,12 +130,20 @@ def bit_flips(subject: Subject) -> str:
             refused += 1
             if found.reason == "checksum":
                 summed.add(repr(recording.settings))
-        elif recording.frame.payload[:1] != b"{" and frozenset(found.measurements) != meaning(driver, recording.frame):
-            unseen[repr(recording.settings)] += 1
+        elif recording.frame.payload[:1] != b"{":
+            taken.append((recording, found))
+    unseen = Counter(_says_otherwise(subject, taken)) if summed else Counter[str]()
     if missed := sum(unseen[settings] for settings in summed):
         raise CheckFailed(f"{missed} of {len(flips)} flipped bits go unseen, though there is a check sum")
     seen = "all seen" if summed and not unseen else f"{100 * refused // len(flips)} % refused"
     return f"{len(flips)} bits, {seen}" + ("" if summed else ", no check sum")
+
+
+def _says_otherwise(subject: Subject, taken: list[tuple[Prepared, Decoded]]) -> Iterator[str]:
+    """The settings of every recording of which something else was read than of the whole frame."""
+    for recording, found in taken:
+        if frozenset(found.measurements) != meaning(subject.driver(recording), recording.frame):
+            yield repr(recording.settings)
 
 
 def _states_check_sum(subject: Subject, recording: Prepared) -> bool:

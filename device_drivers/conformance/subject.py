@@ -63,15 +63,19 @@ class Subject:
         return found
 
     @functools.cached_property
-    def _shared(self) -> dict[str, Driver]:
-        return {}
+    def _shared(self) -> dict[int, Driver]:
+        made: dict[str, Driver] = {}
+        found = {}
+        for each in self.recordings:
+            key = repr((each.settings, each.before))
+            if key not in made:
+                made[key] = each.driver()
+            found[id(each)] = made[key]
+        return found
 
     def driver(self, recording: Prepared) -> Driver:
-        """One driver for all frames of such a device, which has heard what came before."""
-        key = repr((recording.settings, recording.before))
-        if key not in self._shared:
-            self._shared[key] = recording.driver()
-        return self._shared[key]
+        """One driver for all recordings of such a device, which has heard what came before."""
+        return self._shared[id(recording)]
 
     def create(self, settings: Settings) -> Driver:
         """A driver as the agent would make it for one device. Raises `CheckFailed`."""
