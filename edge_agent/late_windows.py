@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import msgspec
+
 from edge_agent.windows import Held, Window
 from telemetry import Summarise, quantity
 
@@ -62,6 +64,11 @@ class LateSeries:
         start_ms, end_ms = place[0], _end(place)
         return place in self.lacking or not any(begin < end_ms and start_ms < end for begin, end in self.over)
 
+    def document(self, key: SeriesKey) -> list[object]:
+        """As a checkpoint keeps it under its name."""
+        lacking = [[carried, *_row(window)] for carried, window in self.lacking.values()]
+        return [*key, self.over, lacking, [_row(window) for window in self.late.values()]]
+
     def _cover(self, start_ms: int, end_ms: int) -> None:
         if self.over and self.over[-1][0] <= start_ms <= self.over[-1][1]:
             self.over[-1][1] = max(self.over[-1][1], end_ms)
@@ -82,6 +89,9 @@ class LateWindows:
         self.revised_ms = 0
         """Up to when windows were over at the last revisions, as far as is remembered."""
         self._series: dict[SeriesKey, LateSeries] = {}
+        self._written: dict[SeriesKey, msgspec.Raw] = {}
+        """Series as a checkpoint has them, while they stay as they are: a window is over far less often than one is
+        made."""
         self._floors: dict[str, int] = {}
         """Of devices that were moved or replaced, when: windows that begin before that are no more theirs."""
         self._late = 0
@@ -128,6 +138,7 @@ class LateWindows:
         """All that came late was told, or is left out for good."""
         for series in self._series.values():
             series.revise()
+        self._written.clear()
         self._late, self.revised_ms = 0, closed_until_ms
 
     def refit(self, moments: Mapping[str, int]) -> None:
@@ -138,16 +149,9 @@ class LateWindows:
 
     def document(self, refitted: Mapping[str, int]) -> dict[str, object]:
         """As a checkpoint keeps it, as after `refit`."""
-        series = [
-            [
-                *key,
-                series.over,
-                [[carried, *_row(window)] for carried, window in series.lacking.values()],
-                [_row(window) for window in series.late.values()],
-            ]
-            for key, series in self._series.items()
-            if key[0] not in refitted
-        ]
+        for key in self._series.keys() - self._written.keys():
+            self._written[key] = msgspec.Raw(msgspec.json.encode(self._series[key].document(key)))
+        series = [self._written[key] for key in self._series if key[0] not in refitted]
         return {"floors": self._floors | dict(refitted), "series": series}
 
     @classmethod
@@ -168,6 +172,8 @@ class LateWindows:
         return found
 
     def _of(self, key: SeriesKey) -> LateSeries:
+        """A series that is about to change."""
+        self._written.pop(key, None)
         known = self._series.get(key)
         if known is None:
             known = self._series[key] = LateSeries()

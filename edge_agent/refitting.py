@@ -27,8 +27,10 @@ REPLACED: Final = "device_replaced"
 
 def fittings_of(state: State, bindings: Mapping[str, Binding]) -> dict[str, Fitting]:
     """Where every device is, and which unit; of one that is not configured, as long as something of it is open."""
-    open_still = {device for device, _, _ in state.windows.series}
-    kept = {device: fitting for device, fitting in state.fittings.items() if device in open_still}
+    kept = {device: fitting for device, fitting in state.fittings.items() if device not in bindings}
+    if kept:
+        open_still = {device for device, _, _ in state.windows.series}
+        kept = {device: fitting for device, fitting in kept.items() if device in open_still}
     return kept | {device: binding.fitting for device, binding in bindings.items()}
 
 

@@ -245,7 +245,11 @@ class State:
         some series, and what waits for the clock of devices that are refitted."""
         now_ms = 1 << 62 if turned_ms is None else turned_ms
         series = [
-            [*key, _not_after(windows.carried, now_ms), [_window_row(window) for window in windows.open.values()]]
+            [
+                *key,
+                windows.carried if turned_ms is None else _not_after(windows.carried, turned_ms),
+                [_window_row(window) for window in windows.open.values()],
+            ]
             for key, windows in self.windows.series.items()
             if key not in without
         ]
