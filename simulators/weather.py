@@ -57,7 +57,9 @@ class Weather:
         self._cloud = Drift(rng, deviation=0.25, memory_s=1200)
         vapour = saturation_g_m3(temperature_c) * humidity / 100
         self.air = Air(CO2_OUTSIDE_PPM, temperature_c, vapour, pm25)
-        self.daylight_lx = 0.0
+        self._local_ms, self._clear = 0, 0.0
+        self._daylight_lx: float | None = 0.0
+        """Of this step, once somebody has looked."""
 
     def step(self, local_ms: int) -> None:
         """Move on by `STEP_MS`, to that many milliseconds of local time."""
@@ -66,8 +68,16 @@ class Weather:
         swing = self._swing_c * math.cos(2 * math.pi * (day - 15 / 24))
         self.air.temperature_c = round(self._mean_c + swing + self._warmth.step(), _DIGITS)
         self.air.pm25 = max(1.0, self._mean_pm25 * (1 + self._dust.step()))
-        clear = min(1.0, max(0.0, 0.6 + self._cloud.step()))
-        self.daylight_lx = round(daylight_lx(sine_of_sun(local_ms, self._latitude), clear), _DIGITS)
+        self._clear = min(1.0, max(0.0, 0.6 + self._cloud.step()))
+        self._local_ms, self._daylight_lx = local_ms, None
+
+    @property
+    def daylight_lx(self) -> float:
+        """Illuminance on level ground outdoors; 0 before the first step."""
+        if self._daylight_lx is None:
+            sine = sine_of_sun(self._local_ms, self._latitude)
+            self._daylight_lx = round(daylight_lx(sine, self._clear), _DIGITS)
+        return self._daylight_lx
 
 
 def sine_of_sun(local_ms: int, latitude_rad: float) -> float:
