@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from simulators.physics import CO2_OUTSIDE_PPM, STEP_MS, Air, Use, step_room
+from simulators.physics import CO2_OUTSIDE_PPM, STEP_MS, Air, exchange, step_air
 from simulators.weather import Weather
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ class Evening:
             pm25=rng.uniform(10, 90),
         )
         outside = self._weather.air
-        self._volume_m3, self._leak_per_h = rng.uniform(150, 220), rng.uniform(0.3, 1.2) + _AIRED_PER_H * (others > 0)
+        volume_m3, leak_per_h = rng.uniform(150, 220), rng.uniform(0.3, 1.2) + _AIRED_PER_H * (others > 0)
+        self._exchange = exchange(volume_m3, leak_per_h, STEP_MS / 1000)
         self._air = Air(
             rng.uniform(500, 1400),
             outside.temperature_c + rng.uniform(1, 6),
@@ -81,11 +82,10 @@ class Evening:
             ]
 
     def _pass(self, minute: int, *, is_here: bool) -> None:
-        people, is_used = self._others + is_here, self._is_used(is_here=is_here)
-        use = Use(people=float(people), air_changes_per_h=self._leak_per_h, heat_w=_LAMPS_W * 0.8 * is_used)
+        people, heat_w = float(self._others + is_here), _LAMPS_W * 0.8 * self._is_used(is_here=is_here)
         for step in range(60_000 // STEP_MS):
             self._weather.step(self._begin_ms + minute * 60_000 + step * STEP_MS)
-            step_room(self._air, self._volume_m3, use, self._weather.air, STEP_MS / 1000)
+            step_air(self._air, self._exchange, people, heat_w, self._weather.air)
         self._pressure_hpa += self._rng.gauss(0, 0.02)
 
     def _air_rows(self, *, is_here: bool) -> tuple[Row, ...]:

@@ -96,7 +96,7 @@ _PACKAGES: Final = ("token", "password", "agent.toml", "vendor")
 class Exposed:
     """What an agent left behind, by where it was found."""
 
-    surfaces: dict[str, bytes] = field(default_factory=dict)
+    surfaces: dict[str, bytes] = field(default_factory=dict, repr=False)  # asyncio.run writes its result down
     summaries: int = 0
     """That the centre was sent: an agent that tells nothing proves nothing."""
 
