@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from device_drivers import cases
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
+    from device_drivers.contract import Decoded
+    from device_drivers.registry import DriverEntry
     from edge_agent.events import Send
     from telemetry import Summary
 
@@ -69,17 +72,45 @@ MESSAGES_A_MINUTE: Final = 100
 
 
 @dataclass(slots=True)
+class _Known:
+    """A driver for one model and settings, and the frames that are known of it."""
+
+    entry: DriverEntry
+    settings: Settings
+    frames: list[tuple[Frame, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Recorded:
     """A device, and the frames that are known of it."""
 
     binding: Binding
-    frames: list[tuple[Frame, Any]] = field(default_factory=list)
+    frames: list[tuple[Frame, Any]]
     """With the document that is inside, where it is JSON."""
+
+
+class _MadeWhenSent:
+    """A driver that is made for the first frame: of hundreds of devices a life hears some."""
+
+    def __init__(self, known: _Known) -> None:
+        self._known = known
+        self._driver: Any = None
+
+    def decode(self, frame: Frame) -> Decoded:
+        if self._driver is None:
+            self._driver = self._known.entry.create(self._known.settings)
+        decoded: Decoded = self._driver.decode(frame)
+        return decoded
 
 
 def recorded() -> list[Recorded]:
     """One device for each driver, model and settings that fixtures are written for, in every kind of place."""
-    found: dict[tuple[str, str], Recorded] = {}
+    return [Recorded(_bind(number, known), known.frames) for number, known in enumerate(_known())]
+
+
+@cache
+def _known() -> list[_Known]:
+    found: dict[tuple[str, str], _Known] = {}
     drivers = discover()
     for folder in sorted((ROOT / "device_drivers").iterdir()):
         for case in fixture_cases(folder):
@@ -94,8 +125,9 @@ def recorded() -> list[Recorded]:
                 frame, _ = cases._frame(case, entry.manifest)
                 key = entry.id, f"{model} {options}"
                 if key not in found:
-                    driver = entry.create(Settings(model, options))
-                    found[key] = Recorded(_bind(f"device-{len(found)}", entry.id, driver, entry.manifest, len(found)))
+                    known = _Known(entry, Settings(model, options))
+                    entry.create(known.settings)
+                    found[key] = known
                 found[key].frames.append((frame, _document(frame)))
     return list(found.values())
 
@@ -107,21 +139,24 @@ def _document(frame: Frame) -> Any:
         return None
 
 
-def _bind(device: str, driver_id: str, driver: Any, manifest: Any, number: int) -> Binding:
+def _bind(number: int, known: _Known) -> Binding:
     role, placement = _PLACES[number % len(_PLACES)]
+    manifest = known.entry.manifest
     return Binding(
-        device=device,
+        device=f"device-{number}",
         building="a",
         room="a-301",
-        driver_id=driver_id,
-        driver=driver,
+        driver_id=known.entry.id,
+        driver=_MadeWhenSent(known),
         channels=manifest.channels,
         cadence=Cadence(MINUTE, 3 * MINUTE),
-        rules={
-            name: Rule(quantity(name), classify(quantity(name), placement, role), STRICT, placement)
-            for name in manifest.quantities
-        },
+        rules={name: _rule(name, role, placement) for name in manifest.quantities},
     )
+
+
+@cache
+def _rule(name: str, role: Role, placement: Placement) -> Rule:
+    return Rule(quantity(name), classify(quantity(name), placement, role), STRICT, placement)
 
 
 def changed(rng: Random, known: Recorded) -> Frame:
