@@ -12,7 +12,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from edge_agent.events import Applied, Delivered
+from edge_agent.events import Applied, Delivered, Tick
 from edge_agent.privacy.noise import discrete_gaussian
 from edge_agent.timing import Timing
 from edge_agent.windows import Cadence
@@ -38,6 +38,8 @@ SURE: Final = 4.8
 _TIMING: Final = Timing(lateness_ms=2 * MINUTE, batch_every_s=60, report_every_s=3600)
 _CADENCE: Final = Cadence(10 * MINUTE, 30 * MINUTE)
 _HOURS: Final = 9
+_SLOTS: Final = 6
+"""Of them, whole ones in timetable hours."""
 _OTHERS: Final = {"door": 30, "hall": 61}
 _DEVICES: Final = (
     bind("door", ("people_count",), room="a-301", policy=STANDARD, cadence=_CADENCE),
@@ -65,26 +67,34 @@ def _attack(days: int, folder: Path, make_noise: Callable[[Budget], Noise]) -> f
     scores: tuple[list[float], list[float]] = [], []
     for is_there in (False, True):
         for day in range(days):
-            sent = _day(folder / f"{is_there}-{day}", is_there=is_there, make_noise=make_noise)
+            place = folder / f"{is_there}-{day}"
+            sent = _day(place, is_there=is_there, make_noise=make_noise, step_ms=_CADENCE.every_ms)
             values = [value for send in sent for value in _values(send)]
-            assert values, "nothing was told of people"
+            assert len(values) == _SLOTS, "not every slot was told of people"
             scores[is_there].append(sum(value - sum(_OTHERS.values()) for value in values))
     return auc(scores[True], scores[False])
 
 
-def _day(folder: Path, *, is_there: bool, make_noise: Callable[[Budget], Noise], extra: int = 0) -> list[Send]:
-    """Everything that goes over the wire of one school day. `extra`: how often a counter sends besides."""
+def _day(
+    folder: Path, *, is_there: bool, make_noise: Callable[[Budget], Noise], step_ms: int, extra: int = 0
+) -> list[Send]:
+    """Everything that goes over the wire of one school day.
+
+    The agent is told of the time each `step_ms`: how often changes what goes when, and no value. `extra`: how often a
+    counter sends besides.
+    """
     bench = Bench(
         folder, devices=_DEVICES, timing=_TIMING, policy=STANDARD, at_ms=MONDAY_9 - HOUR - MINUTE, make_noise=make_noise
     )
+    bench.play(Tick())  # or the first slot would be one in which the agent began
     wire: list[Send] = []
-    for _ in range(0, _HOURS * HOUR, 10 * MINUTE):
+    for _ in range(0, _HOURS * HOUR, _CADENCE.every_ms):
         people = _OTHERS | {"door": _OTHERS["door"] + is_there}
         for device, number in people.items():
             for _ in range(1 + extra):
                 bench.arrive(device, frame(["people_count", number, "", bench.clock.now()]))
-        for _ in range(10):
-            bench.pass_time(MINUTE)
+        for _ in range(0, _CADENCE.every_ms, step_ms):
+            bench.pass_time(step_ms)
             bench.settle()
             while bench.sends:
                 wire.append(bench.answer(partial(_confirmed, bench)))
@@ -108,7 +118,8 @@ def _differences(folder: Path) -> list[str]:
     """The pupil makes one counter send more often besides: what else than a noisy value is another for it?"""
     wires = []
     for is_there in (False, True):
-        day = _day(folder / f"wire-{is_there}", is_there=is_there, make_noise=_none, extra=2 * is_there)
+        place, extra = folder / f"wire-{is_there}", 2 * is_there
+        day = _day(place, is_there=is_there, make_noise=_none, step_ms=MINUTE, extra=extra)
         wires.append([(send.path, len(send.body), _without_counts(send)) for send in day])
     if wires[0] == wires[1]:
         return []
