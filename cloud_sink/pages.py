@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -52,20 +53,27 @@ _PARTS: Final = (
 """What a line is made of, and the key of what that means."""
 
 
+@cache
+def _compiled() -> Environment:
+    """The templates, which are the same for every centre of a process."""
+    templates = Environment(
+        loader=PackageLoader("cloud_sink"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        auto_reload=False,
+    )
+    for template in templates.list_templates():
+        templates.get_template(template)  # compiled as the centre starts, and not for the first who asks
+    return templates
+
+
 class Pages:
     """The three pages over one centre."""
 
     def __init__(self, centre: Centre) -> None:
         self._centre = centre
-        self._templates = Environment(
-            loader=PackageLoader("cloud_sink"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            auto_reload=False,
-        )
-        for template in self._templates.list_templates():
-            self._templates.get_template(template)  # compiled now, and not for the first who asks
+        self._templates = _compiled()
 
     def router(self) -> APIRouter:
         """Every page's path."""
