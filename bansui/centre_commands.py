@@ -28,6 +28,7 @@ def run(
     as_json: JsonLines = False,
 ) -> None:
     """Run the centre until it is told to end; prints where it listens."""
+    now = parse_clock(clock)  # a mistake in it is told before all that a centre imports
     from cloud_sink.config import load_config
     from cloud_sink.server import serve
 
@@ -36,7 +37,7 @@ def run(
     def announce(url: str) -> None:
         print(json.dumps({"event": "ready", "url": url}) if as_json else f"listening on {url}", flush=True)
 
-    asyncio.run(serve(loaded, parse_clock(clock), announce))
+    asyncio.run(serve(loaded, now, announce))
 
 
 @app.command()
