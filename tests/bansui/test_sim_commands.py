@@ -12,6 +12,7 @@ import pytest
 from bansui import cli
 from bansui.sim_words import words
 from tests.simulators.recorder import Recorder
+from tests.support.commands import call_bansui
 from tests.support.mosquitto import Mosquitto
 from tests.support.processes import run_bansui
 from tests.support.waiting import until
@@ -27,12 +28,12 @@ def truth_of(window: str) -> str:
 
 
 def test_list_names_the_scenarios_with_what_a_clock_needs() -> None:
-    done = run_bansui("sim", "list", "--json")
+    done = call_bansui("sim", "list", "--json")
     told = json.loads(done.stdout)
     (entry,) = [entry for entry in told["scenarios"] if entry["name"] == "school-day"]
     assert (entry["rooms"], entry["school"]) == (12, "cn-002")
     assert entry["end_ms"] - entry["start_ms"] == 9.5 * 3600 * 1000
-    shown = run_bansui("sim", "list").stdout
+    shown = call_bansui("sim", "list").stdout
     assert "school-day" in shown
     for fault in told["faults"]:
         assert f"{fault['name']} " in shown

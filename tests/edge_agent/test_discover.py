@@ -22,6 +22,7 @@ from telemetry import EnvironmentFault
 from tests.broker.device import Device, connect, publish
 from tests.edge_agent.running import LISTENER, configure, running
 from tests.edge_agent.test_announcements import BRIDGE, DISCOVERY, JOIN
+from tests.support.commands import call_bansui
 from tests.support.processes import run_bansui
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ async def test_an_agent_that_does_not_run(tmp_path: Path) -> None:
 
 
 def test_a_room_that_there_is_not(tmp_path: Path) -> None:
-    done = run_bansui("agent", "discover", "--config", str(configure(tmp_path / "agent", OPEN)), "--room", "b-1")
+    done = call_bansui("agent", "discover", "--config", str(configure(tmp_path / "agent", OPEN)), "--room", "b-1")
     assert done.returncode == 2
     assert "one of: a-301" in done.stderr
 
@@ -197,7 +198,7 @@ async def test_a_search_for_projectors(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_address_that_is_none(tmp_path: Path) -> None:
     """A mistake of the caller's is an error in a sentence."""
     path = configure(tmp_path / "agent", OPEN)
-    done = run_bansui("agent", "discover", "--config", str(path), "--search", "no.such.host.invalid")
+    done = call_bansui("agent", "discover", "--config", str(path), "--search", "no.such.host.invalid")
     assert done.returncode == 2
     assert "is no IPv4 address" in done.stderr
 
