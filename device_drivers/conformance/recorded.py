@@ -7,6 +7,7 @@ Each names its `source` and `licence`; a source that begins with `built by hand`
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from typing import TYPE_CHECKING, Any, Final
@@ -49,9 +50,9 @@ def fixture_cases(folder: Path) -> list[dict[str, Any]]:
 
 
 def check_case(case: dict[str, Any], drivers: Mapping[str, DriverEntry] | None = None) -> None:
-    """Assert that a case decodes to exactly what it expects."""
+    """Assert that a case decodes to exactly what it expects, of the drivers that are installed if of no others."""
     expected = case["expect"]
-    drivers = discover() if drivers is None else drivers
+    drivers = _installed() if drivers is None else drivers
     result = run_line(json.dumps(case).encode(), drivers)
     readings = {
         f"{reading.quantity}[{reading.channel}]" if reading.channel else reading.quantity: reading.value
@@ -72,6 +73,12 @@ def check_case(case: dict[str, Any], drivers: Mapping[str, DriverEntry] | None =
     for key in ("source", "licence"):
         if not case.get(key):
             raise CheckFailed(f"{case['id']} names no {key}")
+
+
+@functools.cache
+def _installed() -> Mapping[str, DriverEntry]:
+    """Looked for once, for all cases of a run."""
+    return discover()
 
 
 def _mended(case: Mapping[str, Any], drivers: Mapping[str, DriverEntry]) -> str:
