@@ -169,7 +169,6 @@ def memory(subject: Subject) -> str:
     """
     hear = _listener(subject)
     heard = _heard_in(hear, _MOST_SETTLING)
-    gc.collect()
     gc.freeze()  # what others have made so far is not looked through again and again
     tracemalloc.start()
     try:
