@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from device_drivers.connections import StreamConnection
     from device_drivers.contract import Driver
     from device_drivers.registry import DriverEntry
+    from edge_agent.client_tls import ClientTls
     from edge_agent.events import Batch
 
 ANSWER_TIMEOUT_S: Final = 5.0
@@ -110,6 +111,7 @@ class BrokerSource:
     topic: str
     username: str = ""
     password: str = field(default="", repr=False)
+    tls: ClientTls | None = None
 
     async def record(self, driver: Driver, take: Callable[[Frame], None]) -> None:  # noqa: ARG002 - nothing is asked
         """Hand on every message until cancelled."""
@@ -126,7 +128,9 @@ class BrokerSource:
             password=self.password,
             session_expiry_s=0,
         )
-        intake = SubscriberIntake((self.host, self.port), login, session="", clock=SystemClock(), deliver=deliver)
+        intake = SubscriberIntake(
+            (self.host, self.port), login, session="", clock=SystemClock(), deliver=deliver, tls=self.tls
+        )
         await intake.run()
 
 
@@ -323,10 +327,14 @@ def settings_of(entry: DriverEntry, model: str, stated: Sequence[str], password:
 
 
 def source_of(stated: Mapping[str, Any], entry: DriverEntry) -> Source:
-    """The one place that was named, for a driver. Raises `ConfigurationError`."""
+    """The one place that was named, for a driver. Raises `ConfigurationError`, also where its CA cannot be read."""
     named = [key for key in ("serial", "tcp", "broker") if stated[key]]
     if len(named) != 1:
         raise ConfigurationError("name exactly one of --serial, --tcp and --broker")
+    if stated["tls"] is not None:
+        if named != ["broker"]:
+            raise ConfigurationError("--ca-file is for a broker", fix="leave it out")
+        stated["tls"].context()
     if named == ["serial"]:
         return SerialSource(stated["serial"], stated["baud"], bool(stated["password"]))
     host, _, port = str(stated[named[0]]).rpartition(":")
@@ -337,7 +345,7 @@ def source_of(stated: Mapping[str, Any], entry: DriverEntry) -> Source:
         return TcpSource(host, int(port), bool(stated["password"]), _framing(stated["framing"], entry))
     if not stated["topic"]:
         raise ConfigurationError("--broker needs a --topic", fix="name the device's own, as `acme/co2-a-301`")
-    return BrokerSource(host, int(port), stated["topic"], stated["username"], stated["password"])
+    return BrokerSource(host, int(port), stated["topic"], stated["username"], stated["password"], stated["tls"])
 
 
 def _framing(stated: str, entry: DriverEntry) -> Framing | None:

@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -148,6 +148,9 @@ def capture(
         str, typer.Option("--framing", help="Of a Modbus device by TCP: modbus-tcp (as usual), or rtu-over-tcp.")
     ] = "",
     broker: Annotated[str, typer.Option("--broker", metavar="HOST:PORT", help="The broker it publishes to.")] = "",
+    ca_file: Annotated[
+        Path | None, typer.Option("--ca-file", help="Connect to the broker by TLS, believing this CA alone (PEM).")
+    ] = None,
     topic: Annotated[str, typer.Option("--topic", help="The topic it publishes on; /# at the end for all below.")] = "",
     username: Annotated[str, typer.Option("--username", help="As whom to connect to the broker.")] = "",
     password_file: Annotated[
@@ -166,12 +169,15 @@ def capture(
 
     from bansui import driver_capture
     from device_drivers.conformance.suite import subject_of
+    from edge_agent.client_tls import ClientTls
     from edge_agent.config_file import first_line
 
     password = first_line(password_file) if password_file is not None else ""
-    stated = {"serial": serial, "baud": baud, "tcp": tcp, "framing": framing, "broker": broker, "topic": topic}
     entry = subject_of(driver).entry
-    source = driver_capture.source_of({**stated, "username": username, "password": password}, entry)
+    stated: dict[str, Any] = {"serial": serial, "baud": baud, "tcp": tcp, "framing": framing}
+    stated |= {"broker": broker, "topic": topic, "username": username, "password": password}
+    stated["tls"] = None if ca_file is None else ClientTls(ca_file)
+    source = driver_capture.source_of(stated, entry)
     settings = driver_capture.settings_of(entry, model, option or [], "" if broker else password)
     recording = asyncio.run(driver_capture.record(entry, settings, source, frames=frames, seconds=seconds))
     try:

@@ -61,6 +61,9 @@ def run(
     ] = 0,
     speed: Annotated[str, typer.Option(metavar="300x", help="How much faster than real, without --clock.")] = "",
     broker: Annotated[str, typer.Option(metavar="HOST[:PORT]", help="Where devices publish.")] = "127.0.0.1",
+    ca_file: Annotated[
+        Path | None, typer.Option(help="Publish by TLS, to a broker whose certificate this CA signs (PEM).")
+    ] = None,
     wiring: Annotated[Path | None, typer.Option(help="Write here which device is reached where (JSON).")] = None,
     truth: Annotated[Path | None, typer.Option(help="Write the ground truth here at the end (JSON).")] = None,
     relay_to: Annotated[
@@ -80,6 +83,7 @@ def run(
     import time
 
     from bansui.sim_text import print_cost
+    from edge_agent.client_tls import ClientTls
     from simulators.faults import parse_for
     from simulators.growing import schools as schools_of
     from simulators.growing import with_rooms
@@ -93,8 +97,9 @@ def run(
     if schools:
         found = found.model_copy(update={"schools": schools})
     shared, all_schools = _clock(found, clock, seconds, speed), schools_of(found)
-    address = _address(broker, "--broker", default_port=1883)
+    address = _address(broker, "--broker", default_port=8883 if ca_file is not None else 1883)
     common: dict[str, Any] = {
+        "tls": ClientTls(ca_file).context() if ca_file is not None else None,
         "seed": seed,
         "clock": shared,
         "broker": address,

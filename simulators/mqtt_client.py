@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import functools
 import socket
+import ssl
 import struct
 import threading
 from collections import deque
@@ -52,13 +53,15 @@ class DeviceClient:
         *,
         protocol: MQTTProtocolVersion,
         watch: BrokerWatch | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`watch` hears of every attempt to connect."""
+        """`watch` hears of every attempt to connect; `tls` says whom to believe, where the broker speaks it."""
         self.client_id = client_id
         self.refused = 0
         """Messages the broker answered with an error; they count as sent and never as confirmed."""
         self._address = address
         self._watch = watch or BrokerWatch()
+        self._tls = tls
         self._protocol = protocol
         self._queue: deque[tuple[str, bytes, Callable[[], None]]] = deque()
         self._unconfirmed: dict[int, Callable[[], None]] = {}
@@ -147,6 +150,8 @@ class DeviceClient:
             reconnect_on_failure=False,
         )
         client.username_pw_set(self.client_id, self._password)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
         client.max_inflight_messages_set(0)  # the window is kept here, where the broker's is known
         client.connect_timeout = 5.0
         client.on_connect = self._on_connect
@@ -177,7 +182,8 @@ class DeviceClient:
         except OSError as error:
             if self._client.socket() is not None:
                 self._client.disconnect()
-            is_in, why = False, error.strerror or str(error) or "no CONNACK in time"
+            reason = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else error.strerror
+            is_in, why = False, reason or str(error) or "no CONNACK in time"
         if not is_in:
             self._watch.failed(self.client_id, why)
         return is_in
@@ -254,7 +260,12 @@ class DeviceClient:
             told(bytes(message.payload))
 
     def _on_socket_open(self, _client: paho.Client, _data: object, sock: SocketLike) -> None:
-        self._on_loop(self._loop.add_reader, sock.fileno(), self._client.loop_read)
+        self._on_loop(self._loop.add_reader, sock.fileno(), self._read, sock)
+
+    def _read(self, sock: SocketLike) -> None:
+        self._client.loop_read()
+        while isinstance(sock, ssl.SSLSocket) and sock.fileno() >= 0 and sock.pending():
+            self._client.loop_read()  # decrypted already: no selector tells of it
 
     def _on_socket_close(self, _client: paho.Client, _data: object, sock: SocketLike) -> None:
         if sock.fileno() >= 0:

@@ -19,6 +19,7 @@ from simulators.wires import Wires
 from simulators.wiring import HOST, wiring
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from pathlib import Path
 
@@ -52,6 +53,8 @@ class Run:
     patience_s: float = PATIENCE_S
     watch: BrokerWatch = field(default_factory=BrokerWatch)
     """Hears whether devices reach the broker."""
+    tls: ssl.SSLContext | None = None
+    """Whom devices believe to be the broker, where they speak TLS to it."""
     stay: bool = False
     """Keep the relay open after the day until told to stop: an agent may still have summaries to send."""
 
@@ -128,6 +131,8 @@ class School:
         if self._broker_relay is not None:
             await self._broker_relay.open()
             broker = (HOST, self._broker_relay.port)
+            if self._run.tls is not None:
+                self._run.tls.check_hostname = False  # the broker's certificate is not for the relay's address
         if self._relay is not None:
             await self._relay.open()
         document = wiring(
@@ -138,7 +143,7 @@ class School:
         )
         if self._run.wiring_file is not None:
             write_json(self._run.wiring_file, document)
-        self._wires.connect(broker, self._run.watch)
+        self._wires.connect(broker, self._run.watch, self._run.tls)
         return document
 
     def stop(self) -> None:

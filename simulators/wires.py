@@ -18,6 +18,7 @@ from simulators.pjlink_server import ProjectorServer
 from simulators.serial_line import SerialLine
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Container
 
     from simulators.broker_watch import BrokerWatch
@@ -78,15 +79,15 @@ class Wires:
         for each in self._servers.values():
             await each.open()
 
-    def connect(self, broker: tuple[str, int], watch: BrokerWatch) -> None:
-        """Begin to connect every MQTT client; `watch` hears whether they reach the broker."""
+    def connect(self, broker: tuple[str, int], watch: BrokerWatch, tls: ssl.SSLContext | None) -> None:
+        """Begin to connect every MQTT client, by TLS where it is given; `watch` hears whether they reach the broker."""
         for model in self._models.values():
             if transport_of(model) != "mqtt" or (name := client_of(model)) in self._clients:
                 continue
             is_old = model.mqtt_version == "3.1.1"
             protocol = MQTTProtocolVersion.MQTTv311 if is_old else MQTTProtocolVersion.MQTTv5
             self._clients[name] = DeviceClient(
-                name, self._devices.passwords[name], broker, protocol=protocol, watch=watch
+                name, self._devices.passwords[name], broker, protocol=protocol, watch=watch, tls=tls
             )
         for name in self._models:
             if (device := self._devices.commanded(name)) is not None:

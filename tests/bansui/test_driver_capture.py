@@ -25,6 +25,7 @@ from device_drivers.conformance.wire import Device, SerialEnd, TcpEnd
 from device_drivers.contract import Frame, Settings
 from device_drivers.modbus_tcp import Framing
 from device_drivers.registry import named
+from edge_agent.client_tls import ClientTls
 from simulators.devices import Devices
 from simulators.modbus_gateway import ModbusGateway
 from simulators.scenarios import load
@@ -136,7 +137,7 @@ async def test_a_meter_behind_a_tcp_address_is_kept_as_over_a_serial_line(framin
     await gateway.open()
     entry = subject_of("pzem").entry
     settings = settings_of(entry, "", ["address=1"], "")
-    stated = {"serial": "", "broker": "", "password": "", "tcp": f"[127.0.0.1]:{gateway.port}"}
+    stated = {"serial": "", "broker": "", "password": "", "tls": None, "tcp": f"[127.0.0.1]:{gateway.port}"}
     source = source_of({**stated, "framing": "" if framing is Framing.MODBUS_TCP else framing.value}, entry)
     found = await driver_capture.record(entry, settings, source, frames=1, seconds=20)
     await gateway.close()
@@ -165,12 +166,12 @@ async def test_a_projector_over_tcp_is_kept_with_its_questions_and_its_greeting_
         ({"tcp": "somewhere"}, "HOST:PORT"),
         ({"tcp": "a:1", "framing": "rtu-over-tcp"}, "speaks no Modbus"),
         ({"broker": "a:1883"}, "--topic"),
+        ({"tcp": "a:1", "tls": ClientTls()}, "--ca-file is for a broker"),
     ],
 )
-def test_a_place_that_is_not_stated_well_is_a_mistake_of_the_caller(stated: dict[str, str], what: str) -> None:
-    nothing = dict.fromkeys(("serial", "tcp", "broker", "topic", "framing", "username", "password"), "") | {
-        "baud": 9600
-    }
+def test_a_place_that_is_not_stated_well_is_a_mistake_of_the_caller(stated: dict[str, object], what: str) -> None:
+    empty = dict.fromkeys(("serial", "tcp", "broker", "topic", "framing", "username", "password"), "")
+    nothing = empty | {"baud": 9600, "tls": None}
     with pytest.raises(ConfigurationError) as error:
         source_of(nothing | stated, named("pjlink"))
     assert what in str(error.value) + error.value.fix

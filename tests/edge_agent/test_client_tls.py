@@ -46,10 +46,7 @@ def authority(tmp_path: Path) -> Authority:
 @pytest.fixture
 def broker(tmp_path: Path, authority: Authority) -> Iterator[Mosquitto]:
     """A Mosquitto that speaks TLS alone, and asks for a certificate."""
-    files = authority.server()
-    shown = f"certfile {files.certificate}\nkeyfile {files.key}\n"
-    asked = f"cafile {authority.file}\nrequire_certificate true\n"
-    started = Mosquitto(tmp_path / "mosquitto", f"user root\nallow_anonymous true\n{shown}{asked}")
+    started = Mosquitto(tmp_path / "mosquitto", authority.mosquitto(asks=True))
     yield started
     started.stop()
 

@@ -30,6 +30,12 @@ class Authority:
         """A server's certificate and key; a second call writes others into the same files."""
         return TlsFiles(*self._issue("server", names), client_ca)
 
+    def mosquitto(self, *, asks: bool = False) -> str:
+        """A Mosquitto's settings for TLS alone, that may ask for one; it stays root, if it is, to read them."""
+        files = self.server()
+        settings = f"user root\nallow_anonymous true\ncertfile {files.certificate}\nkeyfile {files.key}\n"
+        return settings + (f"cafile {self.file}\nrequire_certificate true\n" if asks else "")
+
     def client(self, name: str = "device-1") -> tuple[Path, Path]:
         """A device's certificate and key."""
         return self._issue(name, [f"{name}.devices.example"])
