@@ -27,6 +27,7 @@ from simulators.faults import (
     UNPLUG,
     Target,
 )
+from simulators.json_text import compact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -168,7 +169,7 @@ def _stepped(emission: Emission) -> Emission:
     for stamp in _STAMPS:
         if stamp in fields:
             fields[stamp] += STEP_MS
-    return dataclasses.replace(emission, payload=json.dumps(fields, separators=(",", ":")).encode())
+    return dataclasses.replace(emission, payload=compact(fields))
 
 
 def _renamed(emission: Emission) -> Emission:
@@ -176,7 +177,7 @@ def _renamed(emission: Emission) -> Emission:
     old = next(name for name in fields if name in zigbee.QUANTITIES)
     renamed = {(name + RENAMED if name == old else name): value for name, value in fields.items()}
     readings = tuple(reading for reading in emission.readings if reading[0] != zigbee.QUANTITIES[old])
-    return dataclasses.replace(emission, payload=json.dumps(renamed, separators=(",", ":")).encode(), readings=readings)
+    return dataclasses.replace(emission, payload=compact(renamed), readings=readings)
 
 
 _CHANGES: Final[dict[str, Callable[[Emission], Emission]]] = {

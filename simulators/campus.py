@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -204,16 +204,31 @@ class _Timetables:
         return self._made[numbers]
 
 
+class _UseOfRooms(NamedTuple):
+    """What goes on in all rooms until the next of their timetables changes anything."""
+
+    until_ms: float
+    is_anywhere: bool
+    """Whether there are people in any of them."""
+    people: Floats
+    heat_w: Floats
+    """Theirs, and what heats and cools the rooms, left out."""
+    by: Exchange[Floats]
+
+
 class _Indoors:
     """The air of all rooms that have walls, in arrays: a step of a thousand rooms takes little more than one of one."""
 
     def __init__(self, scenario: Scenario, rooms: Sequence[Room], outside: Air[float]) -> None:
         self._climate = scenario.climate
+        self._has_plant = (scenario.climate.heating_c, scenario.climate.cooling_c) != (None, None)
+        self._use: _UseOfRooms | None = None
         self._timetables = list({id(room.timetable): room.timetable for room in rooms}.values())
         numbers = {id(timetable): number for number, timetable in enumerate(self._timetables)}
         self._timetable_of = np.array([numbers[id(room.timetable)] for room in rooms], dtype=np.intp)
         self._pupils = np.array([float(room.pupils) for room in rooms])
         self._volume = np.array([room.model.volume_m3 for room in rooms])
+        self._most_plant_w = _MOST_PLANT_W_M3 * self._volume
         self._is_plant = np.array([room.model.placement is Placement.PLANT for room in rooms], dtype=bool)
         self._projector_w = np.array([_PROJECTOR_W * room.has_projector for room in rooms])
         self._shut, self._open = (_exchanges(scenario, rooms, place) for place in (0, 1))
@@ -224,18 +239,27 @@ class _Indoors:
 
     def step(self, to_ms: int, outside: Air[float]) -> None:
         """Move on to `to_ms`, one step ahead."""
-        states = [_state(timetable, to_ms) for timetable in self._timetables]
-        if not states:
+        if not self._timetables:
             return
+        if self._use is None or to_ms >= self._use.until_ms:
+            self._use = self._use_at(to_ms)
+        use = self._use
+        heat_w = use.heat_w
+        if self._has_plant and use.is_anywhere:
+            heat_w = np.where(self._is_plant, heat_w, heat_w + self._plant_w(use.people))
+        step_air(self._air, use.by, use.people, heat_w, outside)
+
+    def _use_at(self, at_ms: int) -> _UseOfRooms:
+        states = [_state(timetable, at_ms) for timetable in self._timetables]
         presence, aired, board, session = np.array(states)[self._timetable_of].T
         people = np.rint(self._pupils * presence)
         heat_w = _STANDBY_W + _LAMPS_W * (people > 0) + _BOARD_W * board + self._projector_w * session
-        heat_w = np.where(self._is_plant, _RACK_W, heat_w + self._plant_w(people))
         is_open = aired > 0
         by = Exchange(
             *(np.where(is_open, getattr(self._open, name), getattr(self._shut, name)) for name in Exchange.__slots__)
         )
-        step_air(self._air, by, people, heat_w, outside)
+        until_ms = min(timetable.steady_until(at_ms) for timetable in self._timetables)
+        return _UseOfRooms(until_ms, bool(people.any()), people, np.where(self._is_plant, _RACK_W, heat_w), by)
 
     def _air_of(self, place: int) -> Air[float]:
         air = self._air
@@ -244,13 +268,18 @@ class _Indoors:
 
     def _plant_w(self, people: Floats) -> Floats:
         """Heating less cooling, of rooms with people in them."""
-        most = _MOST_PLANT_W_M3 * self._volume
+        most, temperature_c = self._most_plant_w, self._air.temperature_c
         warmth = np.zeros_like(most)
         if self._climate.heating_c is not None:
-            warmth += np.clip(_PLANT_W_PER_K * (self._climate.heating_c - self._air.temperature_c), 0.0, most)
+            warmth += _between(_PLANT_W_PER_K * (self._climate.heating_c - temperature_c), most)
         if self._climate.cooling_c is not None:
-            warmth -= np.clip(_PLANT_W_PER_K * (self._air.temperature_c - self._climate.cooling_c), 0.0, most)
+            warmth -= _between(_PLANT_W_PER_K * (temperature_c - self._climate.cooling_c), most)
         return np.where(people > 0, warmth, 0.0)
+
+
+def _between(watts: Floats, most: Floats) -> Floats:
+    """No less than 0 and no more than `most`; `numpy.clip` takes several times as long."""
+    return np.minimum(np.maximum(watts, 0.0), most)
 
 
 def _state(timetable: RoomTimetable, at_ms: int) -> tuple[float, float, float, float]:

@@ -7,11 +7,11 @@ ManageXR, "API reference", "Get a device"; AOSP, `BatteryService.dump`; SteamVRM
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from simulators.emissions import Emission
 from simulators.gauge import Gauge
+from simulators.json_text import compact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,7 +157,7 @@ def steamvr_activity(gauge: Gauge, _at_ms: int) -> bytes:
 
 
 def _json(content: object) -> bytes:
-    return json.dumps(content, separators=(",", ":")).encode()
+    return compact(content)
 
 
 COMPOSED: Final = {

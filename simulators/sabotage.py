@@ -10,6 +10,8 @@ import enum
 import json
 from typing import TYPE_CHECKING, Final
 
+from simulators.json_text import compact
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -59,4 +61,4 @@ def _restamped(payload: bytes) -> bytes:
     for stamp in _STAMPS:
         if isinstance(fields, dict) and isinstance(fields.get(stamp), int):
             fields[stamp] -= _SHIFT_MS
-    return json.dumps(fields, separators=(",", ":")).encode()
+    return compact(fields)

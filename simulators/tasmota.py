@@ -7,11 +7,11 @@ since 1970, to the local time).
 from __future__ import annotations
 
 import datetime as dt
-import json
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final
 
 from simulators.emissions import Emission
+from simulators.json_text import compact
 
 if TYPE_CHECKING:
     from random import Random
@@ -39,7 +39,7 @@ class TasmotaDevice(ABC):
         sections, readings = self._measure(at_ms)
         local = dt.datetime.fromtimestamp(at_ms / 1000, self._zone).replace(tzinfo=None)
         message = {"Time": local.isoformat(timespec="seconds"), "Epoch": at_ms // 1000, **sections}
-        payload = json.dumps(message, separators=(",", ":")).encode()
+        payload = compact(message)
         return Emission(self.id, at_ms, self.topic, payload, tuple(readings.items()))
 
     @abstractmethod

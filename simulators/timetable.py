@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -52,6 +53,8 @@ class RoomTimetable:
         self._session_starts = [session.start_ms for session in self.sessions]
         self._airing_ms = scenario.airing_min * _MINUTE
         self._times, self._shares = _presence_curve(self.lessons)
+        ends = [lesson.end_ms for lesson in self.lessons]
+        self._turns = sorted({*self._starts, *ends, *(end + self._airing_ms for end in ends), *self._times})
 
     def presence(self, at_ms: int) -> float:
         """The share of the room's pupils who are in it, from 0 to 1."""
@@ -61,6 +64,14 @@ class RoomTimetable:
         before, after = self._times[index - 1], self._times[index]
         low, high = self._shares[index - 1], self._shares[index]
         return low + (high - low) * (at_ms - before) / (after - before)
+
+    def steady_until(self, at_ms: int) -> float:
+        """Until when presence, lesson, session and windows stay as they are; `at_ms` itself while people come or go."""
+        index = bisect.bisect_right(self._times, at_ms)
+        if 0 < index < len(self._times) and self._shares[index - 1] != self._shares[index]:
+            return at_ms
+        turn = bisect.bisect_right(self._turns, at_ms)
+        return self._turns[turn] if turn < len(self._turns) else math.inf
 
     def lesson(self, at_ms: int) -> Lesson | None:
         """The lesson that is being held."""

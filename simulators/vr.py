@@ -6,10 +6,10 @@ Format: Bansui VR station JSON, version 1. `v`, `time` (milliseconds since 1970,
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
 
 from simulators.emissions import Emission
+from simulators.json_text import compact
 
 if TYPE_CHECKING:
     from random import Random
@@ -72,4 +72,4 @@ class VrStation:
             ("frame_rate", round(rate, 1)),
             ("thermal_state", float(thermal)),
         )
-        return Emission(self.id, at_ms, self.topic, json.dumps(report, separators=(",", ":")).encode(), readings)
+        return Emission(self.id, at_ms, self.topic, compact(report), readings)

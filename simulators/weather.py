@@ -8,6 +8,7 @@ Sources of the figures:
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import math
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from random import Random
 
 _DAY_MS: Final = 86_400_000
+_FIRST_DAY: Final = dt.date(1970, 1, 1)
 _SHANGHAI: Final = 31.2
 _DIGITS: Final = 9
 """What mathematics libraries differ in is cut off: the last bits of sines, exponentials and logarithms."""
@@ -82,12 +84,19 @@ class Weather:
 
 def sine_of_sun(local_ms: int, latitude_rad: float) -> float:
     """The sine of the sun's height above the horizon, where the sun is highest at noon of local time."""
-    day_of_year = dt.datetime.fromtimestamp(local_ms / 1000, dt.UTC).timetuple().tm_yday
-    declination = math.radians(23.45) * math.sin(2 * math.pi * (284 + day_of_year) / 365)
-    hour_angle = 2 * math.pi * ((local_ms % _DAY_MS) / _DAY_MS - 0.5)
+    day, time_ms = divmod(local_ms, _DAY_MS)
+    declination = _declination(day)
+    hour_angle = 2 * math.pi * (time_ms / _DAY_MS - 0.5)
     return math.sin(latitude_rad) * math.sin(declination) + math.cos(latitude_rad) * math.cos(declination) * math.cos(
         hour_angle
     )
+
+
+@functools.lru_cache(maxsize=2)
+def _declination(day: int) -> float:
+    """Of the sun, so many days after the beginning of 1970."""
+    day_of_year = (_FIRST_DAY + dt.timedelta(days=day)).timetuple().tm_yday
+    return math.radians(23.45) * math.sin(2 * math.pi * (284 + day_of_year) / 365)
 
 
 def daylight_lx(sine: float, clear: float) -> float:

@@ -7,14 +7,15 @@ device spoke, in milliseconds since 1970.
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from simulators.emissions import Emission
+from simulators.json_text import compact
 from simulators.kinds import Kind, Load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     from simulators.scenarios import DeviceModel
@@ -56,6 +57,12 @@ QUANTITIES: Final = {
 }
 """The vocabulary's name of every property that is a measurement."""
 
+_VALUES: Final[dict[str, Callable[[Property], float]]] = {
+    "state": lambda state: float(state == "ON"),
+    "contact": lambda is_shut: float(not is_shut),
+}
+"""How a property is measured that is no number."""
+
 _LOAD_W: Final = {Load.BOARD: (262.0, 9.0), Load.COMPUTER: (74.0, 2.5), Load.RACK: (310.0, 310.0)}
 """Watts in use and out of use."""
 _CART_IDLE_W, _CART_W, _CART_FILLS_MS = 6.0, 420.0, 2_400_000
@@ -79,10 +86,9 @@ class ZigbeeDevice:
     def emit(self, at_ms: int) -> Emission:
         """The report of that moment."""
         properties = self._properties(at_ms)
-        readings = tuple(
-            (QUANTITIES[name], _value(name, value)) for name, value in properties.items() if name in QUANTITIES
-        )
-        payload = json.dumps({**properties, "last_seen": at_ms}, separators=(",", ":")).encode()
+        measured = [name for name in properties if name in QUANTITIES]
+        readings = tuple([(QUANTITIES[name], _VALUES.get(name, float)(properties[name])) for name in measured])
+        payload = compact({**properties, "last_seen": at_ms})
         return Emission(self.id, at_ms, self.topic, payload, readings)
 
     def _properties(self, at_ms: int) -> dict[str, Property]:
@@ -145,11 +151,3 @@ class ZigbeeDevice:
             since_ms = self._room.timetable.since_lesson_ms(at_ms)
             return _CART_IDLE_W + (0.0 if since_ms is None else _CART_W * math.exp(-since_ms / _CART_FILLS_MS))
         return _LOAD_W[self._model.load][0 if is_on else 1]
-
-
-def _value(name: str, value: Property) -> float:
-    if name == "state":
-        return float(value == "ON")
-    if name == "contact":
-        return float(not value)
-    return float(value)

@@ -71,3 +71,22 @@ def test_time_since_a_lesson_runs_from_its_end(school_day: Scenario, day: RoomTi
     assert day.since_lesson_ms(school_day.moment("07:50")) is None
     assert day.since_lesson_ms(school_day.moment("08:10")) is None
     assert day.since_lesson_ms(school_day.moment("12:30")) == 3_600_000
+
+
+@pytest.mark.parametrize("name", ["school-day", "exam-week", "vr-lesson"])
+def test_what_is_said_to_be_steady_is(name: str) -> None:
+    scenario = load(name)
+    rooms = RoomTimetable(scenario, None)
+    steady = 0
+    for at_ms in range(scenario.start_ms, min(scenario.end_ms, scenario.start_ms + 86_400_000), 60_000):
+        until_ms = min(rooms.steady_until(at_ms), scenario.end_ms)
+        last_ms = max(at_ms, int(until_ms) - 1)
+        steady += last_ms > at_ms
+        for moment in (last_ms, (at_ms + last_ms) // 2):
+            assert _all_of(rooms, moment) == _all_of(rooms, at_ms)
+    assert steady > 100
+
+
+def _all_of(rooms: RoomTimetable, at_ms: int) -> tuple[object, ...]:
+    lesson, is_aired = rooms.lesson(at_ms), rooms.is_aired(at_ms)
+    return rooms.presence(at_ms), lesson, is_aired, rooms.in_session(at_ms)
