@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import statistics
@@ -12,6 +13,7 @@ import pytest
 from simulators.afflictions import RENAMED, SPIKE_ERROR, STEP_MS, Afflictions, heard_at
 from simulators.devices import Devices
 from simulators.faults import FAULTS, HANG_UP, LATE_ANSWER, Target, parse
+from simulators.kinds import Kind
 from simulators.plantower import frame
 from simulators.scenarios import Scenario, load
 
@@ -21,12 +23,25 @@ if TYPE_CHECKING:
 DAY = load("school-day").model_copy(update={"ends": "12:00"})
 
 
-def said(device: str, *texts: str, scenario: Scenario = DAY) -> list[Emission]:
-    """What the device puts on the wire, in this order, with such faults."""
+@functools.cache
+def said(device: str, *texts: str) -> list[Emission]:
+    """What the device puts on the wire, in this order, with such faults; beside it are projectors alone, which warm."""
+    there = tuple(model for model in DAY.device if model.id == device or model.kind is Kind.PROJECTOR)
+    scenario = DAY.model_copy(update={"device": there})
     devices = Devices(scenario, seed=8)
     afflictions = Afflictions([parse(text, scenario, 8) for text in texts], devices)
     frames = [frame for emission in devices.day(afflictions.perceive) for frame in afflictions.pass_on(emission)]
-    return [frame for frame in (*frames, *afflictions.rest()) if frame.device == device]
+    return [*frames, *afflictions.rest()]
+
+
+@functools.cache
+def plain_day(scenario: str) -> list[Emission]:
+    """Every frame until ten o'clock, of a day without faults."""
+    return list(Devices(until_ten(scenario), seed=8).day())
+
+
+def until_ten(scenario: str) -> Scenario:
+    return load(scenario).model_copy(update={"ends": "10:00"})
 
 
 def within(emissions: list[Emission], start: str, end: str) -> list[Emission]:
@@ -44,20 +59,23 @@ def values(emissions: list[Emission], name: str) -> list[float]:
 
 
 def test_without_faults_every_frame_passes_as_it_is() -> None:
-    plain = [emission for emission in Devices(DAY, seed=8).day() if emission.device == "co2-a-101"]
-    assert said("co2-a-101") == plain
+    """And the device says the same among all others as it says alone."""
+    afflictions = Afflictions([], devices := Devices(DAY, seed=8))
+    passed = [frame for emission in devices.day() for frame in afflictions.pass_on(emission)]
+    assert passed == list(Devices(DAY, seed=8).day())
+    assert said("co2-a-101") == [frame for frame in passed if frame.device == "co2-a-101"]
 
 
 @pytest.mark.parametrize("name", [name for name, kind in FAULTS.items() if kind.strikes is Target.DEVICE])
 def test_a_fault_of_one_device_changes_no_byte_of_another(name: str) -> None:
-    day = load("mixed-school") if name in (LATE_ANSWER, HANG_UP) else DAY
-    scenario = day.model_copy(update={"ends": "10:00"})
+    day = "mixed-school" if name in (LATE_ANSWER, HANG_UP) else "school-day"
+    scenario = until_ten(day)
     fault = parse(f"{name}@08:10" + ("" if FAULTS[name].length is None else "+20m"), scenario, 8)
     others = {device.id for device in scenario.device if device.id != fault.device}
     devices = Devices(scenario, seed=8)
     afflictions = Afflictions([fault], devices)
     with_it = [f for e in devices.day(afflictions.perceive) for f in afflictions.pass_on(e) if f.device in others]
-    assert with_it == [emission for emission in Devices(scenario, seed=8).day() if emission.device in others]
+    assert with_it == [emission for emission in plain_day(day) if emission.device in others]
 
 
 def test_a_stuck_sensor_says_the_same_and_its_radio_lives() -> None:
