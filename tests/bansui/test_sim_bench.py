@@ -59,7 +59,7 @@ def test_it_logs_in_with_a_password_that_no_command_line_shows(tmp_path: Path, p
     broker = Mosquitto(tmp_path / "broker", f"user {getpass.getuser()}\n{settings}")
     (tmp_path / "password").write_text("a-secret\n")
     (tmp_path / "wrong").write_text("another\n")
-    args = ("sim", "bench", "pub", "--broker", f"127.0.0.1:{broker.port}", "--devices", "5", "--json")
+    args = ("sim", "bench", "pub", "--broker", f"127.0.0.1:{broker.port}", "--devices", "5", "--rate", "50", "--json")
     login = ("--user", "bench", "--password-file")
     try:
         running = processes.bansui(*args, "--seconds", "2", *login, str(tmp_path / "password"))
@@ -104,7 +104,7 @@ async def test_every_device_is_heard_by_a_subscriber(mosquitto: Mosquitto) -> No
 @pytest.mark.mosquitto
 async def test_a_broker_that_dies_on_the_way_is_told_of(mosquitto: Mosquitto, processes: Processes) -> None:
     address = f"127.0.0.1:{mosquitto.port}"
-    args = ("--broker", address, "--devices", "20", "--seconds", "2", "--json")
+    args = ("--broker", address, "--devices", "20", "--rate", "200", "--seconds", "2", "--json")
     running = processes.bansui("sim", "bench", "pub", *args)
     await until(lambda: mosquitto.log.count("New client connected") >= 20, 30)
     await asyncio.to_thread(mosquitto.stop)

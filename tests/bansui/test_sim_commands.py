@@ -27,6 +27,13 @@ def truth_of(window: str) -> str:
     return f'{{"schema": 2, "school": "s", "devices": {{}}, "faults": [], "windows": [{window}]}}'
 
 
+def shorter(folder: Path, name: str, ends: str) -> str:
+    """The file of a scenario like another, that ends sooner."""
+    file = folder / f"short-{name}.toml"
+    file.write_text(f'like = "{name}"\ntitle = "Until {ends}"\nends = "{ends}"\n')
+    return str(file)
+
+
 def test_list_names_the_scenarios_with_what_a_clock_needs() -> None:
     done = call_bansui("sim", "list", "--json")
     told = json.loads(done.stdout)
@@ -81,11 +88,12 @@ def test_a_file_that_cannot_be_written_exits_3_before_anything_runs(
 
 @pytest.mark.mosquitto
 async def test_a_broker_that_is_away_is_told_of_once_and_so_is_its_return(
-    mosquitto: Mosquitto, processes: Processes
+    mosquitto: Mosquitto, processes: Processes, tmp_path: Path
 ) -> None:
     mosquitto.stop()
     address = f"127.0.0.1:{mosquitto.port}"
-    sim = processes.bansui("sim", "run", "vr-lesson", "--broker", address, "--seconds", "6")
+    scenario = shorter(tmp_path, "vr-lesson", "08:30")
+    sim = processes.bansui("sim", "run", scenario, "--broker", address, "--seconds", "6")
     await asyncio.to_thread(sim.wait_for_output, "devices do not reach the broker")
     assert f"{address}: devices do not reach the broker, " in sim.stderr
     assert "Connection refused" in sim.stderr
@@ -100,8 +108,8 @@ async def test_a_broker_that_is_away_is_told_of_once_and_so_is_its_return(
 @pytest.mark.mosquitto
 def test_a_run_is_told_in_chinese(mosquitto: Mosquitto, tmp_path: Path) -> None:
     done = run_bansui(
-        *("sim", "run", "vr-lesson", "--broker", f"127.0.0.1:{mosquitto.port}", "--seconds", "1"),
-        *("--truth", str(tmp_path / "truth.json")),
+        *("sim", "run", shorter(tmp_path, "vr-lesson", "08:30"), "--seconds", "1"),
+        *("--broker", f"127.0.0.1:{mosquitto.port}", "--truth", str(tmp_path / "truth.json")),
         env={"LC_ALL": "zh_CN.UTF-8", "PYTHONIOENCODING": "utf-8"},
     )
     assert (done.returncode, done.stderr) == (0, "")
@@ -143,12 +151,13 @@ def test_runs_alone_against_mosquitto_and_sums_up(mosquitto: Mosquitto, tmp_path
     truth = tmp_path / "truth.json"
     started = time.monotonic()
     done = run_bansui(
-        "sim", "run", "school-day", "--broker", f"127.0.0.1:{mosquitto.port}", "--seconds", "2", "--truth", str(truth)
+        *("sim", "run", shorter(tmp_path, "school-day", "09:00"), "--seconds", "2"),
+        *("--broker", f"127.0.0.1:{mosquitto.port}", "--truth", str(truth)),
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert time.monotonic() - started > 2
     assert "MQTT    127.0.0.1" in done.stdout
-    assert "19,950 frames" in done.stdout
+    assert "2,625 frames" in done.stdout
     assert "everything sent over MQTT is confirmed" in done.stdout
     assert json.loads(truth.read_text())["schema"] == 2
 
@@ -236,19 +245,19 @@ def test_score_without_a_centre_exits_3(
 
 
 @pytest.mark.mosquitto
-def test_schools_of_a_district_have_a_truth_each(mosquitto: Mosquitto, tmp_path: Path) -> None:
+def test_many_schools_have_a_truth_each(mosquitto: Mosquitto, tmp_path: Path) -> None:
     done = run_bansui(
-        *("sim", "run", "district", "--schools", "2", "--rooms", "3", "--seconds", "3"),
+        *("sim", "run", shorter(tmp_path, "school-day", "09:15"), "--schools", "2", "--rooms", "3", "--seconds", "3"),
         *("--broker", f"127.0.0.1:{mosquitto.port}", "--truth", str(tmp_path / "truth.json")),
-        *("--fault", "spike@09:00:cn-102-co2-a-101"),
+        *("--fault", "spike@09:00:cn-003-co2-a-101"),
     )
     assert (done.returncode, done.stderr) == (0, "")
-    truths = {name: json.loads((tmp_path / f"truth.{name}.json").read_text()) for name in ("cn-101", "cn-102")}
+    truths = {name: json.loads((tmp_path / f"truth.{name}.json").read_text()) for name in ("cn-002", "cn-003")}
     assert {file.name for file in tmp_path.glob("truth*")} == {f"truth.{name}.json" for name in truths}
     assert [len(truth["faults"]) for truth in truths.values()] == [0, 1]
     for name, truth in truths.items():
         assert truth["school"] == name
         assert all(device.startswith(name) for device in truth["devices"])
         published = [device for device in truth["devices"].values() if device["transport"] == "mqtt"]
-        assert all(device["frames_sent"] == device["frames_confirmed"] == 570 for device in published)
+        assert all(device["frames_sent"] == device["frames_confirmed"] == 90 for device in published)
     assert "% of a core" in done.stdout
