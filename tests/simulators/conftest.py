@@ -22,6 +22,12 @@ def morning(school_day: Scenario) -> Scenario:
     return school_day.model_copy(update={"ends": "10:00"})
 
 
+@pytest.fixture(scope="session")
+def hour(school_day: Scenario) -> Scenario:
+    """The same school until a quarter to nine: sixty frames of each device."""
+    return school_day.model_copy(update={"ends": "08:45"})
+
+
 @pytest.fixture
 async def recorder() -> AsyncIterator[Recorder]:
     recorder = Recorder()

@@ -38,13 +38,13 @@ async def test_same_seed_gives_the_same_bytes_and_the_same_truth_at_any_speed(sc
     assert patient == hurried
 
 
-async def test_another_seed_gives_another_day(morning: Scenario) -> None:
-    one, other = await live(morning, 1, real_s=0.001), await live(morning, 2, real_s=0.001)
+async def test_another_seed_gives_another_day(hour: Scenario) -> None:
+    one, other = await live(hour, 1, real_s=0.001), await live(hour, 2, real_s=0.001)
     assert one[0] != other[0]
 
 
-async def test_days_frames_come_in_order_of_time(morning: Scenario) -> None:
-    times = [emission.event_ms for emission in Devices(morning, 1).day()]
+async def test_days_frames_come_in_order_of_time(hour: Scenario) -> None:
+    times = [emission.event_ms for emission in Devices(hour, 1).day()]
     assert times == sorted(times)
 
 

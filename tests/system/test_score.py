@@ -43,7 +43,8 @@ def test_what_a_centre_has_of_a_morning_is_what_devices_sent(
     processes.bansui("agent", "run", "--config", str(write_agent(tmp_path, plan, wiring, listener_port, 0)), *clock)
     wait_until(truth_file.exists, 90, "the end of the morning")
     url = f"http://127.0.0.1:{plan.port}"
-    wait_until(lambda: judge(read(truth_file), url).completeness > 0.7, 60, "most of the morning at the centre")
+    truth = read(truth_file)
+    wait_until(lambda: judge(truth, url).completeness > 0.7, 60, "most of the morning at the centre")
 
     assert cli.run(["sim", "score", str(truth_file), "--centre", url, "--json", "--least", "0.7"]) == 0
     told = json.loads(capsys.readouterr().out)
