@@ -80,8 +80,10 @@ async def test_an_uplink_refuses_the_expired_certificate_by_name_and_delivers_wh
         server.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(server.wait_closed(), 1)
-    reasons = {event.reason for event in events if isinstance(event, Undelivered)}
+    reasons = [event.reason for event in events if isinstance(event, Undelivered)]
     assert "no connection (certificate has expired)" in reasons
     assert isinstance(events[0], Delivered)
     assert isinstance(events[-1], Delivered)
-    assert len(centre.requests) == sum(isinstance(event, Delivered) for event in events)
+    unheard = len(centre.requests) - sum(isinstance(event, Delivered) for event in events)
+    under_way = sum(reasons.count(f"no connection ({error})") for error in ("ReadError", "RemoteProtocolError"))
+    assert 0 <= unheard <= min(under_way, 1), "but for one whose answer the cut took away, the centre was told no more"
