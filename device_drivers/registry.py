@@ -17,7 +17,7 @@ import importlib.util
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -93,7 +93,7 @@ class _Installed(Mapping[str, DriverEntry]):
     """Every driver that is installed, by id, ours first; a manifest is read when its driver is first asked for."""
 
     def __init__(self) -> None:
-        self._ours = {folder.name: folder for folder in sorted(_HERE.iterdir()) if _is_driver(folder)}
+        self._ours = _our_folders()
         self._read: dict[str, DriverEntry] = {}
 
     @cached_property
@@ -185,6 +185,12 @@ def _is_driver(folder: Path) -> bool:
     return (folder / manifests.FILE_NAME).is_file()
 
 
+@cache  # an agent asks for each device that a bridge announces, and what is ours does not change under it
+def _our_folders() -> Mapping[str, Path]:
+    return {folder.name: folder for folder in sorted(_HERE.iterdir()) if _is_driver(folder)}
+
+
+@cache
 def _ours(folder: Path) -> DriverEntry:
     return _read(folder.name, OURS, f"{__package__}.{folder.name}", folder)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import itertools
 import re
 import zoneinfo
@@ -55,6 +56,9 @@ def _topic_filter(text: str) -> str:
 TimeOfDay = Annotated[str, AfterValidator(_time)]
 
 
+_zones = functools.cache(zoneinfo.available_timezones)  # which opens every file of the database
+
+
 class AgentTable(Table):
     """[agent]: who this agent is and where it keeps its store."""
 
@@ -67,7 +71,7 @@ class AgentTable(Table):
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
-        if name not in zoneinfo.available_timezones():
+        if name not in _zones():
             raise ValueError("not a time zone of the IANA database, such as Asia/Shanghai")
         return name
 
