@@ -87,10 +87,11 @@ def _unpacked(data: bytes, deepest: int) -> Iterator[bytes]:
     yield data
     if not deepest:
         return
+    whole = memoryview(data)
     for match in _PACKED.finditer(data):
         unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32)
         try:
-            inner = unpacker.decompress(data[match.start() :], _LARGEST_UNPACKED)
+            inner = unpacker.decompress(whole[match.start() :], _LARGEST_UNPACKED)
         except zlib.error:
             continue
         if inner:
