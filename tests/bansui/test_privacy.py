@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import json
 import re
+import shutil
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import apsw
@@ -20,10 +23,13 @@ from telemetry import decode_all
 from telemetry.uplink_contract import unseal
 from tests.edge_agent.harness import DAY, MINUTE, MONDAY_9, Bench, delivered
 from tests.edge_agent.running import LISTENER, configure
+from tests.support.calls import call_bansui
+from tests.support.memory import memory_folder
 from tests.support.processes import run_bansui
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
+    from subprocess import CompletedProcess
 
     from edge_agent.events import Send
 
@@ -53,8 +59,8 @@ class School:
     """A store that has lived for two days, all that the centre acknowledged, and how many batches it did not."""
 
     def __init__(self, folder: Path) -> None:
-        self.config = configure(folder, LISTENER, _DEVICES)
-        self.state = folder / "state"
+        self.folder = folder
+        configure(folder, LISTENER, _DEVICES)
         self.sent: list[tuple[int, Send]] = []
         bench = Bench(self.state, timing=Timing(lateness_ms=2 * MINUTE, report_every_s=1800))
         for begin_ms in (MONDAY_9, MONDAY_9 + DAY):
@@ -70,6 +76,21 @@ class School:
         bench.checkpoint()
         bench.stop()
 
+    @property
+    def config(self) -> Path:
+        return self.folder / "agent.toml"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    def copied(self, folder: Path) -> School:
+        """The same, elsewhere."""
+        shutil.copytree(self.folder, folder)
+        other = copy.copy(self)
+        other.folder = folder
+        return other
+
     def day(self, day: int) -> list[Send]:
         begin = MONDAY_9 - 9 * 60 * MINUTE + day * DAY
         return [send for sent_ms, send in self.sent if begin <= sent_ms < begin + DAY]
@@ -82,32 +103,42 @@ class School:
 
 
 @pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> School:
-    """Lived once; only looked at."""
-    return School(tmp_path_factory.mktemp("lived") / "school")
+def untouched() -> Iterator[School]:
+    """Lived once; nobody looks at it, since each look is written down."""
+    with memory_folder("bansui-privacy-") as folder:
+        yield School(Path(folder) / "school")
+
+
+@pytest.fixture(scope="module")
+def lived(untouched: School) -> School:
+    """Only looked at."""
+    return untouched.copied(untouched.folder.with_name("looked at"))
 
 
 @pytest.fixture
-def school(tmp_path: Path) -> School:
+def school(untouched: School, tmp_path: Path) -> School:
     """One of its own, to be changed."""
-    return School(tmp_path / "school")
+    return untouched.copied(tmp_path / "school")
 
 
-def run(command: str, school: School, *args: str) -> tuple[int, dict[str, Any]]:
+def run(
+    command: str, school: School, *args: str, by: Callable[..., CompletedProcess[str]] = call_bansui
+) -> tuple[int, dict[str, Any]]:
+    """What a command says; `by` run_bansui it has a process of its own, as each command has once."""
     config = ("--config", str(school.config), "--clock", CLOCK)
-    done = run_bansui("privacy", command, *config, *args, "--json")
+    done = by("privacy", command, *config, *args, "--json")
     assert "Traceback" not in done.stderr
     return done.returncode, json.loads(done.stdout or done.stderr)
 
 
 def say(command: str, school: School, *args: str, language: str = "C") -> str:
     config = ("--config", str(school.config), "--clock", CLOCK)
-    return run_bansui("privacy", command, *config, *args, env={"LC_ALL": f"{language}.UTF-8"}).stdout
+    return call_bansui("privacy", command, *config, *args, env={"LC_ALL": f"{language}.UTF-8"}).stdout
 
 
 def test_the_ledger_is_what_went_over_the_wire(lived: School) -> None:
     """Each day has the batches, the bytes with their padding and the summaries that the centre was sent."""
-    code, told = run("ledger", lived)
+    code, told = run("ledger", lived, by=run_bansui)
     assert code == 0
     assert [day["day"] for day in told["days"]] == ["2025-10-13", "2025-10-14"]
     for number, day in enumerate(told["days"]):
@@ -171,7 +202,7 @@ def test_verify_passes_and_one_flipped_bit_fails(school: School) -> None:
     assert head["head"] in say("verify", school)
     flipped = "CAST(substr(body, 1, 2000) || x'01' || substr(body, 2002) AS BLOB)"  # it was a zero of the padding
     school.change(f"UPDATE batch SET body = {flipped} WHERE sequence = 9")
-    code, told = run("verify", school)
+    code, told = run("verify", school, by=run_bansui)
     assert (code, told["whole"]) == (1, False)
     assert any(fault.startswith("the bytes of batch") and "-9 " in fault for fault in told["faults"])
     assert "✕" in say("verify", school, language="zh_CN")
@@ -211,7 +242,7 @@ def test_who_looked_is_written_down(school: School) -> None:
 @pytest.mark.parametrize("command", [("ledger",), ("verify",), ("export", "--year", "2025")])
 def test_before_the_agent_has_run_there_is_nothing_to_look_at(tmp_path: Path, command: tuple[str, ...]) -> None:
     """That, and what to do; not that a log cannot be written."""
-    done = run_bansui("privacy", *command, "--config", str(configure(tmp_path, LISTENER, _DEVICES)))
+    done = call_bansui("privacy", *command, "--config", str(configure(tmp_path, LISTENER, _DEVICES)))
     assert done.returncode == 3
     assert "there is no store in" in done.stderr
     assert "bansui agent run" in done.stderr
@@ -219,7 +250,7 @@ def test_before_the_agent_has_run_there_is_nothing_to_look_at(tmp_path: Path, co
 
 def exported(school: School, *args: str) -> str:
     config = ("--config", str(school.config), "--clock", CLOCK)
-    done = run_bansui("privacy", "export", "--year", "2025", *config, *args)
+    done = call_bansui("privacy", "export", "--year", "2025", *config, *args)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -237,7 +268,7 @@ def tables(text: str) -> dict[str, list[list[str]]]:
 def test_the_account_of_a_year(lived: School) -> None:
     """Its months are the sums of its days; it has versions, purposes, recipients and times of keeping."""
     _, ledger = run("ledger", lived)
-    _, told = run("export", lived, "--year", "2025")
+    _, told = run("export", lived, "--year", "2025", by=run_bansui)
     assert list(told["months"]) == [f"2025-{month:02}" for month in range(1, 13)]
     assert told["whole"] == told["months"]["2025-10"]
     for figure in ("batches", "summaries", "bytes"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.edge_agent.running import LISTENER, configure
+from tests.support.calls import call_bansui
 from tests.support.processes import run_bansui
 
 if TYPE_CHECKING:
@@ -70,14 +71,14 @@ def test_one_quantity_has_as_many_fates_as_places(config: str) -> None:
     ],
 )
 def test_it_speaks_the_readers_language(config: str, locale: str, sentences: list[str]) -> None:
-    done = run_bansui("privacy", "explain", "--config", config, "--device", "air", env={"LC_ALL": locale})
+    done = call_bansui("privacy", "explain", "--config", config, "--device", "air", env={"LC_ALL": locale})
     assert done.returncode == 0, done.stderr
     assert all(sentence in done.stdout for sentence in sentences), done.stdout
     assert "mast" not in done.stdout
 
 
 def test_an_unknown_device_is_a_mistake_that_names_the_known(config: str) -> None:
-    done = run_bansui("privacy", "explain", "--config", config, "--device", "aire")
+    done = call_bansui("privacy", "explain", "--config", config, "--device", "aire")
     assert done.returncode == 2
     assert "no device is called 'aire'" in done.stderr
     assert "air, mast, plug" in done.stderr
