@@ -12,7 +12,7 @@ from edge_agent.windows import Cadence
 from telemetry import Placement, decode_all
 from telemetry.policy import Policy
 from telemetry.uplink_contract import unseal
-from tests.edge_agent.harness import HOUR, MINUTE, MONDAY_9, SECOND, STANDARD, Bench, bind
+from tests.edge_agent.harness import HOUR, MINUTE, MONDAY_9, SECOND, STANDARD, Bench, bind, frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,8 +72,8 @@ class School(Bench):
         """Time passes; the counters and the mast report, the centre answers."""
         for _ in range(0, milliseconds, step):
             now = self.clock.now()
-            self.read("door", ["people_count", people, "", now])
-            self.read("hall", ["people_count", 2 * people, "", now])
+            self.arrive("door", frame(["people_count", people, "", now]))
+            self.arrive("hall", frame(["people_count", 2 * people, "", now]))
             self.read("mast", ["temperature", 20])
             for _ in range(step // MINUTE):
                 self.pass_time(MINUTE)
