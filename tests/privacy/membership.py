@@ -144,7 +144,7 @@ PROOFS: Final = [
         name="membership",
         claim_en="whether one certain pupil was at school: AUC at most 0.65 (rho 0.10) for who knows all of the others",
         claim_zh="某一个学生是否在校：即使知道其他所有人的情况，AUC 也不超过 0.65（rho 0.10）",
-        short=40,
+        short=80,
         long=2_000,
         run=run,
     )
