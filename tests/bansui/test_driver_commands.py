@@ -142,5 +142,5 @@ def test_a_driver_that_nobody_has_installed_decodes_its_frames_from_its_folder(t
     done = run_bansui("driver", "decode", "--driver", str(driver.folder), "--cases", cases, "--json")
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert [each["readings"][0]["value"] for each in results if each["readings"]] == [412, 650, 801, 1203, 2400, 812]
-    unpicked = run_bansui("driver", "decode", "--cases", cases, "--json")
+    unpicked = CliRunner().invoke(app, ["decode", "--cases", cases, "--json"])
     assert json.loads(unpicked.stdout.splitlines()[0])["error"]["code"] == "unknown_driver"
