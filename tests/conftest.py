@@ -54,6 +54,12 @@ def tmp_path() -> Iterator[Path]:
 
 
 @pytest.fixture
+def short_memory_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drivers are heard less often for the suite's check of memory; `make supported` has the time for all of it."""
+    monkeypatch.setattr("device_drivers.conformance.cost_checks.TIME_S", 0.05)
+
+
+@pytest.fixture
 def port() -> int:
     """A free loopback port; prefer binding port 0 where the program can say which it got."""
     return free_port()

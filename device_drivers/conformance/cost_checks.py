@@ -31,10 +31,10 @@ LARGEST_FRAME: Final = 65_536
 _LEAK: Final = 4.0
 """Bytes a time: what one number in a list takes is eight."""
 _STRETCH: Final = 100
-_MOST_SETTLING: Final = 1_000
-_MOST_WATCHED: Final = 500
-_TIME_S: Final = 0.05
-"""Of the processor, for either of them; of a slow driver one stretch is enough."""
+_MOST_HEARD: Final = 10_000
+"""Half of them before what is kept is counted, half meanwhile."""
+TIME_S: Final = 0.5
+"""Of the processor, for either half; of a slow driver one stretch is enough."""
 _DOUBLINGS: Final = 2
 _REPEATS: Final = 5
 _MANY_KEYS: Final = b",".join(b'"k%d":%d' % (number, number) for number in range(LARGEST_FRAME // 16))
@@ -168,13 +168,13 @@ def memory(subject: Subject) -> str:
     once: so growth counts only when it is there again while the device is heard as often again, and again.
     """
     hear = _listener(subject)
-    heard = _heard_in(hear, _MOST_SETTLING)
+    heard = _heard(hear)
     gc.freeze()  # what others have made so far is not looked through again and again
     tracemalloc.start()
     try:
         hear(_STRETCH)  # what takes the place of something older has been made under watch from here on
         kept = _kept()
-        watched = _heard_in(hear, _MOST_WATCHED)
+        watched = _heard(hear)
         growth = (_kept() - kept) / watched
         heard += _STRETCH + watched
         for _ in range(_DOUBLINGS):
@@ -192,10 +192,10 @@ def memory(subject: Subject) -> str:
     return f"{max(0.0, growth):.1f} bytes a time, over {heard}"
 
 
-def _heard_in(hear: Callable[[int], None], most: int) -> int:
-    """Hear so many times, or for as long as there is; how many times it was."""
+def _heard(hear: Callable[[int], None]) -> int:
+    """Hear half of the times, or for as long as there is; how many times it was."""
     began, heard = time.thread_time(), 0
-    while heard < most and (not heard or time.thread_time() - began < _TIME_S):
+    while heard < _MOST_HEARD // 2 and (not heard or time.thread_time() - began < TIME_S):
         hear(_STRETCH)
         heard += _STRETCH
     return heard

@@ -24,6 +24,8 @@ from tests.support.processes import BANSUI
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("short_memory_check")
+
 
 def bansui(cwd: Path, *args: str) -> subprocess.CompletedProcess[str]:
     environment = {"PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}

@@ -40,6 +40,7 @@ def test_every_folder_with_a_manifest_is_a_driver_and_every_transport_is_in_use(
 
 
 @each
+@pytest.mark.usefixtures("short_memory_check")
 def test_it_fails_no_check_and_is_silver_at_least_as_supported_says(entry: DriverEntry) -> None:
     report = examine(subject_of(entry.id))
     assert not report.failed

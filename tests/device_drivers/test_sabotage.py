@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Make = Callable[[str], SampleDriver]
 
+pytestmark = pytest.mark.usefixtures("short_memory_check")
+
 
 def caught(error: str, then: str, within: str = "") -> str:
     """Code that waits for the meter's answer and takes an error for something else."""
