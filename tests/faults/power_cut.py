@@ -15,7 +15,7 @@ from edge_agent.timing import Timing
 from tests.edge_agent.harness import MINUTE, Bench, delivered
 from tests.faults.campaign import Campaign, Outcome
 from tests.faults.spread import parts, spread
-from tests.faults.vfs import PowerVFS, cut, registered
+from tests.faults.vfs import Disk, PowerVFS, registered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -89,16 +89,18 @@ def cuts(steps: Sequence[Step], folder: Path, numbers: range) -> Cuts:
     first = next(index for index, step in enumerate(steps) if step.kind == "mark") + 1
     lost = acknowledged = 0
     broken: list[str] = []
-    for number in numbers:
-        rng = random.Random(SEED + number)
+    disk = Disk(steps)
+    rngs = [(number, random.Random(SEED + number)) for number in numbers]
+    for position, number, rng in sorted((rng.randrange(first, len(steps) + 1), number, rng) for number, rng in rngs):
         place = folder / f"cut-{number}"
-        marks = cut(steps, rng.randrange(first, len(steps) + 1), place, rng)
+        disk.go_on(position, rng)
+        disk.cut(place, rng)
         bench = Bench(place)
         bench.stop()
         found = bench.audit()
         broken += [f"cut {number}: {fault}" for fault in found.faults]
-        acknowledged += int(marks[-1])
-        lost += found.balance["received"] < int(marks[-1])
+        acknowledged += int(disk.marks[-1])
+        lost += found.balance["received"] < int(disk.marks[-1])
         aside = [path.name for path in place.iterdir() if ".corrupt-" in path.name]
         broken += [f"cut {number}: {name}" for name in aside]
         for path in place.iterdir():

@@ -7,9 +7,10 @@ promises nothing (SQLite, "Atomic Commit In SQLite", section 3). What was synced
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import apsw
 
@@ -21,8 +22,7 @@ V = TypeVar("V", bound="PowerVFS")
 SECTOR: Final = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What reached the file system: a write, a truncation, a sync or one that failed, a deletion; or a mark."""
 
     kind: str
@@ -61,9 +61,10 @@ class _Image:
         if step.kind == "truncate":
             del self.content[step.offset :]
             return
-        missing = step.offset + len(step.data) - len(self.content)
-        self.content.extend(bytes(max(0, missing)))
-        self.content[step.offset : step.offset + len(step.data)] = step.data
+        end = step.offset + len(step.data)
+        if end > len(self.content):
+            self.content.extend(bytes(end - len(self.content)))
+        self.content[step.offset : end] = step.data
 
 
 class PowerVFS(apsw.VFS):
@@ -147,27 +148,47 @@ class PowerFile(apsw.VFSFile):
         self._vfs.steps.append(Step("write", self._file, offset, bytes(data)))
 
 
+class Disk:
+    """What a disk may hold, step by step through a diary."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self.marks: list[str] = []
+        """Those that the diary has come to."""
+        self._steps = steps
+        self._taken = 0
+        self._images: defaultdict[str, _Image] = defaultdict(_Image)
+
+    def go_on(self, position: int, rng: random.Random) -> None:
+        """Until so many steps are taken in all, which is never back."""
+        for step in self._steps[self._taken : position]:
+            if step.kind == "mark":
+                self.marks.append(step.file)
+            elif step.kind == "delete":
+                self._images.pop(step.file, None)
+            elif step.kind == "sync":
+                self._images[step.file].sync()
+            elif step.kind == "failed sync":
+                self._images[step.file].fail_to_sync(rng)
+            else:
+                self._images[step.file].unsynced.append(step)
+        self._taken = position
+
+    def cut(self, folder: Path, rng: random.Random) -> None:
+        """Write into `folder` what it may hold when the power goes here; the disk itself stays, to be cut later on."""
+        folder.mkdir()
+        for name, image in self._images.items():
+            kept = _Image(image.content.copy(), image.unsynced)
+            kept.keep_some(rng)
+            if not name.endswith("-shm"):
+                (folder / name).write_bytes(kept.content)
+
+
 def cut(steps: Sequence[Step], position: int, folder: Path, rng: random.Random) -> list[str]:
     """Write into `folder` what a disk may hold when the power goes after `position` steps; return the marks so far."""
-    images: dict[str, _Image] = {}
-    marks = []
-    for step in steps[:position]:
-        if step.kind == "mark":
-            marks.append(step.file)
-        elif step.kind == "delete":
-            images.pop(step.file, None)
-        elif step.kind == "sync":
-            images.setdefault(step.file, _Image()).sync()
-        elif step.kind == "failed sync":
-            images.setdefault(step.file, _Image()).fail_to_sync(rng)
-        else:
-            images.setdefault(step.file, _Image()).unsynced.append(step)
-    folder.mkdir()
-    for name, image in images.items():
-        image.keep_some(rng)
-        if not name.endswith("-shm"):
-            (folder / name).write_bytes(image.content)
-    return marks
+    disk = Disk(steps)
+    disk.go_on(position, rng)
+    disk.cut(folder, rng)
+    return disk.marks
 
 
 def _torn(step: Step, rng: random.Random) -> Step:
