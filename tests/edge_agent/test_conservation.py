@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SEEDS: Final = 40
 STEPS: Final = 150
+POISONED: Final = 0.02
+"""Of readings, how many the centre will refuse: each costs it a batch for every halving until it stands alone."""
 TIMING: Final = Timing(lateness_ms=2 * MINUTE, checkpoint_s=400, batch_every_s=120, report_every_s=3600)
 
 
@@ -101,7 +103,8 @@ class Story:
         rows: list[list[object]] = []
         for name, rule in rules.items():
             bounds = rule.quantity.minimum, min(rule.quantity.maximum, 5000)
-            channel = self.random.choice(["", "", "", "", "2", "poison" if not rule.is_event else ""])
+            is_poisoned = not rule.is_event and self.random.random() < POISONED
+            channel = "poison" if is_poisoned else self.random.choice(["", "", "", "", "2"])
             stated = self.random.choice([None, now - self.random.randrange(20 * MINUTE), now, now + SECOND])
             rows.append([name, round(self.random.uniform(*bounds)), channel, stated])
         if self.random.random() < 0.2:

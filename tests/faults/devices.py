@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from device_drivers.contract import Frame
 from edge_agent.events import Arrival, Batch
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from random import Random
 
     from edge_agent.privacy.rules import Rule
+
+
+POISONED: Final = 0.02
+"""Of readings, how many the centre will refuse: each costs it a batch for every halving until it stands alone."""
 
 
 class Device:
@@ -80,7 +84,8 @@ class Device:
         rows: list[list[object]] = []
         for name, rule in rules.items():
             bounds = rule.quantity.minimum, min(rule.quantity.maximum, 5000)
-            channel = self._random.choice(["", "", "", "2", "" if rule.is_event else "poison"])
+            is_poisoned = not rule.is_event and self._random.random() < POISONED
+            channel = "poison" if is_poisoned else self._random.choice(["", "", "", "2"])
             stated = self._random.choice(
                 [None, None, now_ms, now_ms - self._random.randrange(20 * MINUTE), now_ms + SECOND, 946_684_800_000]
             )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_agent.events import Applied, Delivered, Forked, Refused
 from edge_agent.transactions import Span
-from telemetry import decode_all
+from telemetry import Decoder
 from telemetry.uplink_contract import GENESIS, REPORT_PATH, BatchId, link, unseal
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class ModelCentre:
 
     def __init__(self, is_poison: Callable[[Summary], bool] = lambda _: False) -> None:
         self._is_poison = is_poison
+        self._decoder = Decoder()
         self._epochs: dict[str, _Epoch] = {}
         self.bodies: dict[BatchId, bytes] = {}
         """The bytes of each batch, as it came first."""
@@ -67,7 +68,7 @@ class ModelCentre:
         if sequence > epoch.applied + OPEN_WINDOW:
             return Forked(send.batch, Applied(epoch.applied, epoch.head))
         text = b"" if send.path == REPORT_PATH else unseal(send.body)
-        summaries = decode_all(text)
+        summaries = self._decoder.decode(text)
         is_refused = any(map(self._is_poison, summaries))
         if known is None or not is_refused:
             position = 1 + max(each.last for each in self._epochs.values())
