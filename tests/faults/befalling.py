@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_agent.clock_trust import EARLIEST_MS
 from edge_agent.events import Undelivered
+from edge_agent.store import ballast
 from tests.edge_agent.harness import DAY, HOUR, MINUTE, SECOND
 from tests.faults.vfs import cut
 
@@ -113,7 +114,7 @@ def agent_restored(life: Life) -> None:
     """The agent's disk is replaced by a copy of some time ago; what came in since is gone with the old one."""
     copy = life.folder / f"state-{life._starts}"
     life.bench.store._connection.wal_checkpoint()
-    shutil.copytree(life.bench.folder, copy)
+    shutil.copytree(life.bench.folder, copy, ignore=shutil.ignore_patterns(ballast.NAME))
     received = life.bench.audit().balance
     for _ in range(life.random.randint(5, 60)):
         life._live()
@@ -166,6 +167,8 @@ def clock_unknown(life: Life) -> None:
     elapsed = int((life.bench.clock.monotonic() - began) * 1000)
     life.bench.clock.step(right + elapsed - life.bench.clock.now())
     life._trust.is_kept = True
+    if life.random.random() < 0.5:  # the agent has not yet heard that its clock is right
+        life._strike({"clock_far", "clock_unknown"})
 
 
 def disk_full(life: Life) -> None:
@@ -180,6 +183,8 @@ def disk_full(life: Life) -> None:
         if life.random.random() < 0.3 and life.bench.is_holding:
             life._strike(FAULTS.keys() - {"disk_full", "centre_restored"})
     life._free = 1 << 30
+    if life.bench.is_holding and life.random.random() < 0.5:  # it has not yet seen that there is room
+        life._strike({"disk_full", "centre_restored"})
 
 
 def reload(life: Life) -> None:
@@ -193,9 +198,10 @@ def reload(life: Life) -> None:
 
 def quiet(life: Life) -> None:
     """Nothing, for hours: what takes an hour without a fault, such as a count of people, comes to its end."""
-    for _ in range(life.random.randint(20, 40)):
+    for _ in range(life.random.randint(10, 20)):
         life._arrive()
-        life.bench.pass_time(5 * MINUTE)
+        life._arrive()
+        life.bench.pass_time(10 * MINUTE)
         life._settle()
         life._answer()
         life._hear()
@@ -222,5 +228,3 @@ FAULTS: Final[dict[str, Callable[[Life], None]]] = {
     "reload": reload,
     "quiet": quiet,
 }
-IMPOSSIBLE: Final = {("clock_unknown", "untrusted")}
-"""What cannot be: a clock that nobody knows is not lost again."""

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Final
 from edge_agent.events import Arrived, Undelivered
 from edge_agent.reporting import totals
 from edge_agent.room import Room
-from edge_agent.store import Store
+from edge_agent.store import Store, ballast
 from edge_agent.timing import Timing
 from telemetry import Placement, Role
-from tests.edge_agent.harness import DAY, DEVICES, HOUR, MINUTE, SECOND, STANDARD, Bench, bind
+from tests.edge_agent.harness import DAY, DEVICES, HOUR, MINUTE, MONDAY_9, SECOND, STANDARD, Bench, bind
 from tests.faults.befalling import FAULTS
 from tests.faults.devices import Device
 from tests.faults.model_centre import ModelCentre
 from tests.faults.vfs import PowerVFS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from edge_agent.events import Arrival, Event
@@ -32,8 +32,10 @@ TIMING: Final = Timing(
 )
 STATES: Final = ("quiet", "committing", "sending", "backlog", "untrusted", "holding")
 """In which state of the agent a fault may strike; the later of several that hold counts."""
-_HOURS_AT_THE_END: Final = 48
-"""A night and its revisions are among them, with whatever an hour brings."""
+_HOURS_AT_THE_END: Final = 4
+"""With whatever an hour brings; from then on it goes from night to night."""
+_REVISED_BY: Final = MONDAY_9 - 6 * HOUR
+"""Three in the morning, when what came late has been told."""
 _COUNTER: Final = bind("door", ("people_count", "people_in"), role=Role.PEOPLE_COUNTER, policy=STANDARD)
 _DEVICES: Final = tuple(_COUNTER if each.device == "door" else each for each in DEVICES)
 _MORE_DEVICES: Final = (*_DEVICES, bind("spare", ("temperature",)))
@@ -220,6 +222,8 @@ class Life:
     def _start_on(self, folder: Path) -> None:
         self._starts += 1
         old, self.bench.folder = self.bench.folder, folder
+        if (old / ballast.NAME).exists():  # a disk keeps it
+            (old / ballast.NAME).rename(folder / ballast.NAME)
         self.bench.commits.clear()
         self.bench.sends.clear()
         self.bench.is_holding = False
@@ -260,10 +264,10 @@ class Life:
         self.log.append(f"{self.step} {what} {self._state()} {self.bench.clock.now()}")
 
     def _end(self) -> None:
-        """Everything that waits gets its time: hours, then days, since a window opened on a clock a month off stays."""
+        """Everything that waits gets its time."""
         self._free, self._is_centre_up, self._trust.is_kept = 1 << 30, True, True
         self._reconnect()
-        hours = 0
+        waits = 0
         for _ in range(3000):
             while self.bench.commits:
                 self.bench.commit()
@@ -271,20 +275,29 @@ class Life:
             self._answer()
             state = self.bench.core.state
             sealed = any(batch.summaries for batch in state.unacknowledged.values())
-            waits = state.waiting or state.open_readings() or len(state.late) or sealed or state.ending is not None
-            if not (waits or self.bench.commits or any(device.sent for device in self.devices)):
+            is_left = state.waiting or state.open_readings() or len(state.late) or sealed or state.ending is not None
+            if not (is_left or self.bench.commits or any(device.sent for device in self.devices)):
                 return
             if self.bench.sends or self.bench.commits:
                 self.bench.pass_time(100)
             else:
-                hours += 1
-                self.bench.pass_time(HOUR if hours <= _HOURS_AT_THE_END else DAY)
+                self.bench.pass_time(self._wait(waits))
+                waits += 1
         raise BrokenPromise(f"it does not come to its end: {self.bench.core.report()}")
 
-    def _check_now(self) -> None:
-        faults = self.bench.audit().faults
-        if faults:
-            raise BrokenPromise("; ".join(faults))
+    def _wait(self, waited: int) -> int:
+        """Hours, then nights, then twice as many nights each time: a window opened on a clock a month off stays."""
+        nights = waited - _HOURS_AT_THE_END
+        if nights < 0:
+            return HOUR
+        return (_REVISED_BY - self.bench.clock.now()) % DAY + (DAY << min(nights, 5)) - DAY
+
+    def _check_now(self) -> Mapping[str, int]:
+        """Raises `BrokenPromise` where the balance does not close; else that."""
+        found = self.bench.audit()
+        if found.faults:
+            raise BrokenPromise("; ".join(found.faults))
+        return found.balance
 
     def _check_people(self) -> None:
         """Of all copies of the store together: in no 24 hours of the world's time more than the budget has left."""
@@ -299,9 +312,8 @@ class Life:
                 raise BrokenPromise(f"{within} slots told within a day")
 
     def _check_end(self) -> None:
-        self._check_now()
+        balance = self._check_now()
         self._check_people()
-        balance = self.bench.audit().balance
         once = balance["received"] - balance["duplicate"] + self._forgiven
         sent = sum(device.readings for device in self.devices)
         told = balance["summaries"] - balance["refused"] - balance["merged"] - balance["fork"]

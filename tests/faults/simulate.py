@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.faults.befalling import FAULTS, IMPOSSIBLE
+from tests.faults.befalling import FAULTS
 from tests.faults.campaign import Campaign, Outcome
 from tests.faults.life import STATES, BrokenPromise, Life
 from tests.faults.spread import spread
@@ -25,7 +25,7 @@ from tests.support.memory import memory_folder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-STEPS: Final = 220
+STEPS: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def run(count: int, folder: Path) -> Outcome:
 
 def _never_met(covered: Counter[tuple[str, str]], count: int) -> list[str]:
     """The cells that so many seeds should have met, and did not; a few seeds meet few."""
-    cells = {(fault, state) for fault in FAULTS for state in STATES} - IMPOSSIBLE
+    cells = ((fault, state) for fault in FAULTS for state in STATES)
     return sorted(f"{fault} x {state}" for fault, state in cells if not covered[fault, state]) if count >= 100 else []
 
 
