@@ -17,27 +17,25 @@ if TYPE_CHECKING:
 class ChildProcess:
     """A process in a session of its own, with nothing of ours but three pipes."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], pidfd: int) -> None:
-        """Made by `start`."""
-        self._popen = popen
-        self._pidfd = pidfd
-        self._ended = asyncio.Event()
-        self._transports: list[asyncio.ReadTransport] = []
-        self.stdout: asyncio.StreamReader
-        self.stderr: asyncio.StreamReader
-        asyncio.get_running_loop().add_reader(pidfd, self._ended.set)
-
-    @classmethod
-    async def start(cls, command: Sequence[str], limit: int) -> ChildProcess:
-        """Start it; its streams hold `limit` bytes twice before their writer has to wait. Raises `OSError`."""
+    def __init__(self, command: Sequence[str]) -> None:
+        """Start it. Raises `OSError`."""
         pipe = subprocess.PIPE
-        popen = subprocess.Popen(  # noqa: ASYNC220 - it is back when the child is started, and waits for no more
+        self._popen = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, env={}, cwd="/", start_new_session=True
         )
-        child = cls(popen, os.pidfd_open(popen.pid))
-        child.stdout = await child._reader(popen.stdout, limit)
-        child.stderr = await child._reader(popen.stderr, limit)
-        return child
+        self._pidfd = os.pidfd_open(self._popen.pid)
+        self._ended = asyncio.Event()
+        self._transports: list[asyncio.ReadTransport] = []
+        asyncio.get_running_loop().add_reader(self._pidfd, self._ended.set)
+
+    async def streams(self, limit: int) -> tuple[asyncio.StreamReader, asyncio.StreamReader]:
+        """Its output and its errors, of which each holds `limit` bytes twice before their writer has to wait."""
+        connecting = asyncio.ensure_future(self._readers(limit))
+        try:
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            await asyncio.wait([connecting])  # a moment; a pipe that is half connected is nobody's to close
+            raise
 
     @property
     def pid(self) -> int:
@@ -64,6 +62,9 @@ class ChildProcess:
         os.close(self._pidfd)
         for transport in self._transports:
             transport.close()
+
+    async def _readers(self, limit: int) -> tuple[asyncio.StreamReader, asyncio.StreamReader]:
+        return await self._reader(self._popen.stdout, limit), await self._reader(self._popen.stderr, limit)
 
     async def _reader(self, pipe: object, limit: int) -> asyncio.StreamReader:
         loop = asyncio.get_running_loop()

@@ -139,19 +139,21 @@ class ExecIntake:
     async def _live(self) -> str:
         """Run the program once; returns why it is over."""
         try:
-            keeper = await ChildProcess.start([*_KEEPER, self._order], _READ)
+            keeper = ChildProcess([*_KEEPER, self._order])
         except OSError as error:
             return reason(error)
-        listening = asyncio.create_task(self._listen(keeper.stdout))
-        noise = asyncio.create_task(self._count(keeper.stderr))
+        heard: list[asyncio.Task[object]] = []
         why = ""
         try:
+            stdout, stderr = await keeper.streams(_READ)
+            listening = asyncio.create_task(self._listen(stdout))
+            heard += [listening, asyncio.create_task(self._count(stderr))]
             why = await _first_word(listening, keeper)
         finally:
             code = await _end(keeper)
-            for task in (listening, noise):
+            for task in heard:
                 task.cancel()
-            await asyncio.wait([listening, noise])
+            await asyncio.gather(*heard, return_exceptions=True)
             keeper.close()
         return why or _WORDS.get(code, "its program's keeper was killed")
 

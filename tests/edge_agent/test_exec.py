@@ -21,8 +21,9 @@ from edge_agent.bindings import bind
 from edge_agent.config_file import load
 from edge_agent.events import Hold, Resume
 from edge_agent.intake import availability, exec_keeper, exec_program
+from edge_agent.intake.device_intakes import device_intakes
 from edge_agent.intake.exec_program import Lines
-from telemetry import ConfigurationError
+from telemetry import ConfigurationError, SystemClock
 from tests.documents import ROOT
 from tests.edge_agent.running import LISTENER, configure, running
 from tests.support.waiting import until, wait_until
@@ -81,6 +82,11 @@ def marked(mark: str) -> list[int]:
             if folder.name.isdigit() and mark.encode() in (folder / "cmdline").read_bytes():
                 found.append(int(folder.name))
     return found
+
+
+def open_files() -> int:
+    """How many this process has."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 @pytest.fixture
@@ -272,6 +278,24 @@ async def test_what_hides_is_found(tmp_path: Path, mark: str) -> None:
         await until(lambda: agent.balance["admitted"] == 1)
         await until(lambda: len(marked(mark)) == 3)
         await agent.stop()
+    assert marked(mark) == []
+
+
+@pytest.mark.parametrize("rounds", range(1, 8))
+async def test_an_intake_that_is_cancelled_while_its_program_starts(tmp_path: Path, mark: str, rounds: int) -> None:
+    """In whatever round of the loop: nothing of it is left, neither process nor pipe."""
+    path = agent_of(tmp_path, WELL)
+    path.write_text(path.read_text().replace('["./read"]', f'["./read", "{mark}"]'))
+    loaded = load(path)
+    intakes = device_intakes(loaded, bind(loaded), SystemClock(), lambda _batch: None)
+    files = open_files()
+    [task] = [asyncio.create_task(intake.run()) for _, intake in intakes]
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    await asyncio.sleep(0.01)  # for transports that close in the loop's next round
+    assert open_files() == files
     assert marked(mark) == []
 
 
