@@ -241,10 +241,17 @@ class Life:
         for device in self.devices:
             self._bring(device, device.again())
 
+    def _write(self) -> None:
+        """Everything that is due for the disk at this moment."""
+        for _ in range(1000):
+            if not self.bench.commits:
+                return
+            self.bench.commit()
+        raise BrokenPromise("it writes without an end")
+
     def _settle(self) -> None:
         for _ in range(50):
-            while self.bench.commits:
-                self.bench.commit()
+            self._write()
             if self.bench.sends or self.bench.core.is_idle:
                 return
             self.bench.pass_time(50)
@@ -268,9 +275,8 @@ class Life:
         self._free, self._is_centre_up, self._trust.is_kept = 1 << 30, True, True
         self._reconnect()
         waits = 0
-        for _ in range(3000):
-            while self.bench.commits:
-                self.bench.commit()
+        for _ in range(1000):
+            self._write()
             self._hear()
             self._answer()
             state = self.bench.core.state
