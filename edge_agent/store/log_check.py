@@ -3,8 +3,9 @@
 SQLite takes a log up to its first frame that does not check, and forgets what is behind: right after a power cut,
 where nothing behind was ever acknowledged; wrong where a disk has changed a frame in the middle. Each frame's checksum
 goes on from the one before it (SQLite, "Database File Format", section 4), so frames behind a changed one still check.
-Every commit is synced before the next transaction is written: a whole transaction behind the fault and one more frame
-behind that prove that the changed frame was once on the disk as it should be.
+Every commit is synced before the next transaction is written: behind the fault, a frame that goes on from a commit, or
+a second commit, proves that the changed frame was once on the disk as it should be. Other frames do not: a transaction
+that failed leaves them, and the next one is written over its beginning.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def is_damaged(database: Path, log: Path) -> bool:
     if magic not in (_BIG_ENDIAN, _LITTLE_ENDIAN) or not 512 <= page_size <= 65_536:
         return any(content)  # the header is synced with the first commit: nothing else ever stands there
     swap = (magic == _LITTLE_ENDIAN) != (sys.byteorder == "little")
-    sums, is_broken, commits_behind = (sum_1, sum_2), False, 0
+    sums, is_broken, commits_behind, follows_commit = (sum_1, sum_2), False, 0, False
     length = _FRAME.size + page_size
     frames = range(_HEADER.size, len(content) - length + 1, length)
     if checked := min(_frames_that_check(database), len(frames)):
@@ -48,10 +49,12 @@ def is_damaged(database: Path, log: Path) -> bool:
         page = content[start + _FRAME.size : start + _FRAME.size + page_size]
         is_good = _checksum(content[start : start + 8] + page, sums, swap=swap) == (found[2], found[3])
         sums = found[2], found[3]
-        if is_broken and is_good and commits_behind:
+        is_commit = size_at_commit > 0
+        if is_broken and is_good and (follows_commit or (commits_behind and is_commit)):
             return True
         is_broken = is_broken or not is_good
-        commits_behind += is_broken and size_at_commit > 0
+        follows_commit = is_commit
+        commits_behind += is_broken and is_commit
     return False
 
 

@@ -85,3 +85,24 @@ def test_an_empty_database_keeps_its_log(tmp_path: Path) -> None:
     database.write_bytes(b"")
     assert log_check.is_damaged(database, log)
     assert log.read_bytes() == content
+
+
+@pytest.mark.parametrize("kept", range(0, 513, 64))
+def test_what_a_failed_transaction_has_left_is_no_damage(tmp_path: Path, kept: int) -> None:
+    """It was never committed; the next one is written over its beginning, and torn by a power cut."""
+    database, log = _left_by_a_crash(tmp_path)
+    writer = apsw.Connection(str(database))
+    writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    writer.pragma("cache_size", 4)
+    writer.execute("BEGIN; INSERT INTO blobs SELECT zeroblob(900) FROM blobs; ROLLBACK")
+    left = log.read_bytes()
+    writer.execute("UPDATE blobs SET content = x'01' WHERE rowid = 1")
+    content = log.read_bytes()
+    engine.abandon(writer)
+    assert len(content) == len(left)
+    frame = 24 + 512
+    changed = [at for at in range(32, len(left), frame) if left[at : at + frame] != content[at : at + frame]]
+    torn = changed[-1] + 24 + kept  # within the frame that commits
+    assert torn < len(left) - frame
+    log.write_bytes(content[:torn] + left[torn:])
+    assert not log_check.is_damaged(database, log)
