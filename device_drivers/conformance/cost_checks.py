@@ -203,7 +203,8 @@ def _heard(hear: Callable[[int], None]) -> int:
 
 def _kept() -> int:
     """Bytes made under watch that are still there, but for what the interpreter has only looked up."""
-    sys._clear_type_cache()  # noqa: SLF001 - documented; of attributes that C code asks for it keeps every name anew
+    clear = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache  # noqa: SLF001 - 3.13 renames it
+    clear()  # of attributes that C code asks for, the interpreter keeps every name anew
     gc.collect()
     return tracemalloc.get_traced_memory()[0]
 
