@@ -65,8 +65,9 @@ class Conduct:
     v5: bytes | None = None
     hangs: bool = True
     """It leaves the connection open until the agent ends it."""
-    proven_s: float = 0.1
-    """How long a subscription has to stand for being believed: longer than it stands in this conduct."""
+    proven_s: float = 0.5
+    """How long a subscription has to stand for being believed: longer than it stands in this conduct, on a busy machine
+    too."""
     tries: int = 4
     """Connections that it lasts for at least."""
 
