@@ -55,6 +55,13 @@ id = "bridge"
 password_file = "password"
 publish = ["zigbee2mqtt/#"]
 """
+SUBSCRIBER: Final = """
+[subscriber]
+host = "127.0.0.1"
+port = {port}
+client_id = "bansui-edge-1"
+topics = ["zigbee2mqtt/#"]
+"""
 SENSOR: Final = """
 [[device]]
 id = "co2"

@@ -16,7 +16,7 @@ from edge_agent.config_file import load
 from edge_agent.intake import availability
 from edge_agent.uplink import probe
 from telemetry import ConfigurationError
-from tests.edge_agent.running import LISTENER, SENSOR, configure, running
+from tests.edge_agent.running import LISTENER, SENSOR, SUBSCRIBER, configure, running
 from tests.edge_agent.servers import DURABLE, Centre, serving
 from tests.support.certificates import Authority
 from tests.support.mosquitto import Mosquitto
@@ -29,13 +29,6 @@ if TYPE_CHECKING:
     from tests.edge_agent.running import Running
 
 STRANGE: Final = "nobody who is believed has signed its certificate"
-_SUBSCRIBER: Final = """
-[subscriber]
-host = "127.0.0.1"
-port = {port}
-client_id = "bansui-edge-1"
-topics = ["zigbee2mqtt/#"]
-"""
 
 
 @pytest.fixture
@@ -61,7 +54,7 @@ def served_by(authority: Authority) -> ssl.SSLContext:
 def subscribing(folder: Path, port: int, ca: Path, pair: tuple[Path, Path] | None) -> Path:
     own = "" if pair is None else f'certificate_file = "{pair[0]}"\nkey_file = "{pair[1]}"\n'
     tls = f'[subscriber.tls]\nca_file = "{ca}"\n{own}'
-    return configure(folder, _SUBSCRIBER.format(port=port), tls, SENSOR)
+    return configure(folder, SUBSCRIBER.format(port=port), tls, SENSOR)
 
 
 def is_granted(agent: Running) -> bool:
@@ -192,7 +185,7 @@ def test_a_ca_that_cannot_be_read_is_named_before_the_agent_starts(
 )
 def test_half_of_a_configuration_is_refused(tmp_path: Path, found: str, text: str | None, tells: str) -> None:
     """Rather than taken for something else."""
-    tls = "" if text is None else f"{_SUBSCRIBER.format(port=8883)}[subscriber.tls]\n{text}\n"
+    tls = "" if text is None else f"{SUBSCRIBER.format(port=8883)}[subscriber.tls]\n{text}\n"
     path = configure(tmp_path / "agent", tls or LISTENER, SENSOR, centre=found)
     if text is None:
         path.write_text(path.read_text().replace("[timetable]", 'ca_file = "ca.pem"\n[timetable]'))

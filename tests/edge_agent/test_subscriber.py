@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -20,7 +20,7 @@ from edge_agent.intake.subscriber import SubscriberIntake
 from edge_agent.transactions import Kind, Transaction
 from telemetry import SystemClock
 from tests.edge_agent.harness import MONDAY_9
-from tests.edge_agent.running import SENSOR, configure, running, watched
+from tests.edge_agent.running import SENSOR, SUBSCRIBER, configure, running, watched
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import until
 
@@ -32,13 +32,6 @@ if TYPE_CHECKING:
     from tests.edge_agent.running import Running
 
 pytestmark = pytest.mark.mosquitto
-_SUBSCRIBER: Final = """
-[subscriber]
-host = "127.0.0.1"
-port = {port}
-client_id = "bansui-edge-1"
-topics = ["zigbee2mqtt/#"]
-"""
 
 
 class Publisher:
@@ -70,7 +63,7 @@ def publisher(mosquitto: Mosquitto) -> Iterator[Publisher]:
 
 
 def subscribing(folder: Path, port: int) -> Path:
-    return configure(folder, _SUBSCRIBER.format(port=port), SENSOR)
+    return configure(folder, SUBSCRIBER.format(port=port), SENSOR)
 
 
 def is_subscribed(broker: Mosquitto) -> bool:
@@ -214,7 +207,7 @@ async def test_a_broker_that_is_not_there_yet(tmp_path: Path, caplog: pytest.Log
 async def test_a_wrong_password_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The broker's refusal, in its words, and nothing of the password."""
     broker = Mosquitto(tmp_path / "mosquitto", "allow_anonymous false\n")
-    table = _SUBSCRIBER.format(port=broker.port) + 'username = "bansui"\npassword_file = "password"\n'
+    table = SUBSCRIBER.format(port=broker.port) + 'username = "bansui"\npassword_file = "password"\n'
     try:
         async with running(configure(tmp_path / "agent", table, SENSOR)) as agent:
             await until(lambda: "the broker refuses the connection" in caplog.text)
@@ -229,7 +222,7 @@ async def test_a_broker_without_mqtt_5(tmp_path: Path) -> None:
     logins = [Client("bansui", b"secret", subscribe=("#",)), Client("device", b"secret", publish=("#",))]
     port = free_port()
     login = 'username = "bansui"\npassword_file = "password"\n'
-    path = configure(tmp_path / "agent", _SUBSCRIBER.format(port=port) + login, SENSOR)
+    path = configure(tmp_path / "agent", SUBSCRIBER.format(port=port) + login, SENSOR)
     async with trial_broker(Credentials(logins), "127.0.0.1", port), running(path) as agent:
         await until(lambda: is_granted(agent), timeout=20)
         device = await asyncio.to_thread(Publisher, port, ("device", "secret"))

@@ -18,12 +18,12 @@ from broker.subscription import Login
 from edge_agent import agent as agent_module
 from edge_agent.intake import availability, subscriber
 from tests.broker.device import packet, publish
-from tests.edge_agent.running import LISTENER, configure, running
+from tests.edge_agent.running import LISTENER, SUBSCRIBER, configure, running
 from tests.edge_agent.servers import serving
 from tests.faults.box import LONGEST_SETTLING_S, account, devices, settle
 from tests.faults.campaign import Campaign, Outcome
 from tests.faults.hostile_centre import HostileCentre
-from tests.faults.kill_agent import SUBSCRIBER, subscribe_for_agent
+from tests.faults.kill_agent import subscribe_for_agent
 from tests.faults.said import listening
 from tests.faults.sender import READINGS_A_MESSAGE, Sender, sending
 from tests.faults.tap import Tap, is_version_5

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from bansui.free_port import free_port
 from tests.broker.device import DISCONNECT, Device, connect, subscribe
-from tests.edge_agent.running import LISTENER
+from tests.edge_agent.running import LISTENER, SUBSCRIBER
 from tests.edge_agent.servers import serving
 from tests.faults.box import Box, devices, settle
 from tests.faults.campaign import Campaign, Outcome
@@ -28,13 +28,6 @@ _DEVICES: Final = 10
 _SUBACK: Final = 0x90
 _UNDER_WAY: Final = 1900
 """With 0 Mosquitto heeds no Receive Maximum: up to 15,000 were under way at once, and the agent remembers 2,000."""
-SUBSCRIBER: Final = """
-[subscriber]
-host = "127.0.0.1"
-port = {port}
-client_id = "bansui-edge-1"
-topics = ["zigbee2mqtt/#"]
-"""
 
 
 async def subscribe_for_agent(port: int) -> None:

@@ -16,11 +16,11 @@ from unittest import mock
 
 from edge_agent.intake import availability
 from tests.broker.device import DISCONNECT, Device, connect, publish
-from tests.edge_agent.running import configure, running
+from tests.edge_agent.running import SUBSCRIBER, configure, running
 from tests.edge_agent.servers import serving
 from tests.faults.box import LONGEST_SETTLING_S, devices
 from tests.faults.campaign import Campaign, Outcome
-from tests.faults.kill_agent import SUBSCRIBER, subscribe_for_agent
+from tests.faults.kill_agent import subscribe_for_agent
 from tests.faults.sender import READINGS_A_MESSAGE, Sender, sending
 from tests.faults.tap import Tap
 from tests.support.mosquitto import Mosquitto
