@@ -37,6 +37,7 @@ GROWTH: Final = 64 << 20
 LARGEST_DRIVER: Final = 16 << 20
 """Bytes that one device's driver may keep between calls."""
 _MOST_OBJECTS: Final = 200_000
+_NOBODYS_OWN: Final = (type, types.ModuleType, types.FunctionType)
 _SIGNAL: Final = signal.SIGUSR2
 _PAGE: Final = resource.getpagesize()
 
@@ -159,17 +160,29 @@ class Suspension:
         self.failures = 0
 
 
-def size_of(kept: object) -> int:
-    """Bytes of everything that an object refers to and that is its own, as far as a bounded look goes."""
-    seen, pending, size = {id(kept)}, [kept], 0
-    while pending and len(seen) < _MOST_OBJECTS:
-        found = pending.pop()
-        size += sys.getsizeof(found)
-        for referred in gc.get_referents(found):
-            if id(referred) not in seen and not isinstance(referred, (type, types.ModuleType, types.FunctionType)):
-                seen.add(id(referred))
-                pending.append(referred)
-    return size
+class Sizes:
+    """How much drivers keep; what those of one kind have in common counts for the first of them alone.
+
+    Common is, above all, the table that they read by: a thousand drivers would be a thousand walks through it.
+    """
+
+    def __init__(self) -> None:
+        self._common: dict[str, set[int]] = {}
+
+    def of(self, driver_id: str, driver: object) -> int:
+        """Bytes of everything that a driver refers to, as far as a bounded look goes."""
+        common = self._common.get(driver_id, set())
+        seen, pending, size = {id(driver)}, [driver], 0
+        while pending and len(seen) < _MOST_OBJECTS:
+            found = pending.pop()
+            size += sys.getsizeof(found)
+            for referred in gc.get_referents(found):
+                number = id(referred)
+                if number not in seen and number not in common and not isinstance(referred, _NOBODYS_OWN):
+                    seen.add(number)
+                    pending.append(referred)
+        self._common.setdefault(driver_id, seen)
+        return size
 
 
 def resident_bytes() -> int:
@@ -180,15 +193,18 @@ def resident_bytes() -> int:
 async def look_after(bindings: Mapping[str, Binding], resident_at_start: int) -> None:
     """Make drivers anew that keep more and more, once the agent has grown; what they had learned is learned again.
 
-    A look at every driver costs a millisecond of each: the next one waits until the agent has grown again.
+    A look takes its time: the next one waits until the agent has grown again.
     """
     looked_at = resident_at_start
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
         if resident_bytes() - looked_at < GROWTH:
             continue
+        sizes = Sizes()
         for binding in bindings.values():
-            if binding.renew is not None and (size := size_of(binding.driver)) > LARGEST_DRIVER:
+            if binding.renew is None:
+                continue
+            if (size := sizes.of(binding.driver_id, binding.driver)) > LARGEST_DRIVER:
                 binding.driver = binding.renew()
                 _log.error(
                     "driver %s keeps %d MiB for device %s: made anew", binding.driver_id, size >> 20, binding.device

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_agent import admission, driver_guard
-from edge_agent.driver_guard import DriverBlocked, DriverGuard, Suspension, size_of
+from edge_agent.driver_guard import DriverBlocked, DriverGuard, Sizes, Suspension
 from tests.edge_agent.harness import Bench, bind, frame
 from tests.edge_agent.sabotage import Sabotaged, say
 from tests.support.waiting import until
@@ -117,10 +117,24 @@ def test_a_signal_after_the_call_hurts_nobody(guard: DriverGuard) -> None:
 def test_a_leak_is_seen() -> None:
     """What a driver keeps is measured, and nothing that it shares with all."""
     driver = Sabotaged("leak")
-    before = size_of(driver)
+    before = Sizes().of("sabotaged", driver)
     driver.decode(say(""))
-    assert size_of(driver) - before >= 8 << 20
+    assert Sizes().of("sabotaged", driver) - before >= 8 << 20
     assert before < 100_000
+
+
+def test_what_drivers_share_counts_once() -> None:
+    """A table by which ten thousand devices are read is looked through once, and a leak behind it is still seen."""
+    table = [bytes(1000) for _ in range(1000)]
+    first, second, leaking = (Sabotaged("leak") for _ in range(3))
+    for driver in (first, second, leaking):
+        driver.table = table  # type: ignore[attr-defined] # as a driver has it
+    leaking.decode(say(""))
+    sizes = Sizes()
+    assert sizes.of("sabotaged", first) > 1_000_000
+    assert sizes.of("sabotaged", second) < 100_000
+    assert sizes.of("sabotaged", leaking) >= 8 << 20
+    assert sizes.of("other", second) > 1_000_000
 
 
 async def test_a_driver_that_leaks_is_made_anew(
