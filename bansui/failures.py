@@ -19,9 +19,26 @@ EXIT_ENVIRONMENT: Final = 3
 EXIT_INTERRUPTED: Final = 130
 
 _FRAME: Final = {
-    "en": {"error": "error", "where": "where", "why": "why", "fix": "fix", "more": "more"},
-    "zh": {"error": "错误", "meaning": "含义", "where": "位置", "why": "原因", "fix": "处理", "more": "详见"},
+    "en": {
+        "error": "error",
+        "where": "where",
+        "why": "why",
+        "fix": "fix",
+        "more": "more",
+        "rest": "and {count:,} more; --json has them all",
+    },
+    "zh": {
+        "error": "错误",
+        "meaning": "含义",
+        "where": "位置",
+        "why": "原因",
+        "fix": "处理",
+        "more": "详见",
+        "rest": "另有 {count:,} 处；--json 列出全部",
+    },
 }
+_MOST_LINES: Final = 20
+"""Mistakes that a person is shown at once: thousands are mostly one mistake, made for each device."""
 _SAYS_NOTHING_MORE: Final = frozenset(("configuration", "environment", "device", "delivery", "contract", "usage"))
 """Codes too general for a look at `bansui explain` to be worth it."""
 
@@ -56,7 +73,7 @@ def show(errors: Sequence[BansuiError], *, as_json: bool) -> None:
     meanings, translated = (_meanings(), _translator()) if "meaning" in frame else ({}, str)
     bold, plain = ("\x1b[1;31m", "\x1b[0m") if _has_colour() else ("", "")
     for error in errors:
-        print(f"{bold}{frame['error']}{plain}: {error.what}", file=sys.stderr)
+        print(f"{bold}{frame['error']}{plain}: {_shortened(error.what, frame['rest'])}", file=sys.stderr)
         if error.code in meanings:
             print(f"  {frame['meaning']}: {meanings[error.code]}", file=sys.stderr)
         for part in ("where", "why", "fix"):
@@ -65,6 +82,14 @@ def show(errors: Sequence[BansuiError], *, as_json: bool) -> None:
                 print(f"  {frame[part]}: {translated(text)}", file=sys.stderr)
         if error.code not in _SAYS_NOTHING_MORE:
             print(f"  {frame['more']}: bansui explain {error.code}", file=sys.stderr)
+
+
+def _shortened(what: str, rest: str) -> str:
+    """The first line and the first mistakes under it, and how many more there are."""
+    first, *lines = what.split("\n")
+    if len(lines) > _MOST_LINES:
+        lines[_MOST_LINES:] = [f"  {rest.format(count=len(lines) - _MOST_LINES)}"]
+    return "\n".join((first, *lines))
 
 
 def _meanings() -> dict[str, str]:

@@ -183,6 +183,19 @@ def test_an_error_is_framed(command: Callable[[BaseException], None], capsys: py
     ]
 
 
+def test_a_person_is_shown_the_first_mistakes_and_a_program_all(
+    command: Callable[[BaseException], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Four thousand devices with one mistake each fill no screen; `--json` has every line."""
+    lines = [f"  agent.toml:{number}: no such key" for number in range(1, 4001)]
+    command(ConfigurationError("\n".join(["4000 mistakes", *lines]), fix="mend them"))
+    assert cli.run(["fail"]) == 2
+    shown = capsys.readouterr().err.splitlines()
+    assert shown == ["error: 4000 mistakes", *lines[:20], "  and 3,980 more; --json has them all", "  fix: mend them"]
+    assert cli.run(["fail", "--json"]) == 2
+    assert json.loads(capsys.readouterr().err)["errors"][0]["what"].splitlines()[1:] == lines
+
+
 @pytest.mark.parametrize(
     ("locale", "word"), [("zh_CN.UTF-8", "错误"), ("zh", "错误"), ("en_GB.UTF-8", "error"), ("C", "error")]
 )
