@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from telemetry import BansuiError, ConfigurationError, DeliveryFault, DeviceFault, EnvironmentFault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 EXIT_CHECK: Final = 1
 EXIT_USAGE: Final = 2
@@ -70,7 +69,7 @@ def show(errors: Sequence[BansuiError], *, as_json: bool) -> None:
         print(json.dumps({"errors": [error.as_dict() for error in errors]}, ensure_ascii=False), file=sys.stderr)
         return
     frame = _FRAME[language()]
-    meanings, translated = (_meanings(), _translator()) if "meaning" in frame else ({}, str)
+    meanings = _meanings() if "meaning" in frame else {}
     bold, plain = ("\x1b[1;31m", "\x1b[0m") if _has_colour() else ("", "")
     for error in errors:
         print(f"{bold}{frame['error']}{plain}: {_shortened(error.what, frame['rest'])}", file=sys.stderr)
@@ -100,11 +99,13 @@ def _meanings() -> dict[str, str]:
     return {entry.code: entry.what[language()] for entry in named}
 
 
-def _translator() -> Callable[[str], str]:
-    """What says in the reader's language why, and what to do."""
+def translated(sentence: str) -> str:
+    """A sentence of the code's, that stands in remedies_zh.toml, in the reader's language."""
+    if language() == "en":
+        return sentence
     from bansui.remedies import chinese, translate  # noqa: PLC0415 - as above
 
-    return partial(translate, words=chinese())
+    return translate(sentence, chinese())
 
 
 def language() -> str:

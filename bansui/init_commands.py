@@ -43,32 +43,37 @@ _WORDS: Final = {
 
 def _code(text: str) -> str:
     if _CODE.fullmatch(text) is None:
-        raise typer.BadParameter("a code is 1 to 32 of a-z, 0-9 and '-'")
+        raise failures.UsageError(f"{text!r} is not a code", fix="use 1 to 32 of a-z, 0-9 and '-'")
     return text
 
 
 def _zone(text: str) -> str:
     if text not in zoneinfo.available_timezones():
-        raise typer.BadParameter("not a time zone of the IANA database, such as Asia/Shanghai")
+        raise failures.UsageError(
+            f"{text!r} is not a time zone", fix="write one of the IANA database, such as Asia/Shanghai"
+        )
     return text
 
 
 def _url(text: str) -> str:
     if re.fullmatch(r"https://[^\s\"/]+/?|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?/?", text) is None:
-        raise typer.BadParameter("write https://HOST[:PORT]; http is for loopback alone")
+        raise failures.UsageError(
+            f"{text!r} is not a centre's address", fix="write https://HOST[:PORT]; http is for loopback alone"
+        )
     return text.rstrip("/")
 
 
 def _rooms(text: str) -> str:
     codes = [_code(code.strip()) for code in text.replace("，", ",").split(",")]
     if len(set(codes)) != len(codes):
-        raise typer.BadParameter("a room is there twice")
+        raise failures.UsageError(f"{text!r} has a room twice", fix="write each room once")
     return ",".join(codes)
 
 
 def _broker(text: str) -> str:
-    if text and re.fullmatch(r"[^\s\":]+:[1-9][0-9]{0,4}", text) is None:
-        raise typer.BadParameter("write HOST:PORT, such as 127.0.0.1:1883")
+    found = re.fullmatch(r"[^\s\":]+:([1-9][0-9]{0,4})", text)
+    if text and (found is None or int(found.group(1)) > 65_535):
+        raise failures.UsageError(f"{text!r} is not HOST:PORT", fix="such as 127.0.0.1:1883")
     return text
 
 
@@ -104,9 +109,12 @@ def init(
     for name, (default, check) in _QUESTIONS.items():
         stated = given[name]
         if stated is None and not defaults:
-            answer[name] = typer.prompt(words[name], default=default, value_proc=check, show_default=bool(default))
-        else:
+            answer[name] = _ask(words[name], default, check)
+            continue
+        try:
             answer[name] = check(default if stated is None else stated)
+        except failures.UsageError as error:
+            raise failures.UsageError(error.what, where=f"--{name}", fix=error.fix) from None
     room_codes = tuple(answer.pop("rooms").split(","))
     answers = Answers(**answer, rooms=room_codes)
     written = write(out, answers, failures.language())
@@ -117,3 +125,12 @@ def init(
     if written.password:
         print(words["password"].format(CLIENT, written.password))
     print(words["next"].format(out.parent / UPLINK_CREDENTIAL, out))
+
+
+def _ask(question: str, default: str, check: Callable[[str], str]) -> str:
+    """The answer, once it is one that can be."""
+    while True:
+        try:
+            return check(typer.prompt(question, default=default, show_default=bool(default)))
+        except failures.UsageError as error:
+            print(f"  {failures.translated(error.fix)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from importlib import resources
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+@functools.cache
 def chinese() -> Mapping[str, str]:
     """Chinese sentences by the English ones; `{}` stands for what the error puts in."""
     return tomllib.loads(resources.files("bansui").joinpath("remedies_zh.toml").read_text(encoding="utf-8"))

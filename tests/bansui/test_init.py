@@ -71,7 +71,7 @@ def test_six_questions_in_chinese(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
     text = out.read_text()
     assert "学校代码" in done.stdout
-    assert "http is for loopback alone" in done.stdout + done.stderr
+    assert "写作 https://HOST[:PORT]；http 仅限本机回环地址\n" in done.stdout
     assert 'school = "cn-7"' in text
     assert text.count("[[room]]") == 2
     assert "## 边缘网关的配置" in text
@@ -99,8 +99,18 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "uplink.token").read_text() == "precious\n"
 
 
-def test_an_answer_that_cannot_be_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("option", "text", "fix"),
+    [
+        ("--school", "School 7", "use 1 to 32 of a-z, 0-9 and '-'"),
+        ("--timezone", "Beijing", "write one of the IANA database, such as Asia/Shanghai"),
+        ("--centre", "ftp://centre.example", "write https://HOST[:PORT]; http is for loopback alone"),
+        ("--rooms", "a-1,a-1", "write each room once"),
+        ("--broker", "broker.example:99999", "such as 127.0.0.1:1883"),
+    ],
+)
+def test_an_answer_that_cannot_be_is_refused(tmp_path: Path, option: str, text: str, fix: str) -> None:
     """Told by option, with what would do; exit code 2."""
-    done = run_bansui("init", "--defaults", "--school", "School 7", "--out", str(tmp_path / "agent.toml"))
-    assert done.returncode == 2
-    assert "a code is 1 to 32" in done.stderr
+    done = run_bansui("init", "--defaults", option, text, "--out", str(tmp_path / "agent.toml"))
+    assert (done.returncode, done.stderr.splitlines()[1:]) == (2, [f"  where: {option}", f"  fix: {fix}"])
+    assert repr(text) in done.stderr
