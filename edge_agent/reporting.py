@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edge_agent.certificate_life import CertificateLife
 from telemetry.uplink_contract import AgentReport
@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from edge_agent.counts import CountKey
     from edge_agent.room import Room
     from edge_agent.state import State
+
+_OF_READINGS: Final = (
+    "received",
+    "admitted",
+    "rejected",
+    "duplicate",
+    "summarised",
+    "open",
+    "late",
+    "gap",
+    "withheld",
+    "restamped",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +66,12 @@ class Rate:
 
 
 def as_told(report: AgentReport) -> AgentReport:
-    """What of a report leaves the school: of readings, those that summaries tell of.
+    """What of a report leaves the school: no count of readings, and of the buffer's room whole hours.
 
-    Devices that send on change send when people move: a count of everything that came in would say so by night, and
-    count people by day. What is open or withheld is therefore on neither side of the balance, which closes all the
-    same; the buffer's room is told in whole hours.
+    Devices that send on change send when people move, and what is refused, repeated, late or misdated arrives then too:
+    a count of it would say by night that somebody is there, and count people by day.
     """
-    admitted = report.summarised + report.late + report.gap
-    return replace(
-        report,
-        received=admitted + report.rejected + report.duplicate,
-        admitted=admitted,
-        open=0,
-        withheld=0,
-        room_minutes=report.room_minutes // 60 * 60,
-    )
+    return replace(report, **dict.fromkeys(_OF_READINGS, 0), room_minutes=report.room_minutes // 60 * 60)
 
 
 def report_of(state: State, now_ms: int, surroundings: Surroundings, rate: Rate) -> AgentReport:

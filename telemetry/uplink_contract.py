@@ -146,7 +146,8 @@ class AgentReport:
     """An agent's own state, in numbers alone: the balance in readings, the buffer, the clock, the versions.
 
     Conservation: received = admitted + rejected + duplicate;
-    admitted = summarised + open + late + gap + withheld;
+    admitted = summarised + open + late + gap + withheld: of readings, told on the agent's machine alone, and 0 in what
+    leaves, since arrivals count people.
     summaries = acknowledged + waiting + merged + fork + refused + damaged.
     """
 

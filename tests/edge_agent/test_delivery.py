@@ -369,12 +369,13 @@ class TestReports:
     def test_a_report_is_a_batch(self, tmp_path: Path) -> None:
         """Sealed, numbered and chained with the rest; delivered, it leaves the balance as it is.
 
-        It counts readings that summaries tell of: not the people, and not what is open or withheld.
+        It counts summaries, and no readings: those show when something moves.
         """
         bench = Bench(tmp_path)
         bench.read("air", CO2)
         bench.read("mast", ["temperature", 10])
         bench.read("door", ["people_count", 3], ["people_in", 40])
+        bench.read("board", ["lamp_hours", -1])
         bench.until_closed(5 * MINUTE)
         send = bench.sends[0]
         while send.path == WRITE_PATH:
@@ -382,11 +383,13 @@ class TestReports:
             send = bench.sends[0]
         assert send.path == REPORT_PATH
         report = AgentReport.from_dict(json.loads(unseal(send.body)))
-        assert (report.received, report.admitted, report.summarised, report.open, report.withheld) == (1, 1, 1, 0, 0)
+        assert report.summaries == 1
+        assert (report.received, report.admitted, report.rejected) == (0, 0, 0)
+        assert (report.summarised, report.open, report.withheld) == (0, 0, 0)
         hours = CompiledTimetable(TIMETABLE).hours(report.time_ms)
         assert (report.hours_day, report.hours, report.hours_next_ms) == (hours.day, hours.hours, hours.next_ms)
         own = bench.core.report()
-        assert (own.received, own.open, own.withheld) == (4, 1, 2)
+        assert (own.received, own.rejected, own.summarised, own.open, own.withheld) == (5, 1, 1, 1, 2)
         bench.answer(delivered)
         found = bench.audit()
         assert found.faults == []

@@ -44,6 +44,7 @@ _OTHERS: Final = {"door": 30, "hall": 61}
 _DEVICES: Final = (
     bind("door", ("people_count",), room="a-301", policy=STANDARD, cadence=_CADENCE),
     bind("hall", ("people_count",), room="a-302", policy=STANDARD, cadence=_CADENCE),
+    bind("air", ("carbon_dioxide",), policy=STANDARD, cadence=_CADENCE),
 )
 _COUNTS: Final = re.compile(rb"value=\d+,error95=(\d+),band=\d+i")
 
@@ -80,8 +81,8 @@ def _day(
 ) -> list[Send]:
     """Everything that goes over the wire of one school day.
 
-    The agent is told of the time each `step_ms`: how often changes what goes when, and no value. `extra`: how often a
-    counter sends besides.
+    The agent is told of the time each `step_ms`: how often changes what goes when, and no value. `extra`: how often
+    devices send besides, one that is not placed too.
     """
     bench = Bench(
         folder, devices=_DEVICES, timing=_TIMING, policy=STANDARD, at_ms=MONDAY_9 - HOUR - MINUTE, make_noise=make_noise
@@ -93,6 +94,10 @@ def _day(
         for device, number in people.items():
             for _ in range(1 + extra):
                 bench.arrive(device, frame(["people_count", number, "", bench.clock.now()]))
+        for number in range(1 + extra):
+            bench.arrive("air", frame(["carbon_dioxide", 600, "", bench.clock.now()]))
+            if number:
+                bench.arrive("card-reader", frame())
         for _ in range(0, _CADENCE.every_ms, step_ms):
             bench.pass_time(step_ms)
             bench.settle()
@@ -115,7 +120,7 @@ def _values(send: Send) -> list[int]:
 
 
 def _differences(folder: Path) -> list[str]:
-    """The pupil makes one counter send more often besides: what else than a noisy value is another for it?"""
+    """The pupil makes devices send more often besides: what else than a noisy value is another for it?"""
     wires = []
     for is_there in (False, True):
         place, extra = folder / f"wire-{is_there}", 2 * is_there

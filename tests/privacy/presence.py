@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from edge_agent.timing import Timing
 from telemetry import Role, decode_all
 from telemetry.uplink_contract import REPORT_PATH, unseal
-from tests.edge_agent.harness import HOUR, MINUTE, MONDAY_9, Bench, bind, delivered, frame
+from tests.edge_agent.harness import DAY, HOUR, MINUTE, MONDAY_9, Bench, bind, delivered, frame
 from tests.privacy.attack import best_auc, standard_error
 from tests.privacy.evening import MINUTES, Evening
 from tests.privacy.proof import Proof, Result
@@ -147,6 +147,8 @@ def _differences(number: int, folder: Path) -> list[str]:
         for sent in Evening(Random(SEED + number), is_visited=is_visited).minutes():
             for each in sent:
                 bench.arrive(f"{each.device}-0", frame(*(row for row in each.rows if row[0] not in silent)))
+                if each.device == "door":
+                    _pass_by(bench)
             bench.pass_time(MINUTE)
             bench.settle()
             while bench.sends:
@@ -160,6 +162,17 @@ def _differences(number: int, folder: Path) -> list[str]:
         return [] if wires[0] else ["nothing went over the wire"]
     differ = next((pair for pair in zip(*wires, strict=False) if pair[0] != pair[1]), "one has more")
     return [f"the wire of evening {number} tells of a visitor: {differ}"]
+
+
+def _pass_by(bench: Bench) -> None:
+    """What else comes in where somebody passes: of a device with no place, unreadable, repeated, late, misdated."""
+    now_ms = bench.clock.now()
+    bench.arrive("card-reader", frame())
+    bench.arrive("pir-0", frame("refuse"), frame(["battery", -1]))
+    for is_second in (False, True):
+        again = frame(["battery", 80, "", now_ms])
+        bench.arrive("pir-0", again, session="reader", packet_id=1, duplicate=is_second)
+    bench.arrive("pir-0", frame(["motion", 1, "", now_ms - HOUR]), frame(["motion", 1, "", now_ms + DAY]))
 
 
 def _devices(rooms: int) -> list[Binding]:
