@@ -22,15 +22,14 @@ class Tally:
     """Counts that are being gathered."""
 
     def __init__(self) -> None:
-        self._numbers: dict[tuple[str, str, str], int] = {}
-
-    @property
-    def counts(self) -> Counts:
+        self.counts: dict[CountKey, int] = {}
         """What was gathered."""
-        return {CountKey(*key): number for key, number in self._numbers.items()}
 
     def add(self, stage: str, number: int = 1, device: str = "", reason: str = "") -> None:
         """Raise one counter."""
+        self.add_to(CountKey(stage, device, reason), number)
+
+    def add_to(self, key: CountKey, number: int) -> None:
+        """Raise a counter that is at hand."""
         if number:
-            key = (stage, device, reason)
-            self._numbers[key] = self._numbers.get(key, 0) + number
+            self.counts[key] = self.counts.get(key, 0) + number

@@ -132,7 +132,8 @@ class _Draft:
     def _finished(self, run: _OpenRun) -> Run:
         lane, rows = run.lane, run.rows
         self._count(run)
-        self.tally.add("summarised", rows * len(lane.events), lane.binding.device)
+        if lane.events:
+            self.tally.add("summarised", rows * len(lane.events), lane.binding.device)
         finished = Run(lane.binding.device, lane.columns, rows, run.event_ms, lane.ticks(run.values), run.windows)
         return self._without_late(finished) if run.start_ms < self.state.closed_until_ms else finished
 
@@ -144,12 +145,12 @@ class _Draft:
         return Run(lane.binding.device, lane.columns, run.rows, run.event_ms, lane.ticks(run.values), places)
 
     def _count(self, run: _OpenRun) -> None:
-        lane, count = run.lane, self.tally.add
-        device, values = lane.binding.device, run.rows * lane.width
-        count("received", values, device)
-        count("admitted", values, device)
+        lane, tally = run.lane, self.tally
+        values = run.rows * lane.width
+        tally.add_to(lane.received, values)
+        tally.add_to(lane.admitted, values)
         for privacy_class, columns in lane.withheld.items():
-            count("withheld", run.rows * columns, device, privacy_class)
+            tally.add("withheld", run.rows * columns, lane.binding.device, privacy_class)
 
     def _without_late(self, run: Run) -> Run:
         """Count and leave out values whose window is closed; those that the night may tell go apart."""

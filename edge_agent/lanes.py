@@ -11,6 +11,8 @@ from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from device_drivers.channels import is_channel
+from edge_agent.counts import CountKey
+from telemetry.quantities import row_to_ticks
 
 if TYPE_CHECKING:
     from device_drivers.contract import Layout
@@ -47,7 +49,8 @@ class Lane:
     __slots__ = (
         "_bounds",
         "_last",
-        "_to_ticks",
+        "_scales",
+        "admitted",
         "apart",
         "binding",
         "columns",
@@ -55,6 +58,7 @@ class Lane:
         "events",
         "layout",
         "mark",
+        "received",
         "summarised",
         "width",
         "withheld",
@@ -64,6 +68,9 @@ class Lane:
         self.binding = binding
         self.layout = layout
         self.width = len(layout.columns)
+        self.received = CountKey("received", binding.device)
+        self.admitted = CountKey("admitted", binding.device)
+        """The counters that each of its rows raises, made once."""
         self.mark = zlib.crc32(repr((binding.device, layout.columns)).encode())
         """Tells this lane's rows from those of others."""
         rules = [binding.rules.get(quantity) for quantity, _ in layout.columns]
@@ -93,7 +100,7 @@ class Lane:
         """Whether a row has values for which its run is not enough."""
         self.columns = tuple((channel, rule.quantity.id) for _, channel, rule in self.summarised)
         """Channel and quantity of each of `summarised`."""
-        self._to_ticks = [(place, rule.quantity.to_ticks) for place, _, rule in self.summarised]
+        self._scales = [(place, rule.quantity.ticks_per_unit) for place, _, rule in self.summarised]
         self._last: tuple[CompiledTimetable | None, Cell] = None, Cell(0, 0, ())
 
     def takes(self, values: tuple[float, ...]) -> bool:
@@ -113,7 +120,7 @@ class Lane:
 
     def ticks(self, values: tuple[float, ...]) -> list[int]:
         """The values of `summarised`, in ticks of their quantities."""
-        return [to_ticks(values[place]) for place, to_ticks in self._to_ticks]
+        return row_to_ticks(values, self._scales)
 
     def _find(self, event_ms: int, timetable: CompiledTimetable) -> Cell:
         cadence = self.binding.cadence

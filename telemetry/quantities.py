@@ -9,7 +9,10 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 class PrivacyClass(enum.StrEnum):
@@ -73,6 +76,11 @@ class Quantity:
     name_en: str
     states: tuple[str, ...] = ()
 
+    @property
+    def ticks_per_unit(self) -> float:
+        """10**decimals."""
+        return _TEN_TO_THE[self.decimals]
+
     def to_ticks(self, value: float) -> int:
         """The value in ticks, halves rounded up. Raises OverflowError or ValueError for Inf and NaN."""
         return math.floor(value * _TEN_TO_THE[self.decimals] + 0.5)
@@ -95,3 +103,9 @@ class Quantity:
     def label(self, language: str) -> str:
         """The quantity's name in `zh` or `en`."""
         return self.name_zh if language == "zh" else self.name_en
+
+
+def row_to_ticks(values: Sequence[float], columns: Iterable[tuple[int, float]]) -> list[int]:
+    """What `Quantity.to_ticks` gives of some values of a row, each by its place and its quantity's `ticks_per_unit`."""
+    floor = math.floor
+    return [floor(values[place] * per_unit + 0.5) for place, per_unit in columns]

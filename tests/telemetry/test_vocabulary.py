@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry import FIELDS_OF, PrivacyClass, Quantity, Summarise, UnknownQuantity, quantities, quantity
+from telemetry.quantities import row_to_ticks
 
 TABLE = list(quantities())
 UCUM = {
@@ -90,6 +91,16 @@ def test_ticks_round_trip(entry: Quantity, data: st.DataObject) -> None:
 def test_ticks_are_rounded_to_the_nearest(value: float, ticks: int) -> None:
     """A value between two ticks goes to the nearer one."""
     assert quantity("temperature").to_ticks(value) == ticks
+
+
+@given(st.data())
+def test_a_row_has_the_ticks_of_each_of_its_values(data: st.DataObject) -> None:
+    """Those of a whole row are what each quantity says by itself, in the order that was asked for."""
+    entries = data.draw(st.lists(st.sampled_from(TABLE), min_size=1, max_size=8))
+    values = [data.draw(st.floats(entry.minimum, entry.maximum)) for entry in entries]
+    places = data.draw(st.permutations(range(len(entries))))
+    ticks = row_to_ticks(values, [(place, entries[place].ticks_per_unit) for place in places])
+    assert ticks == [entries[place].to_ticks(values[place]) for place in places]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 1e308, -1e308])
