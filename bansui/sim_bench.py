@@ -9,12 +9,15 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from bansui.sim_words import words
+from edge_agent.client_tls import ClientTls, TrustUnusable
 from simulators.latencies import Latencies
 from simulators.publishers import BrokerUnreachable, Load, Progress, TooFewFiles, publish
 from telemetry import BansuiError, EnvironmentFault
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 _SHARES: Final = (0.5, 0.9, 0.99, 0.999, 1.0)
 _NAMES: Final = ("median", "90 %", "99 %", "99.9 %", "longest")
-_TROUBLES: Final = {kind.code: kind for kind in (BrokerUnreachable, TooFewFiles)}
+_TROUBLES: Final = {kind.code: kind for kind in (BrokerUnreachable, TooFewFiles, TrustUnusable)}
 _LOOPBACK: Final = "127."
 
 
@@ -92,11 +95,14 @@ def loads(
     ]
 
 
-def measure(parts: Sequence[Load], *, is_live: bool) -> Measured:
-    """Run the loads, each in a process; show them in a table if `is_live`. Raises what a process could not do."""
+def measure(parts: Sequence[Load], *, is_live: bool, ca_file: Path | None = None) -> Measured:
+    """Run the loads, each in a process, by TLS if a CA is named; show them in a table if `is_live`.
+
+    Raises what a process could not do.
+    """
     measured = Measured([Progress() for _ in parts], Latencies(), Latencies())
     lock = threading.Lock()
-    children = [_child(load) for load in parts]
+    children = [_child(load, ca_file) for load in parts]
     readers = [
         threading.Thread(target=_read, args=(child, number, measured, lock), daemon=True)
         for number, child in enumerate(children)
@@ -130,10 +136,10 @@ def print_measured(parts: Sequence[Load], measured: Measured) -> None:
     Console(highlight=False).print(_table(parts, measured))
 
 
-def _child(load: Load) -> subprocess.Popen[str]:
+def _child(load: Load, ca_file: Path | None) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "bansui.sim_bench"],
+        [sys.executable, "-P", "-m", "bansui.sim_bench", *([] if ca_file is None else [str(ca_file)])],
         stdin=subprocess.PIPE,  # every user of the machine may read a command line, and a load may hold a password
         stdout=subprocess.PIPE,
         text=True,
@@ -167,39 +173,45 @@ def _read(child: subprocess.Popen[str], number: int, measured: Measured, lock: t
 
 
 def _table(parts: Sequence[Load], measured: Measured) -> Table:
-    told = measured.as_dict(parts)
-    title = f"{parts[0].host}:{parts[0].port}, publish to PUBACK"
+    told, say = measured.as_dict(parts), words()
+    title = say["bench"].format(address=f"{parts[0].host}:{parts[0].port}")
     table = Table(title=title, title_justify="left", show_header=False)
     table.add_column("", no_wrap=True)
     table.add_column("", justify="right", no_wrap=True)
     connected = sum(each.connected for each in measured.progress)
-    offered = f"{told['offered_per_s']:,.0f}" if told["offered_per_s"] else "as many as PUBACKs allow"
+    on = {"devices": told["devices"], "connected": connected, "connections": told["connections"]}
+    lost, last = told["lost_connections"], measured.last
+    offered = f"{told['offered_per_s']:,.0f}" if told["offered_per_s"] else say["bench.all"]
     rows = [
-        ("devices", f"{told['devices']:,} on {connected:,} of {told['connections']:,} connections"),
-        ("messages/s offered", offered),
-        ("messages/s acknowledged", f"{told['acknowledged_per_s']:,}"),
-        ("sent, acknowledged", f"{told['sent']:,}, {told['acknowledged']:,}"),
-        ("seconds", f"{told['seconds']:.1f}"),
-        *((f"latency, {name}", f"{value:,.2f} ms") for name, value in told["latency_ms"].items()),
-        *((("latency now, 99 %", f"{measured.last.percentile_ms(0.99):,.2f} ms"),) if measured.last.total else ()),
-        ("connections lost", f"{told['lost_connections']:,}"),
-        ("CPU of each process", ", ".join(f"{each} %" for each in told["cpu_percent"])),
-        ("memory of each process", ", ".join(f"{each} MB" for each in told["memory_mb"])),
+        ("bench.devices", say["bench.on"].format(**on)),
+        ("bench.offered", offered),
+        ("bench.acknowledged", f"{told['acknowledged_per_s']:,}"),
+        ("bench.sums", f"{told['sent']:,}, {told['acknowledged']:,}"),
+        ("bench.seconds", f"{told['seconds']:.1f}"),
+        *((f"bench.{name}", f"{value:,.2f} ms") for name, value in told["latency_ms"].items()),
+        *((("bench.now", f"{last.percentile_ms(0.99):,.2f} ms"),) if last.total else ()),
+        ("bench.lost", say["bench.all.lost"].format(lost=lost) if lost == told["connections"] else f"{lost:,}"),
+        ("bench.cpu", ", ".join(f"{each} %" for each in told["cpu_percent"])),
+        ("bench.memory", ", ".join(f"{each} MB" for each in told["memory_mb"])),
     ]
     for name, text in rows:
-        table.add_row(name, text)
+        table.add_row(say[name], text)
     return table
 
 
 def _main() -> None:
-    """One process of publishers: a load as JSON on standard input, reports as lines of JSON on standard output."""
+    """One process of publishers: a load as JSON on standard input, reports as lines of JSON on standard output.
+
+    Its argument, where there is one, is the file of the CA that signs the broker's certificate.
+    """
     load = Load(**json.load(sys.stdin))
 
     def tell(told: dict[str, Any]) -> None:
         print(json.dumps(told), flush=True)
 
     try:
-        publish(load, lambda progress: tell(dataclasses.asdict(progress)))
+        tls = ClientTls(Path(sys.argv[1])).context() if sys.argv[1:] else None
+        publish(load, lambda progress: tell(dataclasses.asdict(progress)), tls)
     except BansuiError as error:
         tell(error.as_dict())
 

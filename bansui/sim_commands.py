@@ -162,6 +162,9 @@ def bench_pub(
     password_file: Annotated[
         Path | None, typer.Option(help="File with that user's password, on its first line.")
     ] = None,
+    ca_file: Annotated[
+        Path | None, typer.Option(help="Publish by TLS, to a broker whose certificate this CA signs (PEM).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Publish at QoS 1 and show how long PUBACKs take, live; exit 1 when a message or a connection was lost."""
@@ -174,7 +177,7 @@ def bench_pub(
     if shared < processes:
         raise UsageError(f"{shared} connections cannot be spread over {processes} processes", where="--processes")
     parts = sim_bench.loads(
-        address=_address(broker, "--broker", default_port=1883),
+        address=_address(broker, "--broker", default_port=8883 if ca_file is not None else 1883),
         devices=devices,
         connections=shared,
         rate=rate,
@@ -183,7 +186,7 @@ def bench_pub(
         user=user,
         password=first_line(password_file) if password_file is not None else "",
     )
-    measured = sim_bench.measure(parts, is_live=not as_json)
+    measured = sim_bench.measure(parts, is_live=not as_json, ca_file=ca_file)
     told = measured.as_dict(parts)
     if as_json:
         print(json.dumps(told, indent=2))

@@ -23,6 +23,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from simulators import unreached
 from simulators.broker_watch import BrokerWatch
 
 if TYPE_CHECKING:
@@ -182,8 +183,7 @@ class DeviceClient:
         except OSError as error:
             if self._client.socket() is not None:
                 self._client.disconnect()
-            reason = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else error.strerror
-            is_in, why = False, reason or str(error) or "no CONNACK in time"
+            is_in, why = False, unreached.why(error) or "no CONNACK in time"
         if not is_in:
             self._watch.failed(self.client_id, why)
         return is_in

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import resource
 import select
-import socket
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -17,21 +16,24 @@ from typing import TYPE_CHECKING, Final
 
 from simulators.cost import peak_memory_mb
 from simulators.latencies import Latencies
-from simulators.mqtt_packets import header, packet, string
+from simulators.mqtt_packets import header, string
+from simulators.publisher_line import Line, Way
+from simulators.unreached import why
 from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import ssl
+    from collections.abc import Callable
 
 UNDER_WAY: Final = 20
 """Messages of one connection that may wait for their PUBACK: what brokers allow by default."""
 _TOGETHER: Final = 200
 """Connections that are opened at once."""
 _PATIENCE_S: Final = 20.0
+_LONGEST_PAUSE_S: Final = 0.05
 _REPORT_S: Final = 0.5
 _SPARE_FILES: Final = 64
-_RECEIVE: Final = 1 << 16
-_CONNECT, _PUBLISH_QOS_1 = 0x10, 0x32
+_PUBLISH_QOS_1: Final = 0x32
 
 
 class BrokerUnreachable(EnvironmentFault):
@@ -82,13 +84,14 @@ class Progress:
     """Latencies since the last report, as `Latencies` counts them."""
 
 
-def publish(load: Load, report: Callable[[Progress], None]) -> None:
+def publish(load: Load, report: Callable[[Progress], None], tls: ssl.SSLContext | None = None) -> None:
     """Connect, publish for the load's time, wait for what is under way; `report` is called twice a second.
 
+    It ends before its time when the last connection is lost. `tls` says whom to believe, where the broker speaks it.
     Raises `BrokerUnreachable` and `TooFewFiles` before anything is published.
     """
     _allow_files(load.connections)
-    crowd = _Crowd(load, report)
+    crowd = _Crowd(load, report, tls)
     try:
         crowd.connect()
         crowd.run()
@@ -96,24 +99,13 @@ def publish(load: Load, report: Callable[[Progress], None]) -> None:
         crowd.close()
 
 
-class _Line:
-    """One connection."""
-
-    __slots__ = ("due", "packet_id", "socket", "unread")
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.socket = connection
-        self.packet_id = 0
-        self.due: dict[int, float] = {}
-        """When each message that is under way was due, by its packet id."""
-        self.unread = b""
-
-
 class _Crowd:
-    def __init__(self, load: Load, report: Callable[[Progress], None]) -> None:
-        self._load, self._report = load, report
-        self._lines: dict[int, _Line] = {}
-        self._order: list[_Line] = []
+    def __init__(self, load: Load, report: Callable[[Progress], None], tls: ssl.SSLContext | None) -> None:
+        self._load, self._report, self._tls = load, report, tls
+        self._lines: dict[int, Line] = {}
+        """Those that are connected, by descriptor."""
+        self._order: list[Line] = []
+        """All that there were."""
         self._poll = select.epoll()
         self._progress = Progress()
         self._latencies = Latencies()
@@ -122,19 +114,27 @@ class _Crowd:
         self._bodies = [_body(load.name, device) for device in range(load.devices)]
 
     def connect(self) -> None:
-        waiting: deque[socket.socket] = deque()
-        for number in range(self._load.connections):
-            waiting.append(self._opened(number))
-            if len(waiting) >= _TOGETHER:
-                self._admit(waiting.popleft())
-        while waiting:
-            self._admit(waiting.popleft())
+        load = self._load
+        waiting: deque[Line] = deque()
+        try:
+            way = Way.to(load.host, load.port, load.source, self._tls)
+            for number in range(load.connections):
+                waiting.append(Line(way, f"{load.name}-{number}", load.user, load.password))
+                if len(waiting) >= _TOGETHER:
+                    self._admit(waiting)
+            while waiting:
+                self._admit(waiting)
+        except OSError as error:
+            raise self._unreachable(why(error)) from None
+        finally:
+            for line in waiting:
+                line.socket.close()
 
     def run(self) -> None:
         self._began, self._cpu = time.perf_counter(), time.process_time()
         until = self._began + self._load.seconds
         sent = 0
-        while (now := time.perf_counter()) < until:
+        while self._lines and (now := time.perf_counter()) < until:
             sent = self._send_due(sent, now)
             self._listen(self._pause(sent))
             self._tell()
@@ -153,42 +153,24 @@ class _Crowd:
     def _under_way(self) -> int:
         return sum(len(line.due) for line in self._lines.values())
 
-    def _opened(self, number: int) -> socket.socket:
-        load = self._load
-        try:
-            family = socket.AF_INET6 if ":" in load.host else socket.AF_INET
-            connection = socket.socket(family, socket.SOCK_STREAM)
-            connection.settimeout(_PATIENCE_S)
-            if load.source:
-                connection.bind((load.source, 0))
-            connection.connect((load.host, load.port))
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.sendall(_connect_packet(f"{load.name}-{number}", load.user, load.password))
-        except OSError as error:
-            raise self._unreachable(number, error.strerror or str(error)) from None
-        return connection
-
-    def _admit(self, connection: socket.socket) -> None:
-        number = len(self._order)
-        try:
-            answer = connection.recv(4, socket.MSG_WAITALL)
-        except OSError as error:
-            raise self._unreachable(number, error.strerror or str(error)) from None
-        if len(answer) < 4 or answer[0] != 0x20 or answer[3] != 0:
-            why = f"CONNACK {answer.hex(' ')}" if answer else "the broker hung up"
-            raise self._unreachable(number, why)
-        line = _Line(connection)
+    def _admit(self, waiting: deque[Line]) -> None:
+        """Let the first in; it stays among the waiting when the broker does not."""
+        line = waiting[0]
+        if refusal := line.why_not_let_in():
+            raise self._unreachable(refusal)
+        waiting.popleft()
         self._order.append(line)
-        self._lines[connection.fileno()] = line
-        self._poll.register(connection.fileno(), select.EPOLLIN)
+        self._lines[line.socket.fileno()] = line
+        self._poll.register(line.socket.fileno(), select.EPOLLIN)
         self._progress.connected += 1
         if not self._progress.connected % _TOGETHER:
             self._tell()
 
-    def _unreachable(self, number: int, why: str) -> BrokerUnreachable:
+    def _unreachable(self, reason: str) -> BrokerUnreachable:
+        load = self._load
         return BrokerUnreachable(
-            f"connection {number + 1} of {self._load.connections} was not let in: {why}",
-            where=f"{self._load.host}:{self._load.port}",
+            f"{len(self._order):,} of {load.connections:,} connections were let in, then no more: {reason}",
+            where=f"{load.host}:{load.port}",
             fix="see that the broker runs, lets these clients in, and may have so many connections",
         )
 
@@ -207,11 +189,11 @@ class _Crowd:
             sent += 1
         return sent
 
-    def _send(self, line: _Line, number: int, due: float) -> None:
+    def _send(self, line: Line, number: int, due: float) -> None:
         line.packet_id = line.packet_id % 65_535 + 1
         head, payload = self._bodies[number % len(self._bodies)]
         try:
-            line.socket.sendall(head + line.packet_id.to_bytes(2, "big") + payload)
+            line.send(head + line.packet_id.to_bytes(2, "big") + payload)
         except OSError:
             self._lose(line)
             return
@@ -221,11 +203,9 @@ class _Crowd:
     def _pause(self, sent: int) -> float:
         rate = self._load.rate
         if not rate:
-            return 0.05 if self._under_way_is_full(sent) else 0.0
-        return max(0.0, min(0.05, self._began + sent / rate - time.perf_counter()))
-
-    def _under_way_is_full(self, sent: int) -> bool:
-        return len(self._order[sent % len(self._order)].due) >= UNDER_WAY
+            has_room = any(len(line.due) < UNDER_WAY for line in self._lines.values())
+            return 0.0 if has_room else _LONGEST_PAUSE_S
+        return max(0.0, min(_LONGEST_PAUSE_S, self._began + sent / rate - time.perf_counter()))
 
     def _listen(self, wait_s: float) -> None:
         for descriptor, _ in self._poll.poll(wait_s):
@@ -233,20 +213,18 @@ class _Crowd:
             if line is None:
                 continue
             try:
-                data = line.socket.recv(_RECEIVE)
+                acknowledged = list(line.acknowledged())
             except OSError:
-                data = b""
-            if not data:
                 self._lose(line)
                 continue
             now = time.perf_counter()
-            for packet_id in _acknowledged(line, data):
+            for packet_id in acknowledged:
                 due = line.due.pop(packet_id, None)
                 if due is not None:
                     self._latencies.add(now - due)
                     self._progress.acknowledged += 1
 
-    def _lose(self, line: _Line) -> None:
+    def _lose(self, line: Line) -> None:
         descriptor = line.socket.fileno()
         if self._lines.pop(descriptor, None) is not None:
             self._poll.unregister(descriptor)
@@ -267,20 +245,6 @@ class _Crowd:
         self._report(progress)
 
 
-def _acknowledged(line: _Line, data: bytes) -> Iterator[int]:
-    """The packet ids of the PUBACKs in what came; of a packet that is not whole the beginning is kept."""
-    data = line.unread + data
-    place = 0
-    while place + 2 <= len(data):
-        length = data[place + 1]  # what a broker sends to a publisher is short: one byte of length
-        if place + 2 + length > len(data):
-            break
-        if data[place] >> 4 == 4:
-            yield int.from_bytes(data[place + 2 : place + 4], "big")
-        place += 2 + length
-    line.unread = data[place:]
-
-
 def _body(name: str, device: int) -> tuple[bytes, bytes]:
     """What stands before the packet id of a device's PUBLISH, and what behind it."""
     co2, tenths = 420 + device % 900, 180 + device % 90
@@ -290,13 +254,6 @@ def _body(name: str, device: int) -> tuple[bytes, bytes]:
     ).encode()
     topic = string(f"zigbee2mqtt/{name}-{device}")
     return header(_PUBLISH_QOS_1, len(topic) + 2 + len(payload)) + topic, payload
-
-
-def _connect_packet(client: str, user: str, password: str) -> bytes:
-    flags = 0x02 | (0x80 if user else 0) | (0x40 if password else 0)
-    body = string("MQTT") + b"\x04" + bytes((flags,)) + b"\x00\x00"  # a keep-alive of 0: never
-    texts = (client, *([user] if user else []), *([password] if password else []))
-    return packet(_CONNECT, body + b"".join(map(string, texts)))
 
 
 def _allow_files(connections: int) -> None:

@@ -45,6 +45,22 @@ def test_a_school_publishes_by_tls(broker: Mosquitto, authority: Authority) -> N
     assert "everything sent over MQTT is confirmed" in done.stdout
 
 
+def test_a_broker_is_measured_by_tls(broker: Mosquitto, authority: Authority, tmp_path: Path) -> None:
+    """At as many as it takes, with what TLS says of its own between; a broker of another CA is not let know."""
+    args = ("sim", "bench", "pub", "--broker", f"127.0.0.1:{broker.port}", "--devices", "9", "--seconds", "1", "--json")
+    done = run_bansui(*args, "--processes", "2", "--ca-file", str(authority.file))
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["lost_connections"]) == (0, 0)
+    assert told["acknowledged"] == told["sent"] > 100
+    assert told["latency_ms"]["longest"] < 5_000
+    refused = run_bansui(*args, "--ca-file", str(Authority(tmp_path / "other").file))
+    assert refused.returncode == 3
+    assert "0 of 9 connections were let in, then no more: unable to get local issuer certificate" in refused.stderr
+    unreadable = run_bansui(*args, "--ca-file", str(tmp_path / "none.pem"))
+    assert unreadable.returncode == 2
+    assert "none.pem" in unreadable.stderr
+
+
 async def test_a_broker_of_another_ca_hears_nothing(broker: Mosquitto, processes: Processes, tmp_path: Path) -> None:
     """And is told of as one that devices do not reach, with the reason."""
     other = Authority(tmp_path / "other")
