@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import urllib.request
 from pathlib import Path
@@ -120,8 +121,10 @@ def export(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the summaries that wait into a file, oldest first."""
+    """Write the summaries that wait into a file, oldest first; exit 1 when some had to be left out."""
+    from bansui.files import writing
     from edge_agent.config_file import load
+    from edge_agent.store.inspection import LeftOut
     from edge_agent.store.inspection import export as export_store
 
     kinds = {".jsonl": _write_json_lines, ".parquet": _write_parquet}
@@ -130,8 +133,20 @@ def export(
         raise UsageError(
             f"{out.suffix or out.name!r} is no kind of file it writes", fix="end the name in .jsonl or .parquet"
         )
-    number = write(out, export_store(load(config).state_folder, with_ledger=ledger))
-    print(json.dumps({"file": str(out), "summaries": number}) if as_json else f"{number} summaries in {out}")
+    left_out = LeftOut()
+    records = export_store(load(config).state_folder, with_ledger=ledger, left_out=left_out)
+    with writing(out) as unfinished:
+        number = write(unfinished, records)
+    if as_json:
+        print(json.dumps({"file": str(out), "summaries": number, "left_out": dataclasses.asdict(left_out)}))
+    else:
+        print(f"{number} summaries in {out}")
+        if left_out.unknown:
+            print(f"✕ {left_out.unknown} left out: the version that wrote them knows them, this one does not")
+        if left_out.damaged:
+            print(f"✕ {left_out.damaged} left out: they are not what was written")
+    if left_out.unknown or left_out.damaged:
+        raise typer.Exit(1)
 
 
 def _write_json_lines(out: Path, records: Iterable[dict[str, str | int | float]]) -> int:

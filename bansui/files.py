@@ -6,8 +6,12 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from telemetry import ConfigurationError, EnvironmentFault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class FileExists(ConfigurationError):
@@ -49,6 +53,25 @@ def write_whole(path: Path, text: str) -> None:
     """Write a file, over one that is there. Raises `EnvironmentFault`."""
     try:
         path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """A file to write into, which takes the place of `path` when the block ends well, and is gone when it does not.
+
+    Raises `EnvironmentFault`.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+        os.fchmod(descriptor, 0o644)
+        os.close(descriptor)
+        try:
+            yield Path(name)
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
     except OSError as error:
         raise _unwritable(path, error) from None
 

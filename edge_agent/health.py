@@ -17,6 +17,7 @@ from prometheus_client.utils import floatToGoString
 from edge_agent.listener_metrics import listener_metrics
 from edge_agent.local.server import Answer, PageServer
 from edge_agent.store.commit_times import BOUNDS_S
+from edge_agent.store.wear import bytes_written
 from edge_agent.transactions import Kind
 
 if TYPE_CHECKING:
@@ -133,6 +134,8 @@ class AgentCollector(Collector):
         for stage in _SUMMARIES:
             summaries.add_metric([stage], report[stage])
         yield summaries
+        written = bytes_written()
+        yield CounterMetricFamily("bansui_agent_disk_written_bytes", "Bytes written to disks", value=written)
         steps, restamped = report["clock_steps"], report["restamped"]
         yield CounterMetricFamily("bansui_agent_clock_steps", "How often the clock was set", value=steps)
         yield CounterMetricFamily("bansui_agent_restamped_rows", "Rows with a time not to be believed", value=restamped)

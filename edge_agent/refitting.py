@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_agent.counts import Tally
 from edge_agent.transactions import Kind, Transaction
-from telemetry import Summarise, quantity
+from telemetry import Summarise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ def refit_transaction(state: State, bindings: Mapping[str, Binding]) -> Transact
     ended: list[SeriesKey] = []
     for key, windows in state.windows.series.items():
         why = changed.get(key[0])
-        if why == MOVED or (why == REPLACED and quantity(key[2]).summarise is Summarise.COUNTER):
+        if why == MOVED or (why == REPLACED and not _is_measured_anew(bindings[key[0]], key[2])):
             tally.add("withheld", sum(window.readings for window in windows.open.values()), key[0], why)
             ended.append(key)
     ended += [key for key in state.safety if key[0] in changed]
@@ -63,3 +63,9 @@ def refit_transaction(state: State, bindings: Mapping[str, Binding]) -> Transact
         checkpoint=state.checkpoint(without=frozenset(ended), refitted=frozenset(changed)),
         timetable_days=state.live_days(),
     )
+
+
+def _is_measured_anew(binding: Binding, name: str) -> bool:
+    """Whether a reading says nothing of those before it; another version may have had quantities of its own."""
+    rule = binding.rules.get(name)
+    return rule is not None and rule.quantity.summarise is not Summarise.COUNTER

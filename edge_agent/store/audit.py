@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.state import State
@@ -46,7 +46,9 @@ class Audit:
 def audit(folder: Path, timetable: Timetable, bindings: Mapping[str, Binding]) -> Audit:
     """Check the store in `folder`, in one snapshot. Raises `StoreUnusable`."""
     with engine.reading(folder) as connection:
-        return _audit(connection, timetable, bindings)
+        found = _audit(connection, timetable, bindings)
+        lost = [engine.LOG_IS_GONE] if engine.has_lost_log(connection, folder) else []
+        return replace(found, faults=[*lost, *found.faults])
 
 
 def _audit(connection: apsw.Connection, timetable: Timetable, bindings: Mapping[str, Binding]) -> Audit:

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import apsw
 
@@ -29,6 +30,9 @@ _USED: Final = """
 SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size
 """
 _OWNER_ALONE: Final = 0o600
+_NEEDED: Final = {True: os.R_OK | os.W_OK, False: os.R_OK}
+"""To read a store, by whether its disk takes writing: SQLite's readers write into the index of its log."""
+LOG_IS_GONE: Final = "the write-ahead log is gone, and with it what was in it"
 
 
 class StoreBusy(EnvironmentFault):
@@ -110,7 +114,7 @@ def _begin_or_check(connection: apsw.Connection, path: Path, *, had_log: bool) -
     elif connection.pragma("quick_check") != "ok":
         raise apsw.CorruptError("quick_check found damage")
     elif not had_log and _is_noted_open(connection):
-        raise apsw.CorruptError("the write-ahead log is gone, and with it what was in it")
+        raise apsw.CorruptError(LOG_IS_GONE)
     if 0 < found < schema.VERSION:
         with transaction(connection):
             schema.migrate(connection, found)
@@ -129,7 +133,10 @@ def _note_open(connection: apsw.Connection, *, is_open: bool) -> None:
     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
 
-def _check_readable(found: int, path: Path) -> None:
+def _check_readable(connection: apsw.Connection, path: Path) -> None:
+    found = connection.pragma("user_version")
+    if not found or not row(connection, "SELECT count(*) FROM meta WHERE name = 'epoch'")[0]:
+        raise no_store(path.parent)
     if found < schema.VERSION and schema.can_migrate(found):
         fix = "start the agent once: `bansui agent run` brings it up to date"
         raise StoreUnusable(f"{path} has schema {found}, an earlier one", fix=fix)
@@ -150,12 +157,17 @@ def no_store(folder: Path) -> StoreUnusable:
 
 
 def open_reader(folder: Path) -> apsw.Connection:
-    """Open a second connection that can only read, beside a running agent or without one. Raises `StoreUnusable`."""
+    """Open a second connection that can only read, beside a running agent or without one. Raises `StoreUnusable`.
+
+    A store that has lost its log, or stands on a disk that takes no writing, is read as it is: SQLite would make an
+    empty log, and the next start would not see that one is missing.
+    """
     path = folder / FILE_NAME
     try:
         if not path.exists():
             raise no_store(folder)
-        if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+        takes_writing = not os.statvfs(folder).f_flag & os.ST_RDONLY
+        if not all(os.access(each, _NEEDED[takes_writing], effective_ids=True) for each in (folder, path)):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise StoreUnusable(
@@ -163,21 +175,38 @@ def open_reader(folder: Path) -> apsw.Connection:
             fix=f"run this as the agent's user, who owns {folder}",
         ) from None
     try:
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        if not (folder / LOG_NAME).exists():
+            connection = _configured_reader(path, "?immutable=1")
+            if not takes_writing or _is_noted_open(connection):
+                return connection
+            connection.close()
+        return _configured_reader(path)
     except apsw.Error as error:
-        raise unusable(folder, error) from None
+        if takes_writing:
+            raise unusable(folder, error) from None
+        raise StoreUnusable(
+            f"the store in {folder} cannot be read on a disk that takes no writing",
+            fix="copy the folder to another disk, and look at it there",
+        ) from None
+
+
+def _configured_reader(path: Path, how: str = "") -> apsw.Connection:
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
+    connection = apsw.Connection(f"file:{quote(str(path))}{how}", flags=flags)
     try:
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # the log is its writer's
         connection.set_busy_timeout(5000)
         connection.pragma("query_only", True)
-        _check_readable(connection.pragma("user_version"), path)
-    except apsw.Error as error:
-        connection.close()
-        raise unusable(folder, error) from None
-    except StoreUnusable:
+        _check_readable(connection, path)
+    except (apsw.Error, StoreUnusable):
         connection.close()
         raise
     return connection
+
+
+def has_lost_log(connection: apsw.Connection, folder: Path) -> bool:
+    """Whether a store that is read lacks the log that belongs to it."""
+    return not (folder / LOG_NAME).exists() and _is_noted_open(connection)
 
 
 @contextlib.contextmanager

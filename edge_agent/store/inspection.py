@@ -11,23 +11,24 @@ import apsw
 from edge_agent.store import engine, journal, outbox, spending, summaries
 from edge_agent.store.audit import broken_links
 from edge_agent.store.schema import SERIES_BITS
-from telemetry import decode_all, quantity
+from telemetry import ContractViolation, Decoder, LineProtocolError, UnknownInLine, quantity
 from telemetry.summaries import MEASURED_FIELDS
 from telemetry.uplink_contract import unseal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from telemetry import Summary
 
 HOUR_MS: Final = 3_600_000
 _LEDGER: Final = """
-SELECT body FROM batch WHERE state = 'acknowledged' AND kind = 'summaries' AND body NOT NULL ORDER BY id
+SELECT body, summaries FROM batch WHERE state = 'acknowledged' AND kind = 'summaries' AND body NOT NULL ORDER BY id
 """
 _SEALED: Final = """
-SELECT body FROM batch WHERE state = 'sealed' AND kind = 'summaries' AND summaries > 0 ORDER BY id
+SELECT body, summaries FROM batch WHERE state = 'sealed' AND kind = 'summaries' AND summaries > 0 ORDER BY id
 """
+_MOST_SERIES: Final = 10_000
 RATE_OVER_MS: Final = 24 * HOUR_MS
 """The time whose summaries are the present rate."""
 
@@ -98,7 +99,8 @@ def verify(folder: Path) -> list[str]:
     """Everything in the store that is not what was written, in words. Raises `StoreUnusable`."""
     with engine.reading(folder) as connection:
         try:
-            return list(_faults(connection))
+            lost = [engine.LOG_IS_GONE] if engine.has_lost_log(connection, folder) else []
+            return [*lost, *_faults(connection)]
         except (apsw.CorruptError, apsw.IOError) as error:
             return [f"the file itself cannot be read to its end: {type(error).__name__}"]
 
@@ -124,19 +126,46 @@ def _faults(connection: apsw.Connection) -> Iterator[str]:
     yield from broken_links(connection)
 
 
-def export(folder: Path, *, with_ledger: bool) -> Iterator[dict[str, str | int | float]]:
+@dataclass(slots=True)
+class LeftOut:
+    """Summaries that an export could not write."""
+
+    unknown: int = 0
+    """Not of the contract as this version has it: another version wrote them."""
+    damaged: int = 0
+    """Not what was written."""
+
+
+def export(folder: Path, *, with_ledger: bool, left_out: LeftOut) -> Iterator[dict[str, str | int | float]]:
     """Every summary that the centre has not acknowledged; with the ledger, those it has too.
 
-    One flat record each: the series, start in milliseconds, each field in the quantity's unit. Raises `StoreUnusable`.
+    One flat record each: the series, start in milliseconds, each field in the quantity's unit. What cannot be told so
+    is counted in `left_out`. Raises `StoreUnusable`.
     """
+    decoder = Decoder(remember=_MOST_SERIES)
     with engine.reading(folder) as connection:
-        if with_ledger:
-            for (body,) in connection.execute(_LEDGER):
-                yield from map(_record, decode_all(unseal(body)))
-        for (body,) in connection.execute(_SEALED):
-            yield from map(_record, decode_all(unseal(body)))
-        for waiting in summaries.read_all(connection):
-            yield from map(_record, decode_all(f"{waiting.line}\n".encode() if waiting.line else b""))
+        for sealed in (_LEDGER, _SEALED) if with_ledger else (_SEALED,):
+            for body, number in connection.execute(sealed):
+                try:
+                    lines = unseal(body or b"").splitlines(keepends=True)
+                except ContractViolation:
+                    left_out.damaged += number
+                    continue
+                yield from _records(lines, decoder, left_out)
+        waiting = (f"{each.line}\n".encode() for each in summaries.read_all(connection))
+        yield from _records(waiting, decoder, left_out)
+
+
+def _records(lines: Iterable[bytes], decoder: Decoder, left_out: LeftOut) -> Iterator[dict[str, str | int | float]]:
+    for line in lines:
+        try:
+            (summary,) = decoder.decode(line)
+        except UnknownInLine:
+            left_out.unknown += 1
+        except LineProtocolError:
+            left_out.damaged += 1
+        else:
+            yield _record(summary)
 
 
 def _record(summary: Summary) -> dict[str, str | int | float]:

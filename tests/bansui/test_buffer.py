@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
+import subprocess
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow.parquet
 import pytest
 
-from edge_agent.store.engine import FILE_NAME
+from edge_agent.store import summaries
+from edge_agent.store.engine import FILE_NAME, LOG_IS_GONE, LOG_NAME
 from edge_agent.timing import Timing
+from edge_agent.transactions import NewSummary
 from tests.edge_agent.harness import MINUTE, MONDAY_9, Bench, delivered, undelivered
 from tests.edge_agent.running import LISTENER, SENSOR, configure
+from tests.faults.small_disk import own_mounts
 from tests.support.commands import call_bansui
-from tests.support.processes import run_bansui
+from tests.support.processes import BANSUI, run_bansui
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +85,90 @@ def test_export_writes_what_waits(config: Path, tmp_path: Path) -> None:
     assert run("buffer", "export", "--config", str(config), "--out", str(lines), "--ledger")[1]["summaries"] > len(
         records
     )
+
+
+def test_export_leaves_out_what_it_cannot_tell(config: Path, tmp_path: Path) -> None:
+    """Of a quantity that another version knew, or not what was written: counted, the rest written, exit 1."""
+    bench = Bench(config.parent / "state")
+    connection = bench.store._connection
+    first, second, *_ = summaries.read_all(connection)
+    line = first.line.replace("temperature", "heat_of_tomorrow").split(" ")
+    summaries.add(connection, [NewSummary(line[0], first.start_ms, line[1])])
+    connection.execute("UPDATE summary SET fields = 'mean=1' || fields WHERE id = ?", (second.number,))
+    connection.execute("UPDATE batch SET body = x'00', summaries = 5 WHERE state = 'sealed'")
+    whole = sum(1 for _ in summaries.read_all(connection)) - 2
+    bench.stop()
+    out = tmp_path / "out.jsonl"
+    code, told = run("buffer", "export", "--config", str(config), "--out", str(out))
+    assert (code, told["summaries"], told["left_out"]) == (1, whole, {"unknown": 1, "damaged": 6})
+    assert len(out.read_text().splitlines()) == whole
+
+
+def test_export_that_fails_leaves_what_was_there(config: Path, tmp_path: Path) -> None:
+    """A place that takes no file is named, exit 3; of a store that cannot be read, an earlier export stays."""
+    done = call_bansui("buffer", "export", "--config", str(config), "--out", "/proc/out.parquet")
+    assert done.returncode == 3
+    assert "cannot be written" in done.stderr
+    out = tmp_path / "out.jsonl"
+    out.write_text("an earlier export")
+    shutil.rmtree(config.parent / "state")
+    assert call_bansui("buffer", "export", "--config", str(config), "--out", str(out)).returncode == 3
+    assert [path.name for path in tmp_path.glob("*out*")] == ["out.jsonl"]
+    assert out.read_text() == "an earlier export"
+
+
+def test_a_look_does_not_hide_that_the_log_is_gone(config: Path) -> None:
+    """Said by verify and audit; nothing is made beside the store, so that the agent's next start sees it too."""
+    folder = config.parent / "state"
+    bench = Bench(folder)
+    kept = folder.with_name("kept")
+    shutil.copytree(folder, kept)
+    bench.stop()
+    shutil.rmtree(folder)
+    kept.rename(folder)
+    (folder / LOG_NAME).unlink()
+    before = sorted(path.name for path in folder.iterdir())
+    code, told = run("buffer", "verify", "--config", str(config))
+    assert (code, told["faults"]) == (1, [LOG_IS_GONE])
+    assert LOG_IS_GONE in run("audit", "--config", str(config))[1]["faults"]
+    assert run("buffer", "show", "--config", str(config), "--clock", CLOCK)[0] == 0
+    assert sorted(path.name for path in folder.iterdir()) == before
+    assert run("buffer", "repair", "--config", str(config))[1]["repaired"] is not None
+
+
+def test_a_store_of_which_nothing_is_on_disk_yet(tmp_path: Path) -> None:
+    """An agent that was killed while it made its first store: as if none had run."""
+    path = configure(tmp_path / "school", LISTENER, SENSOR)
+    (path.parent / "state").mkdir()
+    (path.parent / "state" / FILE_NAME).touch()
+    for command in (["buffer", "show"], ["buffer", "verify"], ["audit"]):
+        done = call_bansui(*command, "--config", str(path))
+        assert done.returncode == 3
+        assert "there is no store" in done.stderr
+
+
+@pytest.mark.small_disk
+@pytest.mark.parametrize("log", ["gone", "there", "alone"])
+def test_a_disk_that_takes_no_writing_is_read(config: Path, tmp_path: Path, log: str) -> None:
+    """What a card holds that went read-only can be taken off it; a log without its index has to be copied first."""
+    state, card, out = config.parent / "state", tmp_path / "card", tmp_path / "out.jsonl"
+    bench = Bench(state)
+    for path in state.iterdir() if log != "gone" else ():
+        (config.parent / f"open.{path.name}").write_bytes(path.read_bytes())
+    bench.stop()
+    for path in config.parent.glob("open.*"):
+        path.rename(state / path.name.removeprefix("open."))
+    if log == "alone":
+        (state / f"{FILE_NAME}-shm").unlink()
+    card.mkdir()
+    steps = f"mount -t tmpfs none {card} && cp -r {config.parent}/. {card} && mount -o remount,ro {card} && exec"
+    export = f"{shlex.join(BANSUI)} buffer export --config {card / config.name} --out {out}"
+    done = subprocess.run(
+        ["unshare", *own_mounts(), "sh", "-c", f"{steps} {export}"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == (3 if log == "alone" else 0), done.stderr
+    assert ("copy the folder" in done.stderr) == (log == "alone")
+    assert out.exists() == (log != "alone")
 
 
 def test_another_ending_is_refused(config: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from edge_agent.bindings import bind as bind_all
 from edge_agent.config_file import load
 from edge_agent.store import fittings
 from edge_agent.transactions import Kind
-from telemetry import Role
+from telemetry import Role, vocabulary
 from tests.edge_agent.harness import MINUTE, Bench, bind
 from tests.edge_agent.running import LISTENER, SENSOR, configure
 
@@ -168,3 +168,15 @@ def test_what_a_disk_has_damaged_is_not_known(damaged: str) -> None:
 def test_the_date_stands_in_the_configuration(tmp_path: Path) -> None:
     path = configure(tmp_path, LISTENER, SENSOR.replace("[[device]]", "[[device]]\nfitted = 2026-11-30"))
     assert bind_all(load(path)).bindings["co2"].fitting == ("a/a-301", "2026-11-30")
+
+
+def test_another_unit_after_a_quantity_is_gone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier version measured and this one does not know is withheld; the agent starts, and all closes."""
+    bench.read("meter", ["energy", 100], ["power", 50])
+    monkeypatch.delitem(vocabulary._TABLE, "energy")
+    replaced = bind("meter", ("power",), role=Role.ROOM_METER)
+    replaced.fitted = "2026-01-01"
+    refit(bench, bind("air", ("carbon_dioxide",)), replaced, alarm())
+    bench.until_closed(20 * MINUTE)
+    found = bench.audit()
+    assert (found.faults, found.devices["meter"]["withheld"]) == ([], 1)

@@ -21,12 +21,13 @@ def refusal() -> str:
     if shutil.which("unshare") is None or shutil.which("nsenter") is None:
         return "unshare and nsenter are not installed: apt-get install util-linux"
     tried = subprocess.run(
-        ["unshare", *_own(), "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False
+        ["unshare", *own_mounts(), "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False
     )
     return f"this machine lets nobody mount a tmpfs: {tried.stderr.decode().strip()}" if tried.returncode else ""
 
 
-def _own() -> list[str]:
+def own_mounts() -> list[str]:
+    """What gives a program of unshare(1) mounts of its own."""
     return ["--mount"] if os.geteuid() == 0 else ["--user", "--map-root-user", "--mount"]
 
 
@@ -35,7 +36,7 @@ class SmallDisk:
 
     def __init__(self, folder: Path, size: str, processes: Processes) -> None:
         folder.mkdir(parents=True)
-        holder = processes.start("unshare", *_own(), "sh", "-c", _MOUNT, "sh", size, str(folder))
+        holder = processes.start("unshare", *own_mounts(), "sh", "-c", _MOUNT, "sh", size, str(folder))
         holder.wait_for_output("mounted")
         joined = ["--mount"] if os.geteuid() == 0 else ["--user", "--preserve-credentials", "--mount"]
         self.prefix = ("nsenter", "--target", f"{holder.pid}", *joined)
