@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent.admission import NO_ROOM
 from edge_agent.counts import Tally
+from edge_agent.privacy.people import SLOT_MS
 from edge_agent.safety import Teller
 from edge_agent.transactions import UNPLACED, UNPLACED_EVENT, Kind, QuarantineEntry, Run, Transaction
 from edge_agent.windows import Held
@@ -180,10 +181,9 @@ class _Draft:
 
     def _count_people(self, lane: Lane, event_ms: int, values: tuple[float, ...]) -> None:
         """Keep what people counts are made of, the last of each cadence slot; nothing of it goes to the disk."""
-        hour_ms = self.state.timetable.lesson_hour(event_ms) if lane.counted else None
-        if hour_ms is None or self.is_provisional:
+        if not lane.counted or self.is_provisional:
             return
-        binding = lane.binding
+        binding, hour_ms = lane.binding, event_ms - event_ms % SLOT_MS
         slot = binding.cadence.slot(event_ms, hour_ms)
         for place, channel, rule in lane.counted:
             key = (binding.device, channel, rule.quantity.id), hour_ms, slot

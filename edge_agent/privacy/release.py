@@ -132,9 +132,8 @@ class People:
 
     def put(self, people: Mapping[PeopleSlot, Held]) -> None:
         """Take in readings whose number is on disk."""
-        since_ms = self._since_ms
-        if since_ms is not None:
-            self._slots.put({place: held for place, held in people.items() if place[1] >= max(since_ms, self._next_ms)})
+        if self._since_ms is not None:
+            self._slots.put({place: held for place, held in people.items() if place[1] >= self._next_ms})
 
     def heard(self, answer: Delivered) -> None:
         """The centre has a batch: if it stands where this store does, no other copy of it was there since."""

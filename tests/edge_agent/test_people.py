@@ -43,11 +43,11 @@ def test_a_slot_of_the_campus_is_told_once_as_noisy_value_error_and_band(school:
 
 
 def test_nothing_of_people_is_told_outside_the_timetable_nor_by_the_default_policy(tmp_path: Path) -> None:
-    """After school nothing is kept, whatever is counted; under `strict` never."""
+    """After school nothing is told, whatever is counted, and the last hour alone is known; under `strict` nothing."""
     evening = School(tmp_path / "evening", at_ms=MONDAY_8 + 9 * HOUR)
     evening.work(5 * HOUR, 17)
     assert evening.counts() == []
-    assert evening.core.people._slots._open == {}
+    assert list(evening.core.people._slots._open) == [MONDAY_8 + 13 * HOUR]
     evening.stop()
     strict = Bench(tmp_path / "strict", at_ms=MONDAY_8)
     for _ in range(30):
@@ -55,6 +55,7 @@ def test_nothing_of_people_is_told_outside_the_timetable_nor_by_the_default_poli
         strict.until_closed(5 * MINUTE)
     assert not [line for line in strict.told() if "people" in line]
     assert strict.core.people.obstacle == "policy"
+    assert strict.core.people._slots._open == {}
     assert strict.audit().balance["withheld"] == 30
     strict.stop()
 
@@ -198,6 +199,41 @@ def test_one_person_more_changes_every_statistic_by_at_most_one(
     without, more = found
     assert without.keys() == more.keys()
     assert all(0 <= more[each] - without[each] <= 1 for each in without)
+
+
+MOMENTS = st.integers(0, 2 * SLOT_MS - 1)
+
+
+@given(st.lists(st.tuples(MOMENTS, st.integers(0, 40)), max_size=6), MOMENTS, MOMENTS, st.integers(0, SLOT_MS - 1))
+@example(others=[(0, 40), (70 * MINUTE, 0)], come=65 * MINUTE, gone=2 * SLOT_MS - 1, beat=59 * MINUTE)
+def test_a_counter_that_speaks_on_change_lets_nobody_count_for_more_than_one(
+    others: list[tuple[int, int]], come: int, gone: int, beat: int
+) -> None:
+    """Besides once an hour: who makes it speak changes which of its cadence slots have a reading, and no more."""
+    moments = {0, beat, beat + SLOT_MS} | {moment for moment, _ in others}
+    found: list[int] = []
+    for is_there in (False, True):
+        slots = OpenSlots({"door": DEVICES[0]}, by_room=True)
+        for moment in sorted(moments | ({come, gone} if is_there else set())):
+            people = next((number for begin, number in sorted(others, reverse=True) if begin <= moment), 0)
+            held = Held(MONDAY_8 + moment, people + (is_there and come <= moment < gone))
+            hour_ms = MONDAY_8 + moment - moment % SLOT_MS
+            slots.put({(("door", "", "people_count"), hour_ms, moment % SLOT_MS // (5 * MINUTE)): held})
+        slots.drop(MONDAY_9)
+        found += slots.statistics(MONDAY_9).values()
+    assert 0 <= found[1] - found[0] <= 1
+
+
+def test_a_count_stands_from_one_hour_into_the_next(school: School) -> None:
+    """A counter that spoke last at 08:58 and next at 09:56: it was not empty for 56 minutes, nor full."""
+    school.pass_time(MINUTE)
+    for minutes, people in ((58, 40), (58, 0), (9, 0)):
+        school.rest(minutes // 10 * 10 * MINUTE)
+        school.pass_time(minutes % 10 * MINUTE)
+        school.read("door", ["people_count", people, "", school.clock.now()])
+    school.rest(10 * MINUTE)
+    assert [each.fields["value"] for each in school.counts()] == [40, 40 * 11 // 12]
+    school.stop()
 
 
 def test_what_is_sealed_does_not_depend_on_what_was_counted(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from tests.documents import ROOT
 from tests.edge_agent.harness import MONDAY_9
 from tests.edge_agent.running import configure, running
 from tests.edge_agent.servers import DURABLE, serving
-from tests.privacy.inlets import LOGIN, Endpoints, send_all, serial_line, talking, write_program
+from tests.privacy.inlets import LOGIN, Endpoints, answers_at_length, send_all, serial_line, talking, write_program
 from tests.privacy.vendor import PACKAGE, install
 from tests.support.processes import BANSUI
 from tests.support.waiting import until
@@ -137,8 +137,8 @@ class _Stage:
 @contextlib.asynccontextmanager
 async def _stage(folder: Path, name: str, values: Sequence[str]) -> AsyncIterator[_Stage]:
     """Devices on lines, over TCP and a centre; a configuration with `name` wherever a person's could stand."""
-    wire, answers = _Wire(), deque[str]()
-    async with serving(wire.answer) as centre, talking(answers) as asked, talking(deque(values)) as first:
+    wire, answers, failing_answers = _Wire(), deque[str](), answers_at_length(values)
+    async with serving(wire.answer) as centre, talking(answers) as asked, talking(failing_answers) as careless:
         with serial_line(folder / f"line of {name}") as line, serial_line(folder / "failing line") as failing:
             tables = [_LISTENER.format(login=LOGIN, name=name), _PAGES]
             for device, (driver, topic, more) in _BY_MQTT.items():
@@ -148,7 +148,7 @@ async def _stage(folder: Path, name: str, values: Sequence[str]) -> AsyncIterato
             tables.append(_DEVICE.format(id="pm", driver="plantower", more=more))
             more = f'serial = {{ port = "{folder}/failing line" }}'
             tables.append(_DEVICE.format(id="noise", driver="careless_stream", more=more))
-            for device, driver, port in (("projector", "pjlink", asked), ("player", "careless_poll", first)):
+            for device, driver, port in (("projector", "pjlink", asked), ("player", "careless_poll", careless)):
                 more = f'tcp = {{ host = "127.0.0.1", port = {port} }}'
                 tables.append(_DEVICE.format(id=device, driver=driver, more=more))
             more = f'model = "PMS5003"\nserial = {{ port = "{folder}/no line of {name}" }}'
@@ -158,7 +158,8 @@ async def _stage(folder: Path, name: str, values: Sequence[str]) -> AsyncIterato
             tables.append(_DEVICE.format(id="program", driver="exec", more=more))
             config = configure(folder, *tables, centre=f"http://127.0.0.1:{centre}")
             (folder / f"password of {name}").write_text(name)
-            yield _Stage(folder, config, Endpoints(0, 0, 0, line, failing, answers, program), wire)
+            endpoints = Endpoints(0, 0, 0, line, failing, answers, failing_answers, program)
+            yield _Stage(folder, config, endpoints, wire)
 
 
 async def expose_process(

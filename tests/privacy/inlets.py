@@ -10,6 +10,7 @@ import os
 import pty
 import sys
 import tty
+from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +21,6 @@ from tests.privacy.vendor import DEEDS
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import AsyncIterator, Iterator, Sequence
     from pathlib import Path
 
@@ -32,6 +32,8 @@ _CONNECTIONS: Final = 50
 _USERS: Final = 40
 """A login that nobody has costs the listener a key derivation on purpose: so many are tried, and no more."""
 _PUBACK, _PUBREC, _CONNACK = 0x40, 0x50, 0x20
+_LONGEST_ANSWER: Final = 16_000
+"""Characters; a line of a device may have 64 KiB."""
 _LAST_SEEN: Final = 1_760_317_200_000
 
 
@@ -130,6 +132,8 @@ class Endpoints:
     """The same of one whose driver fails on all it hears; the agent listens to it now and then."""
     answers: deque[str]
     """What the device over TCP says next, one value an answer."""
+    failing_answers: deque[str]
+    """The same of one whose driver fails on all it hears."""
     program: Path
     """The program that says every value; it notes each start of it in a file beside."""
 
@@ -218,7 +222,18 @@ async def _speak(values: Sequence[str], to: Endpoints) -> None:
         said = raw + b"BM" + raw[:30].ljust(30) + value.encode("gb18030") + b"\r\n"
         await until(partial(_write, to.line, said), what="room in the serial line")
         _write(to.failing_line, said)
-    await until(lambda: not to.answers, timeout=120, what="every answer asked for")
+    await until(lambda: not (to.answers or to.failing_answers), timeout=120, what="every answer asked for")
+
+
+def answers_at_length(values: Sequence[str]) -> deque[str]:
+    """All values in few answers, the first by itself: a device that failed is left alone for a while."""
+    found = deque(values[:1])
+    for value in values[1:]:
+        if len(found) > 1 and len(found[-1]) < _LONGEST_ANSWER:
+            found[-1] += f" {value}"
+        else:
+            found.append(value)
+    return found
 
 
 def _write(line: int, data: bytes) -> bool:
