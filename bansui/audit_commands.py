@@ -23,7 +23,7 @@ def audit(
 
     loaded = load(config)
     tables = loaded.tables
-    found = audit_store(loaded.state_folder, tables.timetable.compile(tables.zone), bind(loaded).bindings)
+    found = audit_store(loaded.state_folder, tables.school_hours, bind(loaded).bindings)
     if as_json:
         print(json.dumps({"closes": found.closes, **dataclasses.asdict(found)}))
     else:

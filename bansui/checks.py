@@ -92,7 +92,7 @@ def _policy(name: str) -> Finding:
 
 def _noise(loaded: LoadedConfiguration, prepared: Prepared) -> Iterator[Finding]:
     """Whether people counts, where the policy tells any, can be told."""
-    timetable = loaded.tables.timetable.compile(loaded.tables.zone)
+    timetable = loaded.tables.school_hours
     plan = plan_counts(loaded.policy.tables.P2, prepared.admission.bindings.values(), timetable)
     if plan is None:
         return

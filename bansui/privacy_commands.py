@@ -108,7 +108,7 @@ def explain(
     if not devices:
         known = ", ".join(each.id for each in loaded.tables.device) or "none"
         raise UsageError(f"no device is called {device!r}", where="--device", fix=f"take one of: {known}")
-    plan = plan_counts(policy.tables.P2, bindings.values(), loaded.tables.timetable.compile(loaded.tables.zone))
+    plan = plan_counts(policy.tables.P2, bindings.values(), loaded.tables.school_hours)
     placements = {room.code: room.placement for room in loaded.tables.room}
     found = {each.id: treatments(bindings[each.id].rules, each.role, policy) for each in devices}
     if as_json:

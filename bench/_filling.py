@@ -54,7 +54,7 @@ def fill(config: Path, *, devices: int, fields: int, minutes: int, ends_ms: int)
     store = Store(folder, new_epoch=new_epoch)
     admission = prepare(loaded).admission
     tables = loaded.tables
-    timetable = tables.timetable.compile(tables.zone)
+    timetable = tables.school_hours
     state = State.rebuild(store.load(0), timetable, admission.bindings)
     core = Core(
         school=tables.agent.school,

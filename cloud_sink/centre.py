@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from cloud_sink.config import District, LoadedConfig
     from cloud_sink.store import Store
-    from cloud_sink.timetable import Timetable
     from telemetry import Clock
     from telemetry.policy import Policy
+    from telemetry.timetable_table import TimetableTable
     from telemetry.uplink_contract import AgentReport
 
 
@@ -52,7 +52,7 @@ class Centre:
 
     clock: Clock
     timezone: ZoneInfo
-    timetables: Mapping[str, Timetable]
+    timetables: Mapping[str, TimetableTable]
     """By school, where it has one."""
     district: District
     access: Access

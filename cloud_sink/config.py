@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from cloud_sink.timetable import Timetable
 from telemetry import ConfigurationError
 from telemetry.places import CODE
 from telemetry.policy import policy_named_in
 from telemetry.table_file import ConfigurationMistakes, Mistake, Table, dotted, read_tables, suggest
+from telemetry.timetable_table import TimetableTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,7 +88,7 @@ class School(_Table):
     code: Code
     name_zh: Name
     name_en: Name
-    timetable: Timetable | None = None
+    timetable: TimetableTable | None = None
 
 
 class Agent(_Table):

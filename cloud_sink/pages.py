@@ -25,6 +25,7 @@ from cloud_sink.reader import WEEK, Reader, read
 from cloud_sink.school_views import LIMIT_LEVEL, buildings, episodes, sensors
 from cloud_sink.store import Selection
 from cloud_sink.text import COOKIE, LANGUAGES
+from cloud_sink.timetable import lessons
 from cloud_sink.views import RoomStates, Viewer
 from telemetry import quantity
 from telemetry.air import AIR_QUANTITY
@@ -235,7 +236,7 @@ class Pages:
         if timetable is None:
             return []
         days = (reader.day - timedelta(days=back) for back in range(reader.days))
-        return sorted(span for day in days for span in timetable.lessons(day, self._centre.timezone))
+        return sorted(span for day in days for span in lessons(timetable, day, self._centre.timezone))
 
     def _lesson_words(self, reader: Reader, school: str, frame: Frame) -> str:
         text, wording = reader.text, reader.wording

@@ -100,7 +100,7 @@ class Agent:
         """What came in since the loop was last here."""
         self._remembered = {session: recovered.exchanges.get(session, ()) for session in recovered.receipts}
         self._remembered.update(recovered.exchanges)
-        timetable = tables.timetable.compile(tables.zone)
+        timetable = tables.school_hours
         state = State.rebuild(recovered, timetable, self._admission.bindings)
         surroundings = Surroundings(
             version_number(),

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import itertools
-import re
 import zoneinfo
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, field_validator, model_validator
@@ -23,6 +21,7 @@ from edge_agent.client_tls import ClientTls
 from edge_agent.timetable import Timetable
 from telemetry import Placement, Role
 from telemetry.table_file import Table
+from telemetry.timetable_table import TimetableTable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,14 +30,6 @@ Code = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _LONGEST_MQTT_TEXT: Final = 65_535
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-
-
-def _time(text: str) -> str:
-    if re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00", text) is None:
-        raise ValueError("a time of day is written HH:MM")
-    return text
 
 
 def _client_id(text: str) -> str:
@@ -51,9 +42,6 @@ def _topic_filter(text: str) -> str:
     if not is_topic_filter(text) or len(text.encode()) > _LONGEST_MQTT_TEXT:
         raise ValueError("no topic filter of MQTT: + stands for a whole level, # for the last one only")
     return text
-
-
-TimeOfDay = Annotated[str, AfterValidator(_time)]
 
 
 _zones = functools.cache(zoneinfo.available_timezones)  # which opens every file of the database
@@ -257,36 +245,6 @@ class StoreTable(Table):
     """How large the store may become; without either, as large as the disk lets it."""
 
 
-class TimetableTable(Table):
-    """[timetable]: when lessons may take place."""
-
-    days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri")
-    hours: tuple[tuple[TimeOfDay, TimeOfDay], ...]
-    holidays: tuple[dt.date, ...] = ()
-    make_up_days: tuple[dt.date, ...] = ()
-    half_days: dict[dt.date, TimeOfDay] = Field(default_factory=dict)
-    """Dates on which lessons end early, and when."""
-
-    @field_validator("hours")
-    @classmethod
-    def _in_order(cls, hours: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-        times = [time for pair in hours for time in pair]
-        if any(after <= before for before, after in itertools.pairwise(times)):
-            raise ValueError("hours are pairs [begin, end] in order that do not overlap")
-        return hours
-
-    def compile(self, zone: zoneinfo.ZoneInfo) -> Timetable:
-        """The timetable in the school's zone."""
-        return Timetable(
-            zone=zone,
-            weekdays=frozenset(_DAYS.index(day) for day in self.days),
-            hours=tuple((_clock_time(begin), _clock_time(end)) for begin, end in self.hours),
-            holidays=frozenset(self.holidays),
-            make_up_days=frozenset(self.make_up_days),
-            half_days={day: _clock_time(end) for day, end in self.half_days.items()},
-        )
-
-
 class RoomTable(Table):
     """[[room]]: a place with devices in it."""
 
@@ -387,6 +345,7 @@ class Configuration(Table):
         """The school's time zone."""
         return zoneinfo.ZoneInfo(self.agent.timezone)
 
-
-def _clock_time(text: str) -> dt.time:
-    return dt.time.max if text == "24:00" else dt.time.fromisoformat(text)
+    @property
+    def school_hours(self) -> Timetable:
+        """The timetable in the school's time zone."""
+        return Timetable.of(self.timetable, self.zone)

@@ -11,9 +11,13 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from telemetry.timetable_table import WEEKDAYS, clock_time
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from zoneinfo import ZoneInfo
+
+    from telemetry.timetable_table import TimetableTable
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 3_600_000
@@ -38,6 +42,18 @@ class Timetable:
     make_up_days: frozenset[dt.date] = frozenset()
     half_days: Mapping[dt.date, dt.time] = field(default_factory=dict)
     """When lessons end on days that end early."""
+
+    @classmethod
+    def of(cls, table: TimetableTable, zone: ZoneInfo) -> Timetable:
+        """A configuration's, in the school's zone."""
+        return cls(
+            zone=zone,
+            weekdays=frozenset(WEEKDAYS.index(day) for day in table.days),
+            hours=tuple((clock_time(begin), clock_time(end)) for begin, end in table.hours),
+            holidays=frozenset(table.holidays),
+            make_up_days=frozenset(table.make_up_days),
+            half_days={day: clock_time(end) for day, end in table.half_days.items()},
+        )
 
     def is_school_day(self, day: dt.date) -> bool:
         """Whether lessons are held that day; a make-up day is one whatever its weekday."""

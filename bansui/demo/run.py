@@ -76,7 +76,7 @@ class Evidence:
     def __init__(self, stage: Stage) -> None:
         self._loaded = load(stage.agent_config)
         self._bindings = bind(self._loaded).bindings
-        self._timetable = self._loaded.tables.timetable.compile(self._loaded.tables.zone)
+        self._timetable = self._loaded.tables.school_hours
         self._truth: dict[str, Any] = json.loads(stage.truth_file.read_text(encoding="utf-8"))
         self._windows = TruthWindows(
             self._truth["windows"],

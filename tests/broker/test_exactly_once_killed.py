@@ -56,7 +56,7 @@ class Machine:
         """What the store says, with nobody at work on it."""
         loaded = load(self._path)
         tables = loaded.tables
-        found = audit(loaded.folder / "state", tables.timetable.compile(tables.zone), bind(loaded).bindings)
+        found = audit(loaded.folder / "state", tables.school_hours, bind(loaded).bindings)
         assert found.closes, found.faults
         return {stage: found.balance[stage] for stage in ("received", "admitted", "duplicate")}
 

@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cloud_sink.limits import LIMITS, Over, judge
-from cloud_sink.timetable import Timetable
+from cloud_sink.timetable import lessons
 from telemetry import quantity
+from telemetry.timetable_table import TimetableTable
 from tests.cloud_sink.support import NOON_MS, QUARTER_MS, summary
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -54,16 +55,23 @@ def test_a_window_that_is_only_partly_lesson_counts_for_neither() -> None:
 
 
 def test_a_make_up_day_has_lessons_and_a_holiday_has_none() -> None:
-    timetable = Timetable(hours=(("12:00", "12:30"),), holidays=(dt.date(2025, 10, 13),), make_up_days=(SUNDAY,))
-    assert timetable.lessons(SUNDAY, SHANGHAI) == [LESSON]
-    assert timetable.lessons(dt.date(2025, 10, 13), SHANGHAI) == []
-    assert timetable.lessons(dt.date(2025, 10, 14), SHANGHAI) != []
-    assert timetable.lessons(dt.date(2025, 10, 18), SHANGHAI) == []
+    timetable = TimetableTable(hours=(("12:00", "12:30"),), holidays=(dt.date(2025, 10, 13),), make_up_days=(SUNDAY,))
+    assert lessons(timetable, SUNDAY, SHANGHAI) == [LESSON]
+    assert lessons(timetable, dt.date(2025, 10, 13), SHANGHAI) == []
+    assert lessons(timetable, dt.date(2025, 10, 14), SHANGHAI) != []
+    assert lessons(timetable, dt.date(2025, 10, 18), SHANGHAI) == []
     half = timetable.model_copy(update={"half_days": {SUNDAY: "12:10", dt.date(2025, 10, 14): "12:00"}})
-    assert half.lessons(SUNDAY, SHANGHAI) == [(LESSON[0], LESSON[0] + 600_000)]
-    assert half.lessons(dt.date(2025, 10, 14), SHANGHAI) == []
+    assert lessons(half, SUNDAY, SHANGHAI) == [(LESSON[0], LESSON[0] + 600_000)]
+    assert lessons(half, dt.date(2025, 10, 14), SHANGHAI) == []
+
+
+def test_hours_may_last_until_midnight() -> None:
+    """As in an agent's file, whose table it is."""
+    timetable = TimetableTable(hours=(("12:00", "12:30"), ("18:00", "24:00")))
+    (_, evening) = lessons(timetable, dt.date(2025, 10, 13), SHANGHAI)
+    assert dt.datetime.fromtimestamp(evening[1] / 1000, SHANGHAI) == dt.datetime(2025, 10, 14, tzinfo=SHANGHAI)
 
 
 def test_hours_out_of_order_are_a_mistake() -> None:
     with pytest.raises(ValueError, match="in order"):
-        Timetable(hours=(("10:00", "09:00"),))
+        TimetableTable(hours=(("10:00", "09:00"),))

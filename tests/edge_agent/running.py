@@ -120,7 +120,7 @@ class Running:
         """The balance on disk."""
         tables = self._loaded.tables
         bindings = bind(self._loaded).bindings
-        return audit(self._loaded.folder / "state", tables.timetable.compile(tables.zone), bindings)
+        return audit(self._loaded.folder / "state", tables.school_hours, bindings)
 
 
 @contextlib.asynccontextmanager

@@ -161,7 +161,7 @@ async def test_a_running_agent_takes_readings_by_tls_alone(tmp_path: Path, proce
             assert await publisher.wait() == 0
     agent.terminate()
     tables = load(config).tables
-    found = audit(tmp_path / "state", tables.timetable.compile(tables.zone), bind(load(config)).bindings)
+    found = audit(tmp_path / "state", tables.school_hours, bind(load(config)).bindings)
     assert (found.balance["received"], found.balance["admitted"], found.faults) == (2, 2, [])
 
 

@@ -127,7 +127,7 @@ class Box:
         """Each message by its device and second, and each device's readings by their number."""
         loaded = load_configuration(self._path)
         tables = loaded.tables
-        found = audit(loaded.folder / "state", tables.timetable.compile(tables.zone), bind(loaded).bindings)
+        found = audit(loaded.folder / "state", tables.school_hours, bind(loaded).bindings)
         return account(found, load, centre)
 
 

@@ -198,7 +198,7 @@ class School:
         """The agent's balance as it stands on disk."""
         loaded = load(self.config)
         tables = loaded.tables
-        return audit(self.folder / "state", tables.timetable.compile(tables.zone), bind(loaded).bindings)
+        return audit(self.folder / "state", tables.school_hours, bind(loaded).bindings)
 
     def summaries(self) -> list[Summary]:
         """Everything the centre has."""
