@@ -10,7 +10,7 @@ import msgspec
 
 from edge_agent.late_windows import LateWindows
 from edge_agent.open_windows import OpenWindows
-from edge_agent.receipts import newest, remember
+from edge_agent.receipts import remember, trimmed
 from edge_agent.timetable import DAY_S, CompiledTimetable
 from edge_agent.transactions import Run, Turn
 from edge_agent.unplaced import Unplaced
@@ -174,8 +174,8 @@ class State:
             remember(self.receipts, session, marks)
 
     def trim_receipts(self) -> None:
-        """Forget all but the newest of each session."""
-        self.receipts = {session: newest(marks) for session, marks in self.receipts.items()}
+        """Forget all but the newest of each session, and sessions that were not heard for long."""
+        self.receipts = trimmed(self.receipts)
 
     def live_days(self) -> dict[int, int]:
         """The compiled days in which a window may still be opened."""

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edge_agent.counts import CountKey
-from edge_agent.receipts import MOST_RECEIPTS, newest, remember
+from edge_agent.receipts import MOST_RECEIPTS, MOST_SESSIONS, newest, remember
 from edge_agent.store import records
 from edge_agent.store.engine import row
 from edge_agent.store.schema import sum_of
@@ -32,6 +32,10 @@ DELETE FROM receipt WHERE position IN (
     SELECT position FROM (
         SELECT position, sum(packets) OVER (PARTITION BY session ORDER BY position DESC) - packets AS newer FROM receipt
     ) WHERE newer >= ?)
+"""
+_OLD_SESSIONS: Final = """
+DELETE FROM receipt WHERE session IN (
+    SELECT session FROM receipt GROUP BY session ORDER BY max(position) DESC LIMIT -1 OFFSET ?)
 """
 _SINCE: Final = "position > (SELECT coalesce(max(position), 0) FROM checkpoint)"
 _ROW: Final = "INSERT INTO journal (runs, counts, receipts, exchanges, sum) VALUES (?, ?, ?, ?, ?)"
@@ -105,6 +109,7 @@ class JournalWriter:
         # the last row stays, so that positions go on rising
         execute("DELETE FROM journal WHERE position < ?", (position,))
         execute(_OLD_RECEIPTS, (MOST_RECEIPTS,))
+        execute(_OLD_SESSIONS, (MOST_SESSIONS,))
         self._fresh_counts.clear()
         self._fresh_receipts.clear()
         self._fresh_exchanges.clear()

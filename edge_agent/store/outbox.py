@@ -49,6 +49,7 @@ def seal_batch(connection: apsw.Connection, order: SealOrder) -> Written:
         return Written(batch=_insert(connection, order, kind=BatchKind.REPORT, text=order.report, starts=[]))
     found = summaries.read_refused(connection) if order.split else summaries.read_newest(connection, order.most_lines)
     summaries.drop(connection, [each.number for each in found])
+    summaries.forget_series(connection)
     intact = sorted((each for each in found if each.line), key=lambda each: each.line)
     whole = _of_contract(intact)
     lost = {"damaged": len(found) - len(intact), "refused": len(intact) - len(whole)}

@@ -24,6 +24,8 @@ _ID: Final = f"? << {SERIES_BITS} | id"
 _ADD: Final = f"INSERT INTO summary SELECT {_ID}, ?, ?, ? FROM line_series WHERE text = ?"  # noqa: S608 - our own words
 _DROP_SAME: Final = f"DELETE FROM summary WHERE id = (SELECT {_ID} FROM line_series WHERE text = ?)"  # noqa: S608 - our own words
 _MERGED: Final = f"INSERT OR IGNORE INTO merged SELECT {_ID} FROM line_series WHERE text = ?"  # noqa: S608 - our own words
+_IN_USE: Final = "SELECT EXISTS (SELECT 1 FROM summary) OR EXISTS (SELECT 1 FROM merged)"
+_MANY_SERIES: Final = 1 << (SERIES_BITS - 2)
 _WAITING: Final = f"""
 SELECT summary.id, text, fields, sum
 FROM summary LEFT JOIN line_series ON line_series.id = summary.id & {(1 << SERIES_BITS) - 1}
@@ -97,6 +99,13 @@ def forget_merged(connection: apsw.Connection, oldest_sealed_ms: int | None) -> 
     if starts:
         bound = (min(starts) - LONGEST_WINDOW_S * 1000) << SERIES_BITS
         connection.execute("DELETE FROM merged WHERE id < ?", (bound,))
+
+
+def forget_series(connection: apsw.Connection) -> None:
+    """Let numbers begin again while nothing waits: the clock that is set back again and again makes ever new series."""
+    last = row(connection, "SELECT coalesce(max(id), 0) FROM line_series")[0]
+    if last > _MANY_SERIES and not row(connection, _IN_USE)[0]:
+        connection.execute("DELETE FROM line_series")
 
 
 def are_refused(connection: apsw.Connection) -> bool:

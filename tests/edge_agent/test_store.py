@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import apsw
 import pytest
 
-from edge_agent.receipts import MOST_RECEIPTS
+from edge_agent.receipts import MOST_RECEIPTS, MOST_SESSIONS
 from edge_agent.store import Store, engine, mending, schema
 from edge_agent.store.engine import StoreBusy, StoreUnusable, row
 from edge_agent.transactions import Kind, NewSummary, Transaction
@@ -139,6 +139,41 @@ def test_receipts_are_bounded_on_disk_as_in_memory(bench: Bench) -> None:
     assert rows[0] == 2100, "the first record is gone; of the second a part may still be asked for"
     bench.restart()
     assert {session: list(marks.items()) for session, marks in bench.core.state.receipts.items()} == kept
+
+
+def test_sessions_are_bounded_on_disk_as_in_memory(bench: Bench) -> None:
+    """A client may make up a name for each connection; those that were heard last are kept."""
+
+    def hear(*sessions: str) -> None:
+        receipts = {session: {1: 7} for session in sessions}
+        bench.store.commit(Transaction(kind=Kind.JOURNAL, receipts=receipts))
+        bench.core.state.note_receipts(receipts)
+
+    hear("old", "gone", *map(str, range(MOST_SESSIONS // 2)))
+    bench.checkpoint()
+    hear("old", *map(str, range(MOST_SESSIONS // 2, MOST_SESSIONS - 1)))
+    bench.checkpoint()
+    kept = list(bench.core.state.receipts)
+    assert len(kept) == MOST_SESSIONS
+    assert "gone" not in kept
+    assert "old" in kept
+    assert row(bench.store._connection, "SELECT count(DISTINCT session) FROM receipt")[0] == MOST_SESSIONS
+    bench.restart()
+    assert list(bench.core.state.receipts) == kept
+
+
+def test_numbers_of_series_do_not_run_out(bench: Bench) -> None:
+    """Each time the clock is set back, what is told again is of new series; their numbers begin again."""
+    many, connection = 1 << (schema.SERIES_BITS - 1), bench.store._connection
+    connection.execute("INSERT INTO line_series VALUES (?, 'of a clock that was set back often')", (many,))
+    for minute in range(20):
+        bench.read("mast", ["temperature", minute])
+        bench.until_closed(MINUTE)
+        while bench.sends:
+            bench.answer(delivered)
+    assert row(connection, "SELECT max(id) FROM line_series")[0] < 20
+    balance = bench.audit().balance
+    assert (balance["damaged"], balance["acknowledged"] > 10) == (0, True)
 
 
 def test_an_edited_configuration_loses_no_reading(bench: Bench) -> None:
