@@ -91,6 +91,10 @@ _WORDS: Final = {
         "class": "class {code}, {what}: {why}",
         "step": ", rounded to {step:g} {unit}",
         "hours": "; nothing of hours that lie outside the timetable",
+        "in part": "of each 15 minutes in timetable hours, of each hour that lies in them in part",
+        "no device": "No device is bound, so nothing leaves.",
+        "by night": "Outside timetable hours this policy tells of rooms: {names}. In an empty building that shows "
+        "whether one person is there. `strict` tells none of it.",
         "purpose": "for: {purpose}; to: {recipients}; kept {days} days",
         "school": "the school",
         "district": "the district",
@@ -105,6 +109,10 @@ _WORDS: Final = {
         "class": "{code} 类（{what}）：{why}",
         "step": "，修约到 {step:g} {unit}",
         "hours": "；课表时段之外的钟点不出校",
+        "in part": "课表时段内每 15 分钟、部分落在时段内的钟点每小时的",
+        "no device": "没有绑定任何设备，因此没有数据出校。",
+        "by night": "课表时段之外，本策略仍发布教室的：{names}。"
+        "楼里没人时，这会显出是否有一个人在。`strict` 一概不发布。",
         "purpose": "用途：{purpose}；接收方：{recipients}；保存 {days} 天",
         "school": "学校",
         "district": "区",
@@ -133,6 +141,18 @@ def rest(language: str) -> str:
     return "\n".join(wrapped(_WORDS[language]["rest"], ""))
 
 
+def no_device(language: str) -> str:
+    """That nothing is bound."""
+    return _WORDS[language]["no device"]
+
+
+def by_night(names: Sequence[str], language: str) -> str:
+    """What a policy tells that shows who is in an empty building."""
+    words = _WORDS[language]
+    named = words["list"].join(_named(name, language) for name in names)
+    return "\n".join(wrapped(words["by night"].format(names=named), ""))
+
+
 def _explained(
     device: Mapping[str, str], found: Mapping[Treatment, Sequence[str]], policy: Policy, language: str
 ) -> Iterator[str]:
@@ -158,7 +178,9 @@ def _told(treatment: Treatment, names: Sequence[str], language: str) -> str:
     step = ""
     if treatment.step is not None:
         step = words["step"].format(step=treatment.step, unit=quantity(names[0]).symbol)
-    fields, span = words["list"].join(treatment.fields), _SPAN[language][treatment.span]
+    is_in_part = treatment.in_hours_only and treatment.span is Span.TIMETABLE
+    span = words["in part"] if is_in_part else _SPAN[language][treatment.span]
+    fields = words["list"].join(treatment.fields)
     hours = words["hours"] if treatment.in_hours_only else ""
     return _FATE[language][treatment.fate].format(fields=fields, span=span, step=step, hours=hours)
 

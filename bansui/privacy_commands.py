@@ -96,16 +96,17 @@ def explain(
 ) -> None:
     """What becomes of each field of each device under the policy in force, and why."""
     from bansui.counts_text import counts_told
-    from bansui.policy_text import explained, heading, rest
+    from bansui.policy_text import by_night, explained, heading, no_device, rest
     from edge_agent.bindings import bind
     from edge_agent.config_file import load
     from edge_agent.privacy.plan import plan_counts
-    from edge_agent.privacy.treatment import treatments
+    from edge_agent.privacy.treatment import told_at_night, treatments
+    from telemetry import Placement
 
     loaded = load(config)
     bindings, policy, language = bind(loaded).bindings, loaded.policy, failures.language()
     devices = [each for each in loaded.tables.device if device in ("", each.id)]
-    if not devices:
+    if device and not devices:
         known = ", ".join(each.id for each in loaded.tables.device) or "none"
         raise UsageError(f"no device is called {device!r}", where="--device", fix=f"take one of: {known}")
     plan = plan_counts(policy.tables.P2, bindings.values(), loaded.tables.school_hours)
@@ -139,6 +140,9 @@ def explain(
             "driver": each.driver,
         }
         paragraphs.append(explained(words, found[each.id], policy, language))
+    paragraphs += [] if devices else [no_device(language)]
+    at_night = told_at_night(bindings[each.id] for each in devices if placements[each.room] is Placement.INDOOR)
+    paragraphs += [by_night(at_night, language)] if at_night else []
     paragraphs += [] if plan is None else [counts_told(plan, language)]
     print("\n\n".join([*paragraphs, rest(language)]))
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edge_agent.privacy.classes import SWITCHED
 from telemetry import PrivacyClass, Summarise
+from telemetry.spans import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from edge_agent.admission import Binding
     from edge_agent.privacy.rules import Rule
     from telemetry import Role
     from telemetry.policy import Policy
-    from telemetry.spans import Span
+
+SHOWS_NOBODY: Final = frozenset({"pm1", "pm25", "pm4", "pm10", "atmospheric_pressure"})
+"""Measured in a room, and by the hour no sign of the one person in it."""
+_OF_ROOMS: Final = frozenset({PrivacyClass.P1, PrivacyClass.DA})
 
 
 class Why(enum.StrEnum):
@@ -66,6 +71,17 @@ def treatments(rules: Mapping[str, Rule], role: Role, policy: Policy) -> dict[Tr
     for name, rule in sorted(rules.items(), key=_rank):
         found.setdefault(treatment(rule, role, policy), []).append(name)
     return found
+
+
+def told_at_night(bindings: Iterable[Binding]) -> list[str]:
+    """Of devices in rooms, the quantities that are told outside timetable hours though they show who is there."""
+    found = {
+        name
+        for binding in bindings
+        for name, rule in binding.rules.items()
+        if rule.privacy_class in _OF_ROOMS and not (rule.is_withheld or rule.in_hours_only or rule.span is Span.DAY)
+    }
+    return sorted(found - SHOWS_NOBODY)
 
 
 def treatment(rule: Rule, role: Role, policy: Policy) -> Treatment:

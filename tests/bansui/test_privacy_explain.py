@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests.documents import ROOT
 from tests.edge_agent.running import LISTENER, configure
 from tests.support.calls import call_bansui
 from tests.support.processes import run_bansui
@@ -75,6 +76,31 @@ def test_it_speaks_the_readers_language(config: str, locale: str, sentences: lis
     assert done.returncode == 0, done.stderr
     assert all(sentence in done.stdout for sentence in sentences), done.stdout
     assert "mast" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("locale", "sentence"),
+    [("C.UTF-8", "in an empty building that shows"), ("zh_CN.UTF-8", "楼里没人时")],
+)
+def test_a_policy_that_tells_of_an_empty_building_says_so(
+    tmp_path: Path, config: str, locale: str, sentence: str
+) -> None:
+    """Whatever of a room it tells outside timetable hours, dust and air pressure apart; strict tells no more."""
+    mine = (ROOT / "configs/policies/strict.toml").read_text().replace('["pm1", "pm25"', '["motion", "pm1", "pm25"', 1)
+    for text, is_told in ((mine, True), (mine.replace('"motion", ', "", 1), False)):
+        (tmp_path / "mine.toml").write_text(text)
+        with_policy = f'[privacy]\npolicy = "mine.toml"\n{(tmp_path / "agent.toml").read_text()}'
+        (tmp_path / "by-night.toml").write_text(with_policy)
+        done = call_bansui("privacy", "explain", "--config", str(tmp_path / "by-night.toml"), env={"LC_ALL": locale})
+        said = "".join(done.stdout.split()).lower()
+        assert ("".join(sentence.split()) in said) is is_told, done.stderr
+
+
+def test_an_agent_without_devices_tells_nothing(tmp_path: Path) -> None:
+    """As `bansui init` leaves it, which names this command."""
+    done = call_bansui("privacy", "explain", "--config", str(configure(tmp_path, LISTENER)))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "No device is bound" in done.stdout
 
 
 def test_an_unknown_device_is_a_mistake_that_names_the_known(config: str) -> None:
