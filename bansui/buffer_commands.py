@@ -195,5 +195,6 @@ def repair(config: Config, as_json: AsJson = False) -> None:
     elif repaired is None:
         print("the store is whole: nothing was done")
     else:
-        print(f"moved aside as {repaired.aside}; lost: {repaired.readings} readings, {repaired.summaries} summaries")
+        lost = f"{repaired.readings} readings, {repaired.summaries} summaries"
+        print(f"moved aside as {repaired.aside}; lost, as far as its counters can be read: {lost}")
         print("`bansui audit` counts them; the agent may be started again")

@@ -47,6 +47,10 @@ class StoreUnusable(EnvironmentFault):
     code = "store_unusable"
 
 
+class StoreDamaged(StoreUnusable):
+    """The file of the store is no database any more."""
+
+
 def lock(folder: Path) -> int:
     """Take the folder for this process; the returned descriptor holds the lock until it is closed."""
     try:
@@ -272,6 +276,11 @@ def reading(folder: Path) -> Iterator[apsw.Connection]:
 
 def unusable(folder: Path, error: apsw.Error) -> StoreUnusable:
     """What SQLite says of a file, for a person."""
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return StoreDamaged(
+            f"the store in {folder} is damaged: {type(error).__name__}",
+            fix="stop the agent, then `bansui buffer repair`: it keeps what can be read",
+        )
     if isinstance(error, apsw.FullError):
         return StoreUnusable(f"there is no room left on the disk of {folder}", fix="free some (`df`); nothing is lost")
     return StoreUnusable(

@@ -97,12 +97,15 @@ class _One:
 
 def verify(folder: Path) -> list[str]:
     """Everything in the store that is not what was written, in words. Raises `StoreUnusable`."""
-    with engine.reading(folder) as connection:
-        try:
+    try:
+        with engine.reading(folder) as connection:
             lost = [engine.LOG_IS_GONE] if engine.has_lost_log(connection, folder) else []
-            return [*lost, *_faults(connection)]
-        except (apsw.CorruptError, apsw.IOError) as error:
-            return [f"the file itself cannot be read to its end: {type(error).__name__}"]
+            try:
+                return [*lost, *_faults(connection)]
+            except apsw.IOError as error:
+                return [*lost, f"the file itself cannot be read to its end: {type(error).__name__}"]
+    except engine.StoreDamaged as error:
+        return [error.what]
 
 
 def _faults(connection: apsw.Connection) -> Iterator[str]:

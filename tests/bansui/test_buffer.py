@@ -213,13 +213,19 @@ def test_damage_is_named_and_mended(config: Path, statement: str, sentence: str)
 
 
 def test_what_is_no_database(config: Path) -> None:
-    """Said in words, exit 3; an agent that starts on it goes on."""
+    """A fault to verify, exit 3 to who wants something of it, and mended by repair as the agent would at its start."""
     for file in (config.parent / "state").glob(f"{FILE_NAME}*"):
         file.write_bytes(b"this is no database" * 1000)
-    done = run_bansui("buffer", "verify", "--config", str(config))
-    assert done.returncode == 3
-    assert "cannot be used" in done.stderr
-    assert "Traceback" not in done.stderr
+    code, told = run("buffer", "verify", "--config", str(config))
+    assert (code, told["whole"]) == (1, False)
+    for command in (["buffer", "show"], ["audit"]):
+        done = call_bansui(*command, "--config", str(config))
+        assert done.returncode == 3
+        assert "`bansui buffer repair`" in done.stderr
+    code, told = run("buffer", "repair", "--config", str(config))
+    assert (code, told["was_whole"]) == (0, False)
+    assert run("buffer", "verify", "--config", str(config))[0] == 0
+    assert run("audit", "--config", str(config))[0] == 0
 
 
 def test_no_repair_beside_a_running_agent(config: Path) -> None:
