@@ -2,11 +2,13 @@
 
 A window in which every slot stood when it was told lacks nothing: what comes later for it is left out. Of one that
 lacked slots, the values are kept for 72 hours, and of each series the last few; one of which no reading had come was
-never told. Increases of counters are left out too: the window after a silence has them, or a gap.
+never told. Of a counter the window after a silence is kept as well: it was told with the increase that belongs to those
+before it, as soon as they are known.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -36,6 +38,7 @@ Place: TypeAlias = tuple[int, int]
 class LateSeries:
     """What of one series was told, and what came after that."""
 
+    is_counter: bool = False
     over: list[list[int]] = field(default_factory=list)
     """The spans of windows that are over, with readings or withheld: in order, apart, of the last 72 hours."""
     lacking: dict[Place, tuple[Held | None, Window]] = field(default_factory=dict)
@@ -46,15 +49,28 @@ class LateSeries:
     def note(self, window: Window, carried: Held | None, cadence: Cadence) -> None:
         """A window is over."""
         self._cover(window.start_ms, window.end_ms)
-        if not window.is_whole(carried, cadence):
+        if not window.is_whole(carried, cadence) or (self.is_counter and _follows_silence(window, carried, cadence)):
             self.lacking[window.start_ms, window.length_s] = carried, window
             while len(self.lacking) > MOST_KEPT or _end(min(self.lacking)) <= window.end_ms - KEPT_MS:
                 del self.lacking[min(self.lacking)]
         self.over = [span for span in self.over if span[1] > window.end_ms - KEPT_MS]
 
+    def changed(self) -> list[Place]:
+        """The windows that what came late changes, in order: of a counter the next one that is kept, too."""
+        found = set(self.late)
+        if self.is_counter:
+            kept = sorted(self.lacking)
+            found |= {kept[at] for at in (bisect_right(kept, place) for place in self.late) if at < len(kept)}
+        return sorted(found)
+
+    def before(self, start_ms: int) -> Held | None:
+        """The last value known from before that moment, of what came in time."""
+        known = [held for carried, window in self.lacking.values() for held in (carried, window.last()) if held]
+        return max((held for held in known if held.event_ms < start_ms), default=None)
+
     def revise(self) -> None:
         """What came late was told: of these windows nothing is told again."""
-        for place in self.late:
+        for place in self.changed():
             self.lacking.pop(place, None)
             self._cover(place[0], _end(place))
         self.late.clear()
@@ -116,7 +132,6 @@ class LateWindows:
             self._late < MOST_LATE
             and _end(place) > closed_until_ms - KEPT_MS
             and place[0] >= self._floors.get(key[0], 0)
-            and quantity(key[2]).summarise is not Summarise.COUNTER
             and (known is None or known.takes(place))
         )
 
@@ -176,12 +191,17 @@ class LateWindows:
         self._written.pop(key, None)
         known = self._series.get(key)
         if known is None:
-            known = self._series[key] = LateSeries()
+            known = self._series[key] = LateSeries(quantity(key[2]).summarise is Summarise.COUNTER)
         return known
 
 
 def _end(place: Place) -> int:
     return place[0] + place[1] * 1000
+
+
+def _follows_silence(window: Window, carried: Held | None, cadence: Cadence) -> bool:
+    """Whether the slot before the window had no reading."""
+    return carried is None or carried.event_ms < window.start_ms - cadence.every_ms
 
 
 def _row(window: Window) -> list[object]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edge_agent.open_windows import SeriesKey
     from edge_agent.state import State
     from edge_agent.transactions import NewSummary
+    from edge_agent.windows import Held
 
 HOUR_MS: Final = 3_600_000
 FROM_MS: Final = 2 * HOUR_MS
@@ -58,16 +59,19 @@ def revision_transaction(state: State, bindings: Mapping[str, Binding], school: 
 def _told(key: SeriesKey, series: LateSeries, binding: Binding, state: State) -> list[tuple[Told, int]]:
     """The windows of one series that may be told again, each with how many readings came late for it."""
     rule, found = binding.rules[key[2]], []
-    carried = None
-    for place, late in sorted(series.late.items()):
-        base = series.lacking.get(place)
+    carried: Held | None = None
+    for place in series.changed():
+        base, late = series.lacking.get(place), series.late.get(place)
         window = Window(*place, slots={} if base is None else dict(base[1].slots))
-        for held in late.slots.values():
+        for held in () if late is None else late.slots.values():
             window.put(held, binding.cadence)
-        carried = carried if base is None else base[0]
+        carried = max(filter(None, (carried, series.before(window.start_ms))), default=None)
         may_leave = not rule.in_hours_only or state.timetable.touches(window.start_ms)
         if may_leave and window.end_ms > state.told_elsewhere_ms and is_window_of(rule, window, state):
-            fields = rule.told(aggregate(rule.quantity, window, carried, binding.cadence))
-            found.append((Told(window, fields, state.revision_of(window.end_ms) + 1), late.readings))
+            fields = aggregate(rule.quantity, window, carried, binding.cadence)
+            was = None if base is None else aggregate(rule.quantity, base[1], base[0], binding.cadence)
+            if late is not None or fields != was:
+                told = Told(window, rule.told(fields), state.revision_of(window.end_ms) + 1)
+                found.append((told, 0 if late is None else late.readings))
         carried = window.last()
     return found

@@ -119,15 +119,52 @@ def test_a_window_is_revised_once(bench: Bench, in_time: int) -> None:
     assert (counted(bench, "late"), counted(bench, "revised")) == (25, 5)
 
 
-@pytest.mark.parametrize("quantity", ["energy", "people_count"])
-def test_increases_and_people_are_never_revised(bench: Bench, quantity: str) -> None:
-    """The window after a silence has the increase already; a count of people is noised once in its life."""
+def test_people_are_never_revised(bench: Bench) -> None:
+    """A count of people is noised once in its life."""
     until(bench, MONDAY_9 + 3 * HOUR)
-    send(bench, range(60), 5, quantity)
+    send(bench, range(60), 5, "people_count")
     until(bench, MIDNIGHT + 3 * HOUR)
-    assert told(bench, quantity) == []
+    assert told(bench, "people_count") == []
     assert counted(bench, "revised") == 0
     assert bench.audit().faults == []
+
+
+def meter(bench: Bench, minutes: Sequence[int], *, is_late: bool = False) -> None:
+    """A meter that stands at a hundredth of a kWh for each minute since nine."""
+    for minute in minutes:
+        if not is_late:
+            until(bench, MONDAY_9 + minute * MINUTE + SECOND)
+        send(bench, [minute], minute / 100, "energy")
+
+
+@pytest.mark.parametrize(
+    ("silent", "at_first", "revised"),
+    [
+        pytest.param(range(80, 100), {9: 590, 10: 600, 11: 600}, {10: 600}, id="within an hour"),
+        pytest.param(range(90, 150), {9: 590, 10: 300, 11: 900}, {10: 600, 11: 600}, id="over the end of an hour"),
+        pytest.param(range(50, 125), {9: 490, 11: 540}, {9: 590, 10: 600, 11: 600}, id="a whole hour"),
+    ],
+)
+def test_increases_are_told_in_the_hours_to_which_they_belong(
+    bench: Bench, silent: Sequence[int], at_first: dict[int, int], revised: dict[int, int]
+) -> None:
+    """The hour after a silence is told again, too: none of the increase twice, and none of it left out."""
+    meter(bench, [minute for minute in range(180) if minute not in silent])
+    until(bench, MONDAY_9 + 5 * HOUR)
+    assert _by_hour(told(bench, "energy")) == at_first
+    meter(bench, silent, is_late=True)
+    until(bench, MIDNIGHT + 2 * HOUR + MINUTE)
+    assert _by_hour(revisions(bench, "energy")) == revised
+    assert counted(bench, "revised") == len(silent)
+    meter(bench, silent, is_late=True)
+    until(bench, MIDNIGHT + DAY + 3 * HOUR)
+    assert len(revisions(bench, "energy")) == len(revised)
+    assert bench.audit().faults == []
+
+
+def _by_hour(found: Sequence[Summary]) -> dict[int, int]:
+    """How much a counter rose, in thousandths, by the hour of the day."""
+    return {9 + (each.start_ms - MONDAY_9) // HOUR: each.fields["delta"] for each in found}
 
 
 def test_what_may_not_be_told_in_time_is_not_told_at_night_either(bench: Bench) -> None:
