@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import apsw
 
 from cloud_sink.inbox.batches import Kind
+from cloud_sink.inbox.schema import TALLIED
 from telemetry.uplink_contract import GENESIS, link
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ LONGEST_S: Final = 4.0
 """After which an inbox counts as whole as far as it was looked at: agents wait."""
 _KINDS: Final = ", ".join(f"'{kind}'" for kind in Kind)
 _BARE: Final = "SELECT 1 FROM mark LEFT JOIN body USING (position) WHERE position > ? AND kind != ? AND bytes IS NULL"
+_MISCOUNTED: Final = f"SELECT * FROM ({TALLIED}) EXCEPT SELECT * FROM tally"  # noqa: S608 - our own words
 _FAULTS: Final = {
     f"SELECT 1 FROM mark WHERE kind NOT IN ({_KINDS})": "a mark of no kind",  # noqa: S608 - our own words
     "SELECT 1 FROM body LEFT JOIN mark USING (position) WHERE agent IS NULL": "bytes without a mark",
@@ -59,6 +61,8 @@ def _check(connection: apsw.Connection, projected: int) -> None:
         if connection.execute(query, values).fetchone() is not None:
             raise apsw.CorruptError(fault)
     _check_epochs(connection)
+    if connection.execute(_MISCOUNTED).fetchone() is not None:
+        raise apsw.CorruptError("an agent's tally is another than its marks say")
     for digest, body in connection.execute("SELECT sha256, bytes FROM mark JOIN body USING (position)"):
         if hashlib.sha256(body).digest() != digest:
             raise apsw.CorruptError("the bytes of a batch have changed")

@@ -33,8 +33,19 @@ MOST_WAITING: Final = 64
 """Batches that may wait for the disk; the next is told to come back."""
 KEPT_MS: Final = 24 * 3600 * 1000
 
+_CLOCK_SET_MS: Final = 24 * 3600 * 1000
+"""How far the times of marks may be out of their order, by a clock that was set."""
+
 _DROP_BODIES: Final = """
-DELETE FROM body WHERE position IN (SELECT position FROM mark WHERE position <= ? AND received_ms < ?)
+DELETE FROM body WHERE position IN (SELECT position FROM mark
+    WHERE position BETWEEN (SELECT min(position) FROM body) AND ? AND received_ms < ?)
+"""
+_COUNT: Final = """
+INSERT INTO tally VALUES (?1, ?2 = 'summaries', ?2 = 'report', ?3) ON CONFLICT DO UPDATE SET
+    batches = batches + excluded.batches, reports = reports + excluded.reports, lines = lines + excluded.lines
+"""
+_LAST_HEARD: Final = """
+SELECT agent, received_ms FROM mark WHERE position IN (SELECT max(touched) FROM epoch GROUP BY agent) ORDER BY position
 """
 
 
@@ -97,9 +108,7 @@ class Inbox:
     async def heard(self, from_ms: int) -> list[tuple[str, int]]:
         """Agent and time of every batch that came at `from_ms` or later, and of each agent's last, in the order of
         arrival."""
-        query = """SELECT agent, received_ms FROM mark WHERE received_ms >= ? OR position IN (
-                   SELECT max(touched) FROM epoch GROUP BY agent) ORDER BY position"""
-        return await self._in_thread(lambda: list(self._connection.execute(query, (from_ms,))))
+        return await self._in_thread(lambda: self._select_heard(from_ms))
 
     async def copies(self) -> list[tuple[str, int]]:
         """Agents of whose database a copy was at work, and when that was last noticed."""
@@ -187,6 +196,7 @@ class Inbox:
             (agent, epoch, sequence, batch.kind.value, batch.lines, digest, self._now(), *span),
         )
         position = self._connection.last_insert_rowid()
+        self._connection.execute(_COUNT, (agent, batch.kind.value, batch.lines))
         if batch.kind is not Kind.REFUSED:
             self._connection.execute("INSERT INTO body VALUES (?, ?)", (position, batch.body))
         return self._advance(agent, receipt, position)
@@ -234,14 +244,26 @@ class Inbox:
             for position, agent, kind, body, received_ms in self._connection.execute(query, (after, most))
         ]
 
+    def _select_heard(self, from_ms: int) -> list[tuple[str, int]]:
+        """From the last mark back: they stay for good, and their times are in order but for what the clock was set."""
+        heard = []
+        for agent, received_ms in self._connection.execute(
+            "SELECT agent, received_ms FROM mark ORDER BY position DESC"
+        ):
+            if received_ms < from_ms - _CLOCK_SET_MS:
+                break
+            if received_ms >= from_ms:
+                heard.append((agent, received_ms))
+        return [each for each in self._connection.execute(_LAST_HEARD) if each[1] < from_ms] + heard[::-1]
+
     def _count_after(self, position: int) -> int:
         return len(self._connection.execute("SELECT position FROM body WHERE position > ?", (position,)).fetchall())
 
     def _select_tallies(self) -> list[Tally]:
-        query = """SELECT agent, sum(kind = 'summaries'), sum(kind = 'report'), sum(lines),
-                          (SELECT epoch || '-' || applied FROM epoch WHERE epoch.agent = mark.agent
+        query = """SELECT agent, batches, reports, lines,
+                          (SELECT epoch || '-' || applied FROM epoch WHERE epoch.agent = tally.agent
                            ORDER BY touched DESC LIMIT 1)
-                   FROM mark GROUP BY agent ORDER BY agent"""
+                   FROM tally ORDER BY agent"""
         return [Tally(*row) for row in self._connection.execute(query)]
 
     def _prune(self, projected: int) -> int:

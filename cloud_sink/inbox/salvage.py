@@ -17,6 +17,7 @@ import apsw
 
 from cloud_sink.inbox.batches import Kind
 from cloud_sink.inbox.checking import applied_of
+from cloud_sink.inbox.schema import TALLIED
 from cloud_sink.inbox.transaction import transaction
 
 if TYPE_CHECKING:
@@ -131,12 +132,13 @@ def _insert(target: apsw.Connection, mark: _Mark, body: bytes | None) -> int:
 
 
 def _stand(target: apsw.Connection) -> None:
-    """Let each epoch stand where its marks say."""
+    """Let each epoch stand, and each agent's tally be, where the marks say."""
     marks = target.execute("SELECT agent, epoch, sequence, sha256 FROM mark ORDER BY agent, epoch, sequence")
     for (agent, epoch), (applied, head) in applied_of(list(marks)).items():
         query = "SELECT max(position) FROM mark WHERE agent = ? AND epoch = ?"
         touched = target.execute(query, (agent, epoch)).get
         target.execute("INSERT INTO epoch VALUES (?, ?, ?, ?, ?)", (agent, epoch, applied, head, touched))
+    target.execute(f"INSERT INTO tally {TALLIED}")
 
 
 def _begin_behind(target: apsw.Connection, projected: int) -> None:

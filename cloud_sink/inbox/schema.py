@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     import apsw
 
-VERSION: Final = 4
+VERSION: Final = 5
 _TABLES: Final = """
 CREATE TABLE mark (
     position INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -36,14 +36,24 @@ CREATE TABLE epoch (
     touched INTEGER NOT NULL,
     PRIMARY KEY (agent, epoch)
 ) STRICT;
+CREATE TABLE tally (
+    agent TEXT PRIMARY KEY,
+    batches INTEGER NOT NULL,
+    reports INTEGER NOT NULL,
+    lines INTEGER NOT NULL
+) STRICT;
 CREATE TABLE note (name TEXT PRIMARY KEY) STRICT;
 CREATE TABLE copy (agent TEXT PRIMARY KEY, noticed_ms INTEGER NOT NULL) STRICT;
 """
+TALLIED: Final = "SELECT agent, sum(kind = 'summaries'), sum(kind = 'report'), sum(lines) FROM mark GROUP BY agent"
+"""What the marks say of each agent: marks stay for good, and nobody counts them all but at a start."""
 _STEPS: Final[Mapping[int, str]] = {
     # What the batches of version 1 span stays unknown: to unpack a day of them would take minutes.
     1: "ALTER TABLE mark ADD COLUMN from_ms INTEGER; ALTER TABLE mark ADD COLUMN to_ms INTEGER;",
     2: "CREATE TABLE note (name TEXT PRIMARY KEY) STRICT;",
     3: "CREATE TABLE copy (agent TEXT PRIMARY KEY, noticed_ms INTEGER NOT NULL) STRICT;",
+    4: f"""CREATE TABLE tally (agent TEXT PRIMARY KEY, batches INTEGER NOT NULL, reports INTEGER NOT NULL,
+               lines INTEGER NOT NULL) STRICT; INSERT INTO tally {TALLIED};""",
 }
 """From each earlier version to the one after it."""
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloud_sink.inbox import KEPT_MS, MOST_WAITING, Batch, ForkedBatch, Inbox, InboxFault, InboxFull, Kind
+from cloud_sink.inbox import KEPT_MS, MOST_WAITING, Batch, ForkedBatch, Inbox, InboxFault, InboxFull, Kind, Tally
 from cloud_sink.inbox.file import FILE_NAME, check_sqlite
 from cloud_sink.inbox.schema import VERSION, InboxTooNew
 from telemetry import EnvironmentFault
@@ -112,6 +112,43 @@ async def test_agents_and_epochs_have_marks_of_their_own(inbox: Inbox) -> None:
     first, second = await inbox.tallies()
     assert (first.agent, first.batches, first.lines, first.applied) == ("edge-1", 3, 3, "00000000000000bb-1")
     assert (second.agent, second.batches, second.applied) == ("edge-2", 1, f"{EPOCH}-1")
+
+
+async def test_a_batch_refused_once_and_good_now_counts_once(inbox: Inbox) -> None:
+    await inbox.refuse("edge-1", BatchId(EPOCH, 1), b"body 1")
+    await inbox.commit(Batch("edge-1", BatchId(EPOCH, 2), Kind.REPORT, b"report", 0))
+    for _ in range(2):
+        await inbox.commit(batch(1))
+    assert await inbox.tallies() == [Tally("edge-1", 1, 1, 1, f"{EPOCH}-2")]
+
+
+async def test_who_was_heard_is_looked_up_from_the_end(tmp_path: Path) -> None:
+    """Each agent's last, and all since a moment; a clock that was set back in between hides none."""
+    now = Now()
+    inbox = Inbox(tmp_path, now)
+    await inbox.commit(batch(1, agent="silent"))
+    await inbox.commit(batch(1))
+    now.ms += 3 * KEPT_MS
+    since = now.ms
+    await inbox.commit(batch(2))
+    now.ms -= KEPT_MS // 2
+    await inbox.commit(batch(1, agent="set-back"))
+    now.ms += KEPT_MS
+    await inbox.commit(batch(2, agent="set-back"))
+    first = since - 3 * KEPT_MS
+    assert await inbox.heard(since) == [("silent", first), ("edge-1", since), ("set-back", since + KEPT_MS // 2)]
+    await inbox.close()
+
+
+async def test_a_tally_that_is_another_than_the_marks_say_is_counted_anew(tmp_path: Path) -> None:
+    before = Inbox(tmp_path, Now())
+    await before.commit(batch(1))
+    before._connection.execute("UPDATE tally SET lines = 7")
+    await before.close()
+    after = Inbox(tmp_path, Now())
+    assert len(after.set_aside) == 1
+    assert [tally.lines for tally in await after.tallies()] == [1]
+    await after.close()
 
 
 async def test_a_restart_keeps_marks_heads_and_gaps(tmp_path: Path) -> None:
