@@ -14,6 +14,8 @@ EARLIEST_MS: Final = 1_735_689_600_000
 """2025-01-01: a clock that shows less has lost its battery."""
 TOLERANCE_S: Final = 5.0
 """How far the centre's Date, which tells whole seconds, may be off."""
+ASK_EVERY_S: Final = 1.0
+"""How often the kernel is asked: a clock that is set is noticed by itself, and a time service does not come and go."""
 _STA_UNSYNC: Final = 0x40
 
 
@@ -60,17 +62,24 @@ class Confirmed:
 
     def __init__(self, clock: Clock, is_kept: Callable[[], bool] | None = None) -> None:
         self._clock = clock
-        self._is_kept = is_kept or kernel_is_synchronised
+        self._ask = is_kept or kernel_is_synchronised
+        self._ask_next = float("-inf")
+        self._is_kept = False
         self._agreed = False
         self.offset_ms = 0
 
     def holds(self) -> bool:
         """As the protocol says: kept by a time service since it was last set, or agreed with by the centre."""
-        return self._clock.now() >= EARLIEST_MS and (self._agreed or self._is_kept())
+        if self._clock.now() < EARLIEST_MS:
+            return False
+        if not self._agreed and (now := self._clock.monotonic()) >= self._ask_next:
+            self._is_kept, self._ask_next = self._ask(), now + ASK_EVERY_S
+        return self._agreed or self._is_kept
 
     def stepped(self) -> None:
         """As the protocol says."""
         self._agreed = False
+        self._ask_next = float("-inf")
 
     def heard(self, offset_s: float) -> None:
         """As the protocol says."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from edge_agent import unplaced
-from edge_agent.clock_trust import EARLIEST_MS, TOLERANCE_S, Confirmed, kernel_is_synchronised
+from edge_agent.clock_trust import ASK_EVERY_S, EARLIEST_MS, TOLERANCE_S, Confirmed, kernel_is_synchronised
 from edge_agent.timing import Timing
 from telemetry import ManualClock
 from tests.edge_agent.harness import DAY, HOUR, MINUTE, MONDAY_9, SECOND, Bench, frame, lines_of
@@ -207,8 +207,8 @@ class TestTrust:
 
     def test_a_time_service_or_the_centre(self) -> None:
         """Either is enough; a centre that is seconds off is not; and a clock that was set is to be confirmed anew."""
-        kept = False
-        trust = Confirmed(ManualClock(MONDAY_9), lambda: kept)
+        kept, clock = False, ManualClock(MONDAY_9)
+        trust = Confirmed(clock, lambda: kept)
         assert not trust.holds()
         trust.heard(TOLERANCE_S + 1)
         assert not trust.holds()
@@ -218,7 +218,19 @@ class TestTrust:
         trust.stepped()
         assert not trust.holds()
         kept = True
+        clock.advance(int(1000 * ASK_EVERY_S))
         assert trust.holds()
+
+    def test_the_kernel_is_not_asked_for_every_message(self) -> None:
+        """A look at the clock comes with each message; a clock that was set is asked for at once."""
+        answers, clock = iter((True, True, False)), ManualClock(MONDAY_9)
+        trust = Confirmed(clock, lambda: next(answers))
+        for _ in range(101):
+            assert trust.holds()
+            clock.advance(10)
+        trust.stepped()
+        assert not trust.holds()
+        assert next(answers, None) is None
 
     def test_a_flat_battery(self) -> None:
         """Before 2025 nobody is believed."""
