@@ -64,6 +64,7 @@ def import_timetable(
     from bansui.timetables.lessons import Week
     from bansui.timetables.table import Table, replace_in
 
+    text = None if into is None else _configuration(into)
     lessons = _lessons(file, timezone)
     week = Week.of(lessons, break_minutes)
     hours = week.any_day() if any_day else week.common()
@@ -73,12 +74,20 @@ def import_timetable(
         )
     special = read_holidays(holidays) if holidays is not None else _special_days_of(into)
     table = Table(list(week.days), hours, special)
-    if into is not None:
-        replace_file(into, replace_in(into.read_text(encoding="utf-8"), table))
+    if into is not None and text is not None:
+        replace_file(into, replace_in(text, table))
     if as_json:
         print(json.dumps(table.as_dict()))
     else:
         _tell(table, week, len(lessons), into, any_day=any_day)
+
+
+def _configuration(path: Path) -> str:
+    """The text of the file that the table goes into: one that is no TOML would not become any."""
+    from edge_agent.config_file import CHECK
+    from telemetry.table_file import read_document
+
+    return read_document(path, CHECK)[0]
 
 
 def _lessons(file: Path, timezone: str) -> "list[Lesson]":

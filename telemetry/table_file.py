@@ -82,17 +82,7 @@ def read_tables(
     `check` is the command that does this alone. `cross_checks` finds in the document what no single table can know:
     where, what, and what would do.
     """
-    try:
-        data = path.read_bytes()
-        text = data.decode("utf-8")
-        document = tomllib.loads(text)
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}", fix="name a configuration file") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{path} is not UTF-8 text", fix="save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        mistake = Mistake(syntax_error_line(error), "TOML", "", str(error).partition(" (at ")[0], "see https://toml.io")
-        raise ConfigurationMistakes(path, [mistake], check) from None
+    text, document = read_document(path, check)
     mistakes: list[Mistake] = []
     line_of = locate(text)
     tables = None
@@ -109,7 +99,21 @@ def read_tables(
         mistakes.append(Mistake(line_of(location), dotted(location), found, what, fix))
     if tables is None or mistakes:
         raise ConfigurationMistakes(path, mistakes, check)
-    return TableFile(tables, data, line_of)
+    return TableFile(tables, text.encode(), line_of)
+
+
+def read_document(path: Path, check: str) -> tuple[str, dict[str, Any]]:
+    """A file's text, and what TOML makes of it. Raises as `read_tables`."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+        return text, tomllib.loads(text)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}", fix="name a configuration file") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not UTF-8 text", fix="save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        mistake = Mistake(syntax_error_line(error), "TOML", "", str(error).partition(" (at ")[0], "see https://toml.io")
+        raise ConfigurationMistakes(path, [mistake], check) from None
 
 
 def _mistake(model: type[BaseModel], location: Location, item: dict[str, Any], line: int) -> Mistake:

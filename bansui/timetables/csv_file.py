@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from bansui.timetables.lessons import Lesson, TimetableMistakes, overlaps
 from bansui.timetables.table import SpecialDays
+from telemetry import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,12 +53,14 @@ _DATE: Final = re.compile(r"([0-9]{4})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})�
 
 
 def read_text(path: Path) -> str:
-    """The file's text: UTF-8, UTF-16 with its mark, or GB18030. Raises `TimetableMistakes`."""
+    """The file's text: UTF-8, UTF-16 with its mark, or GB18030. Raises `ConfigurationError`, or `TimetableMistakes`."""
     try:
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
     except OSError as error:
-        raise TimetableMistakes(path, [(1, f"cannot be read: {error.strerror}")]) from None
+        raise ConfigurationError(
+            f"cannot be read: {error.strerror}", where=str(path), fix="name a .csv or .ics file that is there"
+        ) from None
     if len(data) > _LARGEST:
         raise TimetableMistakes(path, [(1, f"larger than {_LARGEST >> 20} MiB: not a timetable")])
     encodings = ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "gb18030")

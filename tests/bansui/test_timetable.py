@@ -225,3 +225,24 @@ def test_days_without_a_common_hour_need_a_word(tmp_path: Path, capsys: pytest.C
     path = write(tmp_path, "weekday,begin,end\nmon,08:00,09:00\ntue,10:00,11:00\n")
     assert cli.run(["timetable", "import", str(path)]) == 2
     assert "--any-day" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "into", "said"),
+    [
+        ("none.csv", "agent.toml", "none.csv"),
+        ("lessons.csv", "none.toml", "none.toml cannot be read: No such file"),
+        ("lessons.csv", "broken.toml", "broken.toml:1: TOML: "),
+    ],
+)
+def test_a_file_that_is_not_there_or_no_toml_is_named_and_nothing_written(
+    file: str, into: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether or not the holidays come with it."""
+    write(tmp_path, EXPORT)
+    write(tmp_path, "[timetable]\n", name="agent.toml")
+    write(tmp_path, "[[[", name="broken.toml")
+    args = ["timetable", "import", str(tmp_path / file), "--holidays", str(HOLIDAYS), "--into", str(tmp_path / into)]
+    assert cli.run(args) == 2
+    assert said in capsys.readouterr().err
+    assert (tmp_path / "broken.toml").read_text() == "[[["
