@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import msgspec
 
 from edge_agent.windows import Held, Window
-from telemetry import Summarise, quantity
+from telemetry import Summarise, quantities
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +29,8 @@ MOST_KEPT: Final = 12
 """Of one series, windows that lacked slots."""
 MOST_LATE: Final = 20_000
 """Windows of all series for which something came late in one day."""
+
+_COUNTERS: Final = frozenset(entry.id for entry in quantities() if entry.summarise is Summarise.COUNTER)
 
 Place: TypeAlias = tuple[int, int]
 """Start in milliseconds and length in seconds of a window."""
@@ -191,7 +193,7 @@ class LateWindows:
         self._written.pop(key, None)
         known = self._series.get(key)
         if known is None:
-            known = self._series[key] = LateSeries(quantity(key[2]).summarise is Summarise.COUNTER)
+            known = self._series[key] = LateSeries(is_counter=key[2] in _COUNTERS)
         return known
 
 
