@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from edge_agent.room import Room
     from edge_agent.state import State
 
+_HOUR_MINUTES: Final = 60
+_DAY_MINUTES: Final = 24 * 60
 _OF_READINGS: Final = (
     "received",
     "admitted",
@@ -66,12 +68,19 @@ class Rate:
 
 
 def as_told(report: AgentReport) -> AgentReport:
-    """What of a report leaves the school: no count of readings, and of the buffer's room whole hours.
+    """What of a report leaves the school: no count of readings, and the buffer's room to a power of two.
 
     Devices that send on change send when people move, and what is refused, repeated, late or misdated arrives then too:
-    a count of it would say by night that somebody is there, and count people by day.
+    a count of it would say by night that somebody is there, and count people by day. A page of the store that they fill
+    is an hour of a small school's room.
     """
-    return replace(report, **dict.fromkeys(_OF_READINGS, 0), room_minutes=report.room_minutes // 60 * 60)
+    return replace(report, **dict.fromkeys(_OF_READINGS, 0), room_minutes=_coarse(report.room_minutes))
+
+
+def _coarse(minutes: int) -> int:
+    """The power of two below, in days, or in hours where there is no whole day."""
+    unit = _DAY_MINUTES if minutes >= _DAY_MINUTES else _HOUR_MINUTES
+    return (1 << (minutes // unit).bit_length() >> 1) * unit
 
 
 def report_of(state: State, now_ms: int, surroundings: Surroundings, rate: Rate) -> AgentReport:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from edge_agent import delivery
 from edge_agent.delivery import LONGEST_WAIT_S, MOST_UNACKNOWLEDGED
 from edge_agent.events import Applied, Delivered, Forked, Undelivered
+from edge_agent.reporting import as_told
 from edge_agent.timetable import CompiledTimetable
 from edge_agent.timing import Timing
 from edge_agent.transactions import Span
@@ -395,6 +397,14 @@ class TestReports:
         assert found.faults == []
         assert not bench.core.state.unacknowledged
         bench.stop()
+
+    @pytest.mark.parametrize(
+        ("hours", "told"), [(0.9, 0), (1, 1), (7.5, 4), (23, 16), (24, 24), (71 * 24, 64 * 24), (87_840, 2048 * 24)]
+    )
+    def test_the_buffers_room_leaves_to_a_power_of_two(self, bench: Bench, hours: float, told: int) -> None:
+        """How many pages of the store are in use follows what devices send, and an hour of room can be one of them."""
+        own = replace(bench.core.report(), room_minutes=int(hours * 60))
+        assert as_told(own).room_minutes == told * 60
 
     def test_a_report_that_is_refused_is_gone(self, tmp_path: Path) -> None:
         """Nothing of it waits again, and nothing is hurried by it."""

@@ -42,6 +42,21 @@ def test_a_slot_of_the_campus_is_told_once_as_noisy_value_error_and_band(school:
     school.stop()
 
 
+@pytest.mark.parametrize(
+    ("people", "off", "value", "band"), [(0, 0, 0, 0), (0, -40, 0, 0), (30, -90, 0, 0), (0, 600, 600, 3)]
+)
+def test_all_that_is_told_of_a_slot_follows_from_the_noisy_value(
+    tmp_path: Path, people: int, off: int, value: int, band: int
+) -> None:
+    """The band, too; and an empty school pays like a full one."""
+    school = School(tmp_path, make_noise=lambda _budget: lambda exact: exact + off)
+    school.work(HOUR + 10 * MINUTE, people)
+    [told] = school.counts()
+    assert told.fields == {"value": value, "error95": 11, "band": band}
+    assert list(school.core.state.spending.charges) == [MONDAY_8]
+    school.stop()
+
+
 def test_nothing_of_people_is_told_outside_the_timetable_nor_by_the_default_policy(tmp_path: Path) -> None:
     """After school nothing is told, whatever is counted, and the last hour alone is known; under `strict` nothing."""
     evening = School(tmp_path / "evening", at_ms=MONDAY_8 + 9 * HOUR)

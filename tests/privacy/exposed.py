@@ -109,7 +109,7 @@ class _Wire:
 
     def __init__(self) -> None:
         self.heard = bytearray()
-        self.summaries = 0
+        self.summaries = self.reports = 0
         """Batches of them."""
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -119,6 +119,7 @@ class _Wire:
             body = await reader.readexactly(int(length[1]) if length else 0)
             self.heard += head + body
             self.summaries += head.startswith(b"POST /api/v2/write")
+            self.reports += head.startswith(b"POST /api/v1/agent-report")
             mark = re.search(rb"(?i)idempotency-key: (\S+)", head)
             writer.write(DURABLE.replace(b"{mark}", mark[1] if mark else b""))
             await writer.drain()
@@ -157,6 +158,7 @@ async def _stage(folder: Path, name: str, values: Sequence[str]) -> AsyncIterato
             more = f'quantities = ["temperature"]\nexec = {{ command = ["{program}", "{name}"], lines_per_s = 10000 }}'
             tables.append(_DEVICE.format(id="program", driver="exec", more=more))
             config = configure(folder, *tables, centre=f"http://127.0.0.1:{centre}")
+            config.write_text(config.read_text().replace("interval_s = 0.2", "interval_s = 0.2\nreport_s = 0.5", 1))
             (folder / f"password of {name}").write_text(name)
             endpoints = Endpoints(0, 0, 0, line, failing, answers, failing_answers, program)
             yield _Stage(folder, config, endpoints, wire)
@@ -241,7 +243,7 @@ async def _expose(values: Sequence[str], stage: _Stage, clock: Clock, minutes: i
     await until(lambda: clock.now() > enough_ms, timeout=60)
     health, exposed = f"http://127.0.0.1:{stage.endpoints.health}", Exposed()
     async with httpx.AsyncClient(trust_env=False, verify=_NO_AUTHORITIES) as client:
-        await until(lambda: stage.wire.summaries, timeout=60, what="summaries at the centre")
+        await until(lambda: stage.wire.summaries and stage.wire.reports, timeout=60, what="both kinds at the centre")
         pages = f"http://127.0.0.1:{stage.endpoints.pages}"
         secret = load_or_make(stage.folder / "state")
         light = f"{pages}/light/{token(secret, 'cn-002', 'a-301')}"

@@ -12,6 +12,7 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.room import Room
 from edge_agent.timing import Timing
 from telemetry import Role, decode_all
 from telemetry.uplink_contract import REPORT_PATH, unseal
@@ -33,6 +34,8 @@ ROOMS_AT_ONCE: Final = 25
 _BEGIN_MS: Final = MONDAY_9 + 8 * HOUR
 _TIMING: Final = Timing(lateness_ms=2 * MINUTE, checkpoint_s=3600)
 """A checkpoint changes nothing of what leaves, and so many rooms take long to write down."""
+_SMALL: Final = Room(limit_bytes=64 << 20, free_bytes=lambda: 1 << 30)
+"""So little that an hour of it is a page of the store."""
 _DEVICES: Final = {
     "air": (
         "carbon_dioxide",
@@ -142,7 +145,8 @@ def _differences(number: int, folder: Path) -> list[str]:
             replace(each, rules={name: rule for name, rule in each.rules.items() if name not in silent})
             for each in _devices(1)
         ]
-        bench = Bench(folder / f"school-{number}-{is_visited}", devices=devices, seed=number, at_ms=_BEGIN_MS)
+        place = folder / f"school-{number}-{is_visited}"
+        bench = Bench(place, devices=devices, seed=number, at_ms=_BEGIN_MS, room=_SMALL)
         wire: list[tuple[int, str, int, object]] = []
         for sent in Evening(Random(SEED + number), is_visited=is_visited).minutes():
             for each in sent:

@@ -1,4 +1,7 @@
-"""What a listener on the line hears of an agent is its egress ledger, byte for byte, and no bit of it can change."""
+"""What a listener on the line hears of an agent is its egress ledger, byte for byte, and no bit of it can change.
+
+The heads of the requests say which batch it is and how long, and nothing else that is another from one to the next.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,12 @@ SEED: Final = 7
 SPEED: Final = 3600.0
 _BATCHES: Final = 12
 _MOST_READINGS: Final = 5_000
+_OF_A_BATCH: Final = {"idempotency-key", "content-length"}
+_HEADERS: Final = frozenset(
+    """accept accept-encoding authorization connection content-encoding content-type host user-agent""".split()  # noqa: SIM905 - words
+)
+_PATHS: Final = 2
+"""For summaries, and for reports."""
 _AWAY: Final = reply(503)
 _REFUSES: Final = reply(422, "Bansui-Applied: {mark}", f"Bansui-Ledger-Head: {'0' * 64}")
 Row = dict[str, Any]
@@ -34,7 +43,7 @@ def run(count: int, folder: Path) -> Result:
     heard = asyncio.run(_live(folder / "agent"))
     state = folder / "agent" / "state"
     rows = _rows(state)
-    broken = _differences(heard, rows)
+    broken = _differences(heard, rows) + _heads(heard)
     if len(rows) < _BATCHES:
         broken.append(f"{len(rows)} batches alone")
     if batches.verify(state).faults:
@@ -61,6 +70,7 @@ async def _live(folder: Path) -> list[Request]:
     centre = Centre(DURABLE, _AWAY, _AWAY, DURABLE, _REFUSES, DURABLE)
     async with serving(centre.answer) as port:
         path = configure(folder, LISTENER, SENSOR, centre=f"http://127.0.0.1:{port}")
+        path.write_text(path.read_text().replace("interval_s = 0.2", "interval_s = 0.2\nreport_s = 0.5"))
         async with running(path, speed=SPEED) as agent:
             device = await Device.dial(agent.agent.listener_port or 0)
             await device.send(connect("sensor", username="bridge"))
@@ -70,7 +80,9 @@ async def _live(folder: Path) -> list[Request]:
                 await device.send(publish("zigbee2mqtt/co2", b'{"co2":600,"battery":50}', packet_id=1))
                 await device.pubacks(1)
                 await asyncio.sleep(0.01)
-                if len({request.headers["idempotency-key"] for request in centre.requests}) >= _BATCHES:
+                kinds = {request.path for request in centre.requests}
+                named = {request.headers["idempotency-key"] for request in centre.requests}
+                if len(named) >= _BATCHES and len(kinds) == _PATHS:
                     break
             await device.close()
             await until(lambda: agent.agent.core.is_idle)
@@ -98,6 +110,17 @@ def _differences(heard: list[Request], rows: list[Row]) -> list[str]:
     ]
     answered = (name for name, row in zip(ledger, rows, strict=True) if row["state"] != "sealed")
     return found + [f"{name} is in the ledger and was never heard" for name in answered if name not in wire]
+
+
+def _heads(heard: list[Request]) -> list[str]:
+    """What the heads of requests say besides which batch it is and how long: the same each time, by path."""
+    said = {
+        (request.path, *sorted(line for line in request.headers.items() if line[0] not in _OF_A_BATCH))
+        for request in heard
+    }
+    names = {name for request in heard for name in request.headers}
+    found = [f"a header more: {name}" for name in sorted(names - _HEADERS - _OF_A_BATCH)]
+    return found if len(said) == _PATHS else [*found, f"heads of {len(said)} kinds"]
 
 
 def _flip(state: Path, rows: list[Row], rng: random.Random) -> str:
