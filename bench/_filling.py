@@ -83,7 +83,7 @@ def fill(config: Path, *, devices: int, fields: int, minutes: int, ends_ms: int)
             for device in range(devices)
         ]
         size += sum(len(arrival.frame.payload) for arrival in arrivals)
-        _play(core, store, Arrived(Batch(arrivals, clock.now(), session="load/bridge")))
+        _play(core, store, Arrived([Batch(arrivals, clock.now(), session="load/bridge")]))
         clock.advance(_GATHERED_MS)
         _play(core, store, Tick())
         clock.advance(MINUTE_MS - _GATHERED_MS)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,12 +16,11 @@ if TYPE_CHECKING:
     from broker.session_state import SessionState
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct, eq=False):
     """What one call brought. The reply is to be sent before the publications are handed on."""
 
-    publications: list[Publication] = field(default_factory=list)
-    answers: list[bytes] = field(default_factory=list)
+    publications: list[Publication] = []
+    answers: list[bytes] = []
     requests: int = 0
     """Packets besides the publications, once the client is admitted."""
     login: Connect | None = None
@@ -31,7 +32,7 @@ class Outcome:
     """Publications outside the client's topics."""
     resent: int = 0
     """Publications sent again while the first copy still waits for its commit; one PUBACK answers both."""
-    steps: list[int] = field(default_factory=list)
+    steps: list[int] = []
     """Of QoS 2, as `Publications` has them."""
     refused_filters: int = 0
     """Of subscriptions."""

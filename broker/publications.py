@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
@@ -24,8 +23,7 @@ class Publication(Struct, frozen=True, gc=False):
     retained: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Publications:
+class Publications(Struct, frozen=True, eq=False, gc=False):
     """What one read of one connection brought; to be handed back, as it is, once all of it is on disk.
 
     `generation` counts connections, so an acknowledgement that comes after a reconnect is dropped, not sent to a

@@ -306,8 +306,7 @@ class Agent:
 
     def _take_in(self) -> None:
         arrived, self._arrived = self._arrived, []
-        for batch in arrived:
-            self._handle(Arrived(batch))
+        self._handle(Arrived(arrived))
 
     def _handle(self, event: Event) -> None:
         for effect in self.core.handle(event):

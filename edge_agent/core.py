@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from msgspec import structs
+
 from edge_agent.admission import NO_ROOM
 from edge_agent.clock_watch import ClockWatch
 from edge_agent.closing import Closing, close_windows
@@ -134,8 +136,10 @@ class Core:
         elif not self.watch.is_trusted:
             self.people.interrupted()
         match event:
-            case Arrived(batch):
-                self._pending.add(self._stamped(batch), self.clock.monotonic())
+            case Arrived(batches):
+                now = self.clock.monotonic()
+                for batch in batches:
+                    self._pending.add(self._stamped(batch), now)
                 if not self._pending.is_enough:
                     return effects  # what else is due is found out at the next tick
             case Committed():
@@ -166,7 +170,7 @@ class Core:
         """With provisional time, while the clock cannot be believed."""
         if self.watch.is_trusted:
             return batch
-        return replace(batch, received_ms=self.watch.provisional_ms(batch.received_ms), is_provisional=True)
+        return structs.replace(batch, received_ms=self.watch.provisional_ms(batch.received_ms), is_provisional=True)
 
     def report(self) -> AgentReport:
         """The balance and the agent's state as they are now."""

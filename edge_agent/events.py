@@ -27,8 +27,7 @@ class Arrival(Struct, frozen=True, gc=False):
     retained: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
+class Batch(Struct, frozen=True, eq=False, gc=False):
     """Frames that came in together, by one way."""
 
     arrivals: Sequence[Arrival]
@@ -47,11 +46,10 @@ class Batch:
     """Whether the clock could not be believed when it came in: `received_ms` is then provisional time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """Frames came in."""
+class Arrived(Struct, frozen=True, gc=False):
+    """Frames came in, in this order."""
 
-    batch: Batch
+    batches: Sequence[Batch]
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,7 +232,7 @@ class Bench:
         for each in frames:
             arrival = Arrival(each, packet_id, duplicate)
             now, own = self.clock.now(), each if token is None else token
-            self.play(Arrived(Batch([arrival], now, device, session=session, token=own)))
+            self.play(Arrived([Batch([arrival], now, device, session=session, token=own)]))
 
     def commit(self) -> None:
         """Write the transaction that is under way, and say so; or that there is no room for it."""

@@ -128,7 +128,7 @@ class TestAdmission:
 
     def test_a_topic_without_a_device(self, bench: Bench) -> None:
         """Counted without the topic."""
-        bench.play(Arrived(Batch([Arrival(frame(CO2))], MONDAY_9)))
+        bench.play(Arrived([Batch([Arrival(frame(CO2))], MONDAY_9)]))
         bench.arrive("nobody", frame(CO2))
         bench.settle()
         assert rejected(bench) == {"unknown_device": 2}
@@ -141,7 +141,7 @@ class TestAdmission:
     def test_what_a_broker_kept_is_not_fresh(self, bench: Bench) -> None:
         """Retained without a time to be believed: nobody knows when it was measured. With one: it is what it is."""
         rows = ["carbon_dioxide", 700], ["temperature", 20, "", MONDAY_9], ["battery", 50, "", MONDAY_9 - 2 * DAY]
-        bench.play(Arrived(Batch([Arrival(frame(*rows), retained=True)], MONDAY_9, "air")))
+        bench.play(Arrived([Batch([Arrival(frame(*rows), retained=True)], MONDAY_9, "air")]))
         bench.settle()
         assert rejected(bench) == {"retained": 2}
         assert bench.audit().balance["admitted"] == 1
@@ -149,7 +149,7 @@ class TestAdmission:
     def test_an_alarm_that_a_broker_kept_for_days_is_not_told_as_one_of_this_moment(self, bench: Bench) -> None:
         """What a device says with a wrong time counts as of its arrival; what was kept did not arrive then."""
         alarm = frame(["smoke", 1, "", MONDAY_9 - 3 * DAY])
-        bench.play(Arrived(Batch([Arrival(alarm, retained=True)], MONDAY_9, "alarm")))
+        bench.play(Arrived([Batch([Arrival(alarm, retained=True)], MONDAY_9, "alarm")]))
         bench.settle()
         assert rejected(bench) == {"retained": 1}
         assert bench.told() == []

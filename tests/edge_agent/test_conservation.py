@@ -96,7 +96,7 @@ class Story:
         now = self.bench.clock.now()
         device = self.random.choice(self.devices)
         arrivals = [device.new(*self.content(device.name, now)) for _ in range(4)]
-        self.bench.play(Arrived(device.batch(arrivals, now)))
+        self.bench.play(Arrived([device.batch(arrivals, now)]))
 
     def content(self, device: str, now: int) -> tuple[Frame, int]:
         rules = next(binding.rules for binding in self.bench.devices if binding.device == device)
@@ -133,7 +133,7 @@ class Story:
         for device in self.devices:
             again = device.again()
             if again:
-                self.bench.play(Arrived(device.batch(again, self.bench.clock.now())))
+                self.bench.play(Arrived([device.batch(again, self.bench.clock.now())]))
 
     def answer(self) -> None:
         if not self.bench.sends:

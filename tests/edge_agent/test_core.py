@@ -111,9 +111,9 @@ class TestGroupCommit:
         bench.clock.advance(9 * SECOND)
         flood = Batch([Arrival(frame(CO2))] * MOST_FRAMES, MONDAY_9 + 3 * MINUTE, "air")
         kinds = []
-        bench.play(Arrived(flood))
+        bench.play(Arrived([flood]))
         for _ in range(40):
-            bench.play(Arrived(flood))
+            bench.play(Arrived([flood]))
             kinds.append(bench.commits[0].kind)
             bench.commit()
             bench.clock.advance(50)

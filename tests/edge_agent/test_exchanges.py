@@ -25,7 +25,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 def note(bench: Bench, session: str, *steps: int) -> None:
     """Steps that came without a frame, committed."""
-    bench.play(Arrived(Batch((), bench.clock.now(), session=session, exchanges=steps)))
+    bench.play(Arrived([Batch((), bench.clock.now(), session=session, exchanges=steps)]))
     bench.settle()
 
 

@@ -167,7 +167,7 @@ class Life:
         if self.bench.is_holding:
             device.wait(arrivals)
         elif arrivals:
-            self.bench.play(Arrived(device.batch(arrivals, self.bench.clock.now())))
+            self.bench.play(Arrived([device.batch(arrivals, self.bench.clock.now())]))
 
     def _pass(self) -> None:
         self.bench.pass_time(self.random.choice([60, 200, SECOND, 20 * SECOND, MINUTE, 5 * MINUTE]))
