@@ -194,10 +194,10 @@ class Api:
     async def _events(self, school: str | None) -> AsyncIterator[str]:
         with self._centre.live.watch(school) as watcher:
             yield "retry: 2000\n\n"
-            while (summaries := await watcher.next(HEARTBEAT_S)) is not None:
-                yield self._event(summaries)
+            while (news := await watcher.next(HEARTBEAT_S)) is not None:
+                yield news.text(self._event)
 
-    def _event(self, summaries: list[Summary]) -> str:
+    def _event(self, summaries: Sequence[Summary]) -> str:
         now_ms = self._centre.clock.now()
         if not summaries:
             return f'event: heartbeat\ndata: {{"time_ms": {now_ms}}}\n\n'

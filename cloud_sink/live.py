@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from telemetry import Summary
 
@@ -16,25 +16,38 @@ MOST_QUEUED: Final = 64
 MOST_WATCHERS: Final = 1000
 
 
+class News:
+    """What is new in one school, or in all: one object for everyone who watches it."""
+
+    def __init__(self, summaries: Sequence[Summary] = ()) -> None:
+        self.summaries = summaries
+        self._text = ""
+
+    def text(self, write: Callable[[Sequence[Summary]], str]) -> str:
+        """As it is told, written once: for each of fifty watchers anew it took seconds."""
+        self._text = self._text or write(self.summaries)
+        return self._text
+
+
 class Watcher:
     """One listener, for one school or for all."""
 
     def __init__(self, school: str | None) -> None:
         self.school = school
-        self._queue: asyncio.Queue[list[Summary] | None] = asyncio.Queue(MOST_QUEUED + 1)
+        self._queue: asyncio.Queue[News | None] = asyncio.Queue(MOST_QUEUED + 1)
 
-    async def next(self, heartbeat_s: float) -> list[Summary] | None:
-        """The next summaries; empty when none came for `heartbeat_s`; None when it is over."""
+    async def next(self, heartbeat_s: float) -> News | None:
+        """What is new next; empty when nothing came for `heartbeat_s`; None when it is over."""
         try:
             return await asyncio.wait_for(self._queue.get(), heartbeat_s)
         except TimeoutError:
-            return []
+            return News()
 
-    def offer(self, summaries: list[Summary]) -> bool:
-        """Queue them; false when the watcher is too far behind."""
+    def offer(self, news: News) -> bool:
+        """Queue it; false when the watcher is too far behind."""
         if self._queue.qsize() >= MOST_QUEUED:
             return False
-        self._queue.put_nowait(summaries)
+        self._queue.put_nowait(news)
         return True
 
     def end(self) -> None:
@@ -76,10 +89,12 @@ class Live:
 
         A school that was `touched` by older windows alone, as after an outage, is told of with nothing new in it.
         """
+        watched = {watcher.school for watcher in self._watchers}
+        news = {school: News([s for s in summaries if school in (None, s.series.school)]) for school in watched}
         for watcher in list(self._watchers):
-            wanted = [s for s in summaries if watcher.school in (None, s.series.school)]
+            told = news[watcher.school]
             is_touched = bool(touched) if watcher.school is None else watcher.school in touched
-            if (wanted or is_touched) and not watcher.offer(wanted):
+            if (told.summaries or is_touched) and not watcher.offer(told):
                 self._watchers.discard(watcher)
                 watcher.end()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import socket
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,6 @@ from cloud_sink.centre import open_centre
 from cloud_sink.ports import bind
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterator
 
     from cloud_sink.centre import Seams
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from telemetry import Clock
 
 LEAVE_WITHIN_S: Final = 5
+UNREAD_S: Final = 60
+"""How long a client may leave unread what was sent to it, as a laptop does that was closed on a page: its connection is
+given up then, and what waits for it with it (tcp(7), TCP_USER_TIMEOUT)."""
 
 
 class _Server(uvicorn.Server):
@@ -69,6 +72,7 @@ async def serve(
     """Run the centre until a signal ends it; `announce` gets its URL once it answers. Raises `EnvironmentFault`."""
     centre_config = loaded.config.centre
     listener = bind(centre_config.host, centre_config.port)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNREAD_S * 1000))
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     with contextlib.closing(listener):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, cast
@@ -242,6 +243,19 @@ def test_live_sends_a_heartbeat_when_nothing_is_new(centre: Running, monkeypatch
     with centre.client.stream("GET", "/api/v1/live") as answer:
         lines = answer.iter_lines()
         assert [next(lines) for _ in range(3)][2] == "event: heartbeat"
+
+
+def test_a_watcher_that_never_reads_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection goes, and not its place alone: they would add up, and each hold up the end of the centre."""
+    monkeypatch.setattr("cloud_sink.server.UNREAD_S", 0.2)
+    with running_centre(tmp_path) as centre, socket.socket() as asleep:
+        asleep.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        url = httpx.URL(centre.url)
+        asleep.connect((url.host, url.port))
+        asleep.sendall(b"GET /api/v1/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_until(lambda: centre.get("/api/v1/health")["watchers"] == 1)
+        centre.write(*(summary(device=f"co2-{number}") for number in range(100)))
+        wait_until(lambda: centre.get("/api/v1/health")["watchers"] == 0)
 
 
 def test_a_watcher_does_not_hold_up_the_end_of_the_centre(tmp_path: Path) -> None:
