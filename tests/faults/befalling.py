@@ -35,7 +35,7 @@ def power_cut_in_a_commit(life: Life) -> None:
         power_cut(life)
         return
     before = len(life._vfs.steps)
-    life.bench.store.commit(life.bench.commits.pop())
+    life._write_unheard(life.bench.commits.pop())
     place = life.folder / f"state-{life._starts}"
     cut(list(life._vfs.steps), life.random.randint(before, len(life._vfs.steps)), place, life.random)
     life.bench.store.close()
@@ -45,7 +45,7 @@ def power_cut_in_a_commit(life: Life) -> None:
 def kill(life: Life) -> None:
     """The process dies; what it had written stays, and what was under way got there or did not."""
     if life.bench.commits and life.random.random() < 0.5:
-        life.bench.store.commit(life.bench.commits[0])
+        life._write_unheard(life.bench.commits[0])
     life._restart()
 
 
@@ -97,11 +97,13 @@ def centre_dead(life: Life) -> None:
 
 
 def centre_restored(life: Life) -> None:
-    """Its inbox is a copy of some time ago; not of before the bytes that the agent still has."""
+    """Its inbox is a copy of some time ago; not of before the bytes that the agent still has, and will have."""
+    if life.bench.core.pressure.is_waiting(life.bench.clock.monotonic()):
+        return
     backup = life.random.choice(life._backups)
     query = "SELECT epoch, max(sequence) FROM batch WHERE body IS NULL GROUP BY epoch"
     gone = dict(life.bench.store._connection.execute(query))
-    if all(life.centre.applied_in(backup, epoch) >= sequence for epoch, sequence in gone.items()):
+    if all(life.centre.applied_in(epoch, backup) >= sequence for epoch, sequence in gone.items()):
         life.centre.restore(backup)
 
 
@@ -115,7 +117,7 @@ def agent_restored(life: Life) -> None:
     copy = life.folder / f"state-{life._starts}"
     life.bench.store._connection.wal_checkpoint()
     shutil.copytree(life.bench.folder, copy, ignore=shutil.ignore_patterns(ballast.NAME))
-    received = life.bench.audit().balance
+    received, forked_s = life.bench.audit().balance, life.bench.forked_s
     for _ in range(life.random.randint(5, 60)):
         life._live()
         life._hear()
@@ -123,6 +125,7 @@ def agent_restored(life: Life) -> None:
     life._forgiven += (lost["received"] - lost["duplicate"]) - (received["received"] - received["duplicate"])
     life.bench.store.close()
     life.bench.bodies.clear()
+    life.bench.forked_s = forked_s
     life._start_on(copy)
 
 
@@ -173,8 +176,7 @@ def clock_unknown(life: Life) -> None:
 
 def disk_full(life: Life) -> None:
     """No room for hours; then somebody makes some. Bytes that a restored centre still needs are not at stake."""
-    state = life.bench.core.state
-    if life.centre.applied_in(life.centre.copy(), state.epoch) < state.next_sequence - 1 - len(state.unacknowledged):
+    if _is_behind(life):
         return
     life._free = 0
     for _ in range(life.random.randint(10, 60)):
@@ -185,6 +187,25 @@ def disk_full(life: Life) -> None:
     life._free = 1 << 30
     if life.bench.is_holding and life.random.random() < 0.5:  # it has not yet seen that there is room
         life._strike({"disk_full", "centre_restored"})
+
+
+def _is_behind(life: Life) -> bool:
+    """Whether the centre was restored, and has not yet got again all that it acknowledged."""
+    state = life.bench.core.state
+    return life.centre.applied_in(state.epoch) < state.next_sequence - 1 - len(state.unacknowledged)
+
+
+def no_room(life: Life) -> None:
+    """Commits find no room, for somebody else fills the disk: for moments or minutes. Bytes as above."""
+    if _is_behind(life):
+        return
+    life._vfs.fits = life.random.randint(0, 8)
+    for _ in range(life.random.randint(5, 25)):
+        life._live()
+        life._hear()
+        if life.random.random() < 0.1:
+            life._strike(_WITH_NO_ROOM)
+    life._vfs.fits = None
 
 
 def reload(life: Life) -> None:
@@ -207,6 +228,7 @@ def quiet(life: Life) -> None:
         life._hear()
 
 
+_WITH_NO_ROOM: Final = ("kill", "power_cut", "power_cut_in_a_commit", "answer_lost", "answer_doubled", "centre_slow")
 FAULTS: Final[dict[str, Callable[[Life], None]]] = {
     "power_cut": power_cut,
     "power_cut_in_a_commit": power_cut_in_a_commit,
@@ -225,6 +247,7 @@ FAULTS: Final[dict[str, Callable[[Life], None]]] = {
     "clock_far": clock_far,
     "clock_unknown": clock_unknown,
     "disk_full": disk_full,
+    "no_room": no_room,
     "reload": reload,
     "quiet": quiet,
 }

@@ -40,6 +40,11 @@ class Device:
         """One message of long ago."""
         return [self._new(frame(["temperature", 5, "", measured_ms]), 1)] if len(self.sent) < 60 else []
 
+    def send_now(self, rules: Mapping[str, Rule]) -> list[Arrival]:
+        """One message of what is measured as it comes in."""
+        rows = [[name, rule.quantity.minimum] for name, rule in rules.items() if not rule.is_event]
+        return [self._new(frame(*rows), len(rows))] if rows else []
+
     def again(self) -> list[Arrival]:
         """Everything without an acknowledgement, as a copy."""
         self._held.clear()

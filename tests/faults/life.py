@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
 import shutil
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+import apsw
 
 from edge_agent.events import Arrived, Undelivered
 from edge_agent.reporting import totals
@@ -14,17 +17,18 @@ from edge_agent.room import Room
 from edge_agent.store import Store, ballast
 from edge_agent.timing import Timing
 from telemetry import Placement, Role
-from tests.edge_agent.harness import DAY, DEVICES, HOUR, MINUTE, MONDAY_9, SECOND, STANDARD, Bench, bind
+from tests.edge_agent.harness import DAY, DEVICES, HOUR, MINUTE, MONDAY_9, SECOND, STANDARD, bind
 from tests.faults.befalling import FAULTS
 from tests.faults.devices import Device
 from tests.faults.model_centre import ModelCentre
-from tests.faults.vfs import PowerVFS
+from tests.faults.watched import FullDisk, WatchedBench
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from edge_agent.events import Arrival, Event
+    from edge_agent.events import Arrival
+    from edge_agent.transactions import Transaction
     from telemetry import Summary
 
 TIMING: Final = Timing(
@@ -63,21 +67,6 @@ class Trust:
         """Nobody tells."""
 
 
-class _Bench(Bench):
-    """An agent whose draws of noise are noted, with the world's own time."""
-
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        self.drawn: dict[int, float] = {}
-        """When the noise of each slot was drawn first, by the slot's start."""
-        super().__init__(*arguments, **settings)
-
-    def play(self, event: Event) -> None:
-        super().play(event)
-        for transaction in self.commits:
-            if transaction.spend is not None:
-                self.drawn.setdefault(transaction.spend.start_ms, self.clock.monotonic())
-
-
 class Life:
     """An agent with its devices and its centre, and everything that befalls them."""
 
@@ -90,14 +79,14 @@ class Life:
         self.covered: Counter[tuple[str, str]] = Counter()
         self.totals: Counter[str] = Counter()
         self._starts = 1
-        self._vfs = PowerVFS(f"life-{seed}")
+        self._vfs = FullDisk(f"life-{seed}")
         self._free = 1 << 30
         self._trust = Trust()
         self._is_centre_up = True
         self._seed = seed
         self.centre = ModelCentre(_is_poisoned)
         self._backups: list[object] = [self.centre.copy()]
-        self.bench = _Bench(
+        self.bench = WatchedBench(
             folder / "state-0",
             devices=_DEVICES,
             policy=STANDARD,
@@ -217,7 +206,8 @@ class Life:
         for file in sorted(folder.glob("agent.db*")):
             if not file.name.endswith("-shm"):
                 self._vfs.remember(file)
-        return Store(folder, new_epoch=new_epoch, vfs=self._vfs.name, bytes_written=lambda: 0)
+        with self._vfs.with_ballast():
+            return Store(folder, new_epoch=new_epoch, vfs=self._vfs.name, bytes_written=lambda: 0)
 
     def _start_on(self, folder: Path) -> None:
         self._starts += 1
@@ -240,6 +230,11 @@ class Life:
         """Every session is carried on: what has no acknowledgement comes again."""
         for device in self.devices:
             self._bring(device, device.again())
+
+    def _write_unheard(self, transaction: Transaction) -> None:
+        """It gets to the disk, where there is room, and nobody lives to hear of it."""
+        with contextlib.suppress(apsw.FullError):
+            self.bench.store.commit(transaction)
 
     def _write(self) -> None:
         """Everything that is due for the disk at this moment."""
@@ -272,8 +267,9 @@ class Life:
 
     def _end(self) -> None:
         """Everything that waits gets its time."""
-        self._free, self._is_centre_up, self._trust.is_kept = 1 << 30, True, True
+        self._free, self._is_centre_up, self._trust.is_kept, self._vfs.fits = 1 << 30, True, True, None
         self._reconnect()
+        self._check_in_time()
         waits = 0
         for _ in range(1000):
             self._write()
@@ -290,6 +286,29 @@ class Life:
                 self.bench.pass_time(self._wait(waits))
                 waits += 1
         raise BrokenPromise(f"it does not come to its end: {self.bench.core.report()}")
+
+    def _check_in_time(self) -> None:
+        """Whatever the clock has shown before: what is measured by the right one is not late."""
+        self._rest()
+        late = self._late()
+        for device in self.devices:
+            rules = next((each.rules for each in self.bench.devices if each.device == device.name), {})
+            self._bring(device, device.send_now(rules))
+        self._rest()
+        if self._late() != late:
+            raise BrokenPromise(f"{self._late() - late} readings of this moment are late")
+
+    def _late(self) -> int:
+        return totals(self.bench.core.state.counts).get("late", 0)
+
+    def _rest(self) -> None:
+        """Until everything that was sent is on disk."""
+        for _ in range(100):
+            self._write()
+            self._hear()
+            if self.bench.core.is_idle and not any(device.sent for device in self.devices):
+                return
+            self.bench.pass_time(100)
 
     def _wait(self, waited: int) -> int:
         """Hours, then nights, then twice as many nights each time: a window opened on a clock a month off stays."""

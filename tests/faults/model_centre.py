@@ -105,10 +105,11 @@ class ModelCentre:
         spans = [mark.span for mark in marks if mark.span is not None]
         return Span(min((s.from_ms for s in spans), default=0), max((s.to_ms for s in spans), default=0))
 
-    def applied_in(self, backup: object, epoch: str) -> int:
-        """How far an epoch had come when the backup was made."""
-        assert isinstance(backup, dict)
-        return backup[epoch].applied if epoch in backup else 0
+    def applied_in(self, epoch: str, backup: object = None) -> int:
+        """How far an epoch has come, or had come when the backup was made."""
+        epochs = self._epochs if backup is None else backup
+        assert isinstance(epochs, dict)
+        return epochs[epoch].applied if epoch in epochs else 0
 
     def _store(self, send: Send, lines: list[str]) -> None:
         if self.bodies.setdefault(send.batch, send.body) != send.body:

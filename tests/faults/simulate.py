@@ -29,15 +29,17 @@ STEPS: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
-class _Lived:
+class Lived:
     """What a seed's life came to."""
 
     covered: Counter[tuple[str, str]]
     totals: Counter[str]
     broken: str
+    """The promise that was broken, with what replays it."""
 
 
-def _live(place: tuple[Path, int]) -> _Lived:
+def live(place: tuple[Path, int]) -> Lived:
+    """One seed's life, in a folder."""
     folder, seed = place
     life, broken = Life(folder / f"seed-{seed}", seed), ""
     try:
@@ -45,12 +47,12 @@ def _live(place: tuple[Path, int]) -> _Lived:
     except BrokenPromise as promise:
         broken = f"seed {seed}, step {life.step}: {promise}"
     life.remove()
-    return _Lived(life.covered, life.totals, broken)
+    return Lived(life.covered, life.totals, broken)
 
 
 def run(count: int, folder: Path) -> Outcome:
     """So many seeds; a cell of the table that no seed met counts as broken: what is not tried is not shown."""
-    lives = list(spread(_live, [(folder, seed) for seed in range(count)], at_once=10))
+    lives = list(spread(live, [(folder, seed) for seed in range(count)], at_once=10))
     covered = sum((life.covered for life in lives), Counter[tuple[str, str]]())
     totals = sum((life.totals for life in lives), Counter[str]())
     broken = [life.broken for life in lives if life.broken]
