@@ -11,6 +11,7 @@ from broker.command_topics import requests
 from broker.credentials import Client, Credentials, MalformedPasswordHash, ScryptHash
 from broker.topics import is_topic_filter
 from telemetry import ConfigurationError
+from telemetry.plain_words import plainly
 from telemetry.toml_file import locate
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def _parse(path: Path, model: type[_Model]) -> _Model:
             "clients",
             [
                 MalformedClients(
-                    f"{mistake['loc'][-1]}: {mistake['msg'].removeprefix('Value error, ')}",
+                    f"{mistake['loc'][-1]}: {plainly(mistake)}",
                     where=f"{path}:{line_of(mistake['loc'])}",
                     fix="a client is: id, one of password_file and password_hash, publish = [topic filters]",
                 )

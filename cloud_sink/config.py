@@ -11,8 +11,9 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from telemetry import ConfigurationError
 from telemetry.places import CODE
+from telemetry.plain_words import suggest
 from telemetry.policy import policy_named_in
-from telemetry.table_file import ConfigurationMistakes, Mistake, Table, dotted, read_tables, suggest
+from telemetry.table_file import ConfigurationMistakes, Mistake, Table, dotted, read_tables
 from telemetry.timetable_table import TimetableTable
 
 if TYPE_CHECKING:

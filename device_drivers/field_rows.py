@@ -61,7 +61,7 @@ class FieldRow(Table):
         try:
             return quantity(name).id
         except UnknownQuantity as error:
-            raise ValueError(error.what) from None
+            raise ValueError(f"{error.what}; {error.fix}") from None
 
     @model_validator(mode="after")
     def _means_something(self) -> Self:

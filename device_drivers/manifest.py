@@ -20,11 +20,14 @@ from device_drivers.tables.lines import LinesFormat, ReplyRow
 from device_drivers.tables.readings import ReadingRow, ReadingsFormat
 from device_drivers.tables.registers import RegisterRow, RegistersFormat
 from telemetry import ConfigurationError, quantities
+from telemetry.plain_words import keys_at, plainly, what_would_do
 from telemetry.toml_file import locate, syntax_error_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from pydantic_core import ErrorDetails
 
     from device_drivers.contract import Driver, Settings
 
@@ -210,14 +213,15 @@ def parse(text: str, path: str) -> Manifest:
         raise ManifestUnusable(f"is not TOML: {error}", where=f"{path}:{syntax_error_line(error)}") from None
     _check_contract(document, text, path)
     try:
-        return _kind_of(document).model_validate(document)
+        model = _kind_of(document)
+        return model.model_validate(document)
     except _UnknownKind as error:
         line = locate(text)(("format", "kind"))
         raise ManifestUnusable(f"format.kind: {error}", where=f"{path}:{line}") from None
     except ValidationError as error:
         line_of = locate(text)
         found = [
-            (line_of(_place(location, document)), _what(location, item["msg"]))
+            (line_of(_place(location, document)), _what(location, item, model))
             for item in error.errors(include_url=False)
             for location in [(*item["loc"], *getattr(item.get("ctx", {}).get("error"), "at", ()))]
         ]
@@ -263,9 +267,11 @@ def _place(location: tuple[int | str, ...], document: Any) -> tuple[int | str, .
     return tuple(parts)
 
 
-def _what(location: tuple[int | str, ...], message: str) -> str:
+def _what(location: tuple[int | str, ...], item: ErrorDetails, model: type[Manifest]) -> str:
     key = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
-    return f"{key or 'file'}: {message.removeprefix('Value error, ')}"
+    keys = keys_at(model, location[:-1])
+    fix = what_would_do(item, keys if location[1:] else {*keys, "format"})
+    return f"{key or 'file'}: {plainly(item)}" + (f"; {fix}" if fix else "")
 
 
 def suggest(text: str, known: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ from edge_agent.privacy.rules import Rule
 from edge_agent.programs import program_of
 from edge_agent.windows import Cadence
 from telemetry import ConfigurationError, quantity
-from telemetry.table_file import suggest
+from telemetry.plain_words import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,8 +12,9 @@ from device_drivers.registry import discover
 from edge_agent.config import Configuration, SerialTable
 from edge_agent.privacy.people import CAMPUS_DEVICE, CAMPUS_PLACE
 from telemetry import ConfigurationError
+from telemetry.plain_words import suggest
 from telemetry.policy import policy_named_in
-from telemetry.table_file import ConfigurationMistakes, Mistake, dotted, read_tables, suggest
+from telemetry.table_file import ConfigurationMistakes, Mistake, dotted, read_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from simulators.kinds import MODBUS, ROLES, ROOM_SENSOR, Kind, Load
 from simulators.physics import SEATED_MET
 from telemetry import ConfigurationError, Placement
+from telemetry.plain_words import keys_at, plainly, what_would_do
 from telemetry.toml_file import locate, syntax_error_line
 
 if TYPE_CHECKING:
@@ -299,8 +300,10 @@ def _mistake(path: Path, line_of: Callable[[tuple[str | int, ...]], int], fault:
     """Where, what stands there, what is wrong with it."""
     place = tuple(fault["loc"])
     key = ".".join(map(str, place))
-    what = "there is no such key here" if fault["type"] == "extra_forbidden" else fault["msg"]
+    fix = what_would_do(fault, keys_at(Scenario, place[:-1]))
+    what = plainly(fault)
     found = f" (found {fault['input']!r})" if isinstance(fault["input"], str | int | float) else ""
+    found += f"; {fix}" if fix else ""
     inherited = ", from the scenario it is like" if place and place[0] not in own and fault["type"] != "missing" else ""
     head = f"{path}:{line_of(place)}"
     return f"{head}: {key}{inherited}: {what}{found}" if key else f"{head}: {what}"

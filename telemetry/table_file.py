@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from telemetry.errors import ConfigurationError
+from telemetry.plain_words import keys_at, plainly, what_would_do
 from telemetry.toml_file import locate, syntax_error_line
 
 if TYPE_CHECKING:
@@ -93,10 +93,12 @@ def read_tables(
             if item["type"] == "too_short" and len(item["input"]) >= item["ctx"]["min_length"]:
                 continue  # pydantic counts members that are wrong as not there, and each of them is told
             location = _without_tags(tuple(item["loc"]), document)
-            mistakes.append(_mistake(model, location, dict(item), line_of(location)))
+            quoted = "" if item["type"] in ("extra_forbidden", "missing") else _shown(item.get("input"))
+            fix = what_would_do(item, keys_at(model, location[:-1]))
+            mistakes.append(Mistake(line_of(location), dotted(location), quoted, plainly(item), fix))
     for location, what, fix in cross_checks(document):
-        found = _shown(_value_at(document, location))
-        mistakes.append(Mistake(line_of(location), dotted(location), found, what, fix))
+        quoted = _shown(_value_at(document, location))
+        mistakes.append(Mistake(line_of(location), dotted(location), quoted, what, fix))
     if tables is None or mistakes:
         raise ConfigurationMistakes(path, mistakes, check)
     return TableFile(tables, text.encode(), line_of)
@@ -114,47 +116,6 @@ def read_document(path: Path, check: str) -> tuple[str, dict[str, Any]]:
     except tomllib.TOMLDecodeError as error:
         mistake = Mistake(syntax_error_line(error), "TOML", "", str(error).partition(" (at ")[0], "see https://toml.io")
         raise ConfigurationMistakes(path, [mistake], check) from None
-
-
-def _mistake(model: type[BaseModel], location: Location, item: dict[str, Any], line: int) -> Mistake:
-    kind, message = str(item["type"]), str(item["msg"]).removeprefix("Value error, ")
-    found = _shown(item.get("input"))
-    if kind == "extra_forbidden":
-        known = list(_fields_at(model, location[:-1]))
-        return Mistake(line, dotted(location), "", "no such key", suggest(str(location[-1]), known))
-    if kind == "missing":
-        return Mistake(line, dotted(location), "", "is missing", f"add `{location[-1]} = …` here")
-    if kind in ("enum", "literal_error"):
-        expected = [choice.strip("'\" ") for choice in str(item["ctx"]["expected"]).replace(" or ", ",").split(",")]
-        return Mistake(line, dotted(location), found, "not one of the choices", suggest(str(item["input"]), expected))
-    if kind == "string_pattern_mismatch" and "a-z0-9-" in message:
-        message = "a code is 1 to 32 of a-z, 0-9 and '-'"
-    return Mistake(line, dotted(location), found, message[0].lower() + message[1:])
-
-
-def suggest(text: str, known: list[str]) -> str:
-    """What would do in the place of `text`, the likeliest first."""
-    close = difflib.get_close_matches(text, known, n=1)
-    allowed = ", ".join(sorted(known))
-    return f"did you mean {close[0]!r}? (allowed: {allowed})" if close else f"allowed: {allowed}"
-
-
-def _fields_at(model: type[BaseModel], location: Location) -> dict[str, Any]:
-    """The keys that the table at `location` may have."""
-    for part in location:
-        if isinstance(part, str):
-            model = _model_in(model.model_fields[part].annotation) or model
-    return dict(model.model_fields)
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for part in getattr(annotation, "__args__", ()):
-        found = _model_in(part)
-        if found is not None:
-            return found
-    return None
 
 
 def _without_tags(location: Location, document: object) -> Location:

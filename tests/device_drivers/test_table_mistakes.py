@@ -21,10 +21,10 @@ OF_P = '\n[[field]]\nkey = "p"\ncommand = "p"\nquantity = '
     [
         ("mqtt", JSON + FIELD.replace("pm25", "happiness"), "17: field[1].quantity: no quantity is called 'happiness'"),
         ("mqtt", JSON + FIELD + 'unit = "ppm"\n', "15: field[1]: unit 'ppm' does not become 'ug/m3'; there is: µg/m³"),
-        ("mqtt", JSON + FIELD + "scal = 2\n", "18: field[1].scal: Extra"),
+        ("mqtt", JSON + FIELD + "scal = 2\n", "18: field[1].scal: no such key"),
         ("mqtt", JSON + FIELD + 'values = { ON = "lit" }\n', "15: field[1]: pm25 has no state 'lit'"),
         ("mqtt", '[format]\nkind = "xml"\n' + FIELD, "14: format.kind: there is no 'xml'; there is: json, frame"),
-        ("mqtt", JSON + AT, "18: field[1].at: Extra"),
+        ("mqtt", JSON + AT, "18: field[1].at: no such key"),
         ("serial-stream", JSON + FIELD, "14: format.kind: kind 'json' is for mqtt, not for serial-stream"),
         ("mqtt", JSON + FIELD + FIELD, "1: file: field 'x' stands twice"),
         ("mqtt", JSON + FIELD + 'path = ["*"]\n', "15: field[1]: a path has one"),

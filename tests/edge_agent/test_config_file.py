@@ -156,9 +156,9 @@ def test_the_sample_is_valid_as_shipped(tmp_path: Path) -> None:
     ("before", "after", "mistake"),
     [
         ('district = "changning"\n', "", "agent.district: is missing; add `district = …` here"),
-        ("port = 0", 'port = "http"', "health.port: input should be a valid integer"),
-        ("port = 0", "port = 65536", "health.port: input should be less than or equal to 65535"),
-        ("interval_s = 0.2", "interval_s = 0", "uplink.interval_s: input should be greater than 0"),
+        ("port = 0", 'port = "http"', "health.port: a whole number is wanted"),
+        ("port = 0", "port = 65536", "health.port: has to be 65535 or less"),
+        ("interval_s = 0.2", "interval_s = 0", "uplink.interval_s: has to be more than 0"),
         ("interval_s = 0.2", "interval_s = nan", "uplink.interval_s"),
         ('"08:00", "18:00"', '"18:00", "08:00"', "timetable.hours: hours are pairs [begin, end] in order"),
         ('"08:00", "18:00"', '"8:00", "18:00"', "a time of day is written HH:MM (found '8:00')"),

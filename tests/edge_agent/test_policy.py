@@ -53,7 +53,7 @@ def test_a_policy_decides_windows_fields_and_steps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "place", "sentence"),
     [
-        ("version = 1", "version = 0", "version", "greater than or equal to 1"),
+        ("version = 1", "version = 0", "version", "has to be 1 or more"),
         ('["pm1", "pm25"', '["people", "pm25"', "P1.outside_hours[1]", "no quantity of this name is told"),
         ('window = "timetable"', 'window = "minute"', "P1.window", "finer than this class may be told"),
         ('window = "day"', 'window = "hour"', "Db.window", "allowed: day"),
@@ -67,7 +67,7 @@ def test_a_policy_decides_windows_fields_and_steps(tmp_path: Path) -> None:
         ("carbon_dioxide = 50", "carbon_dioxide = 50, humidity = 0.01", "P1.steps.humidity", "write 0.1 to 100 %"),
         ("carbon_dioxide = 50", "carbon_dioxid = 50", "P1.steps.carbon_dioxid", "no quantity of this name is told"),
         ('export = "none"', 'export = "exact"', "P2.export", "not one of the choices"),
-        ('export = "none"', 'export = "room"\nrho_milli = 0', "P2.rho_milli", "greater than or equal to 1"),
+        ('export = "none"', 'export = "room"\nrho_milli = 0', "P2.rho_milli", "has to be 1 or more"),
         ('export = "none"', 'export = "room"\nbands = [50, 20]', "P2", "bands rise"),
         ("[S] # safety", '[X]\nwindow = "day"\n[S] # safety', "X", "no such key"),
         ("form = 1", "form = 2", "form", "not one of the choices"),
