@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from telemetry import ContractViolation, PrivacyClass, Summarise, quantity
-from telemetry.floors import window_fault
+from telemetry.floors import LEAST_ERROR95, window_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -102,6 +102,8 @@ def _number_fault(summary: Summary, states: int) -> str | None:
             return f"field {name!r} is out of range: {fields[name]}"
     if fields.get("n", 0) > fields.get("expected", DAY_S * 1000):
         return f"n is {fields['n']} of {fields['expected']} expected"
+    if fields.get("error95", LEAST_ERROR95) < LEAST_ERROR95:
+        return f"error95 is {fields['error95']}: a count of people without noise is not taken"
     if states and not 0 <= fields.get("last", 0) < states:
         return f"state {fields['last']} of {summary.series.quantity} does not exist"
     return None

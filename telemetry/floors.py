@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 EVENT_S: Final = 1
 """What an event of safety is stamped with: the second it happened in."""
+LEAST_ERROR95: Final = 2
+"""Of a count of people: the error of the least noise that is told, with a standard deviation of 1."""
 SHORTEST_S: Final[Mapping[PrivacyClass, int]] = {
     PrivacyClass.E: MINUTE_S,
     PrivacyClass.P1: QUARTER_S,

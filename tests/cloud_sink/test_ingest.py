@@ -258,6 +258,11 @@ def test_a_line_outside_the_contract_is_unprocessable(refusing: Running, wrong: 
         (summary("sound_pressure", window_s=60), "windows of 900 s or more, not of 60"),
         (summary("motion", NOON_MS, {"on_permille": 500}, window_s=300), "windows of 900 s or more, not of 300"),
         (summary("battery", window_s=60), "windows of 900 s or more, not of 60"),
+        (summary("headset_worn", fields={"on_permille": 9}), "windows of 86400 s or more, not of 900"),
+        (
+            summary("people_count", NOON_MS, {"value": 41, "error95": 1, "band": 1}, window_s=3600),
+            "error95 is 1: a count of people without noise",
+        ),
         (summary("people_count", NOON_MS, {"value": 41, "error95": 13, "band": 1}), "windows of 3600 s, not of 900"),
         (
             summary("people_count", MIDNIGHT_MS, {"value": 41, "error95": 13, "band": 1}, window_s=86_400),
