@@ -83,7 +83,7 @@ class Api:
                 code=school.code,
                 name_zh=school.name_zh,
                 name_en=school.name_en,
-                rooms=_room_answers(await catalogue.rooms(school.code), await catalogue.devices(school.code)),
+                rooms=_room_answers(await catalogue.rooms_in_use(school.code), await catalogue.devices(school.code)),
             )
             for school in await catalogue.schools()
         ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from sqlalchemy import ForeignKey, LargeBinary, Select, String, delete, event, select
+from sqlalchemy import ForeignKey, LargeBinary, Select, String, delete, event, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
@@ -241,6 +241,7 @@ class Catalogue:
             for school in config.school:
                 await session.merge(_Schools(code=school.code, name_zh=school.name_zh, name_en=school.name_en))
             await session.flush()
+            await session.execute(update(_Rooms).values(name_zh=_Rooms.code, name_en=_Rooms.code))
             for room in config.room:
                 await session.merge(_Rooms(**room.model_dump()))
             for agent in config.agent:

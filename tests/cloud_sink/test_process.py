@@ -64,6 +64,23 @@ def test_a_damaged_file_that_the_centre_does_not_mend_is_said_with_exit_code_3(
     assert "Traceback" not in done.stderr
 
 
+def test_a_room_that_is_configured_no_more_has_no_name_and_an_empty_one_is_gone(tmp_path: Path) -> None:
+    named = "".join(
+        f'\n[[room]]\nschool = "cn-002"\ncode = "{code}"\nbuilding = "a"\nname_zh = "教室"\nname_en = "Room"\n'
+        for code in ("a-301", "a-302")
+    )
+
+    def rooms(centre: Running) -> list[tuple[str, str]]:
+        told = centre.client.get("/api/v1/places").json()["schools"][0]["rooms"]
+        return [(room["code"], room["name_en"]) for room in told]
+
+    with running_centre(tmp_path, config=CONFIG + named) as centre:
+        centre.write(summary())
+        assert rooms(centre) == [("a-301", "Room"), ("a-302", "Room")]
+    with running_centre(tmp_path) as centre:
+        assert rooms(centre) == [("a-301", "a-301")]
+
+
 def test_a_catalogue_that_was_taken_away_comes_back_with_the_next_summaries(tmp_path: Path) -> None:
     with running_centre(tmp_path) as centre:
         centre.write(summary())

@@ -17,7 +17,7 @@ from edge_agent.timetable import CompiledTimetable
 from edge_agent.timing import Timing
 from edge_agent.transactions import Span
 from telemetry import vocabulary
-from telemetry.uplink_contract import REPORT_PATH, WRITE_PATH, AgentReport, BatchId, unseal
+from telemetry.uplink_contract import GENESIS, REPORT_PATH, WRITE_PATH, AgentReport, BatchId, unseal
 from tests.edge_agent.harness import (
     HOUR,
     MINUTE,
@@ -267,6 +267,24 @@ class TestRestoredCentre:
         found = bench.audit()
         assert found.faults == []
         assert found.balance["acknowledged"] == found.balance["summaries"] > 10
+
+    def test_a_refused_batch_that_it_lost_counts_no_second_time(self, bench: Bench) -> None:
+        """Its summaries went on in other batches; offered again for its number, it holds none that are waited for."""
+        bench.read("mast", ["temperature", 20], ["wind_speed", 3])
+        bench.until_closed(4 * MINUTE)
+        assert len(lines_of(bench.sends[0])) == 2
+        first = bench.answer(refused).batch.sequence
+        head = self.head_at(bench, first - 1) if first > 1 else GENESIS
+        self.settle_all(bench, [])
+        self.live(bench)
+        bench.read("mast", ["temperature", 50])
+        bench.until_closed(4 * MINUTE)
+        bench.answer(lambda batch: Forked(batch, Applied(first - 1, head)))
+        assert bench.answer(delivered).batch.sequence == first
+        self.settle_all(bench, [])
+        found = bench.audit()
+        assert found.faults == []
+        assert found.balance["acknowledged"] == found.balance["summaries"]
 
     def test_a_restart_in_the_middle_goes_on(self, bench: Bench) -> None:
         """What is recalled is durable; the centre's next word brings the rest."""

@@ -11,11 +11,13 @@ from edge_agent import pending
 from edge_agent.events import Uncommitted
 from edge_agent.merging import MergeOrder, merges
 from edge_agent.room import Room
+from edge_agent.store import Store, summaries
 from edge_agent.store.ballast import NAME
 from edge_agent.store.summaries import understood
 from edge_agent.timing import Timing
-from edge_agent.transactions import Kind, Waiting
+from edge_agent.transactions import Kind, NewSummary, Waiting
 from telemetry import decode_all, vocabulary
+from telemetry.summaries import LONGEST_WINDOW_S
 from tests.edge_agent.harness import (
     DAY,
     DEVICES,
@@ -105,6 +107,20 @@ def test_then_summaries_are_merged(bench: Bench, disk: Disk) -> None:
     found = bench.audit()
     assert found.faults == []
     assert found.balance["waiting"] == 0
+
+
+def test_a_longer_window_is_remembered_while_a_part_of_it_may_come_back(tmp_path: Path) -> None:
+    """A batch of parts may be refused, or sealed anew under another name, long after the others were merged."""
+    store = Store(tmp_path, new_epoch=lambda: "0123456789abcdef")
+    longest_ms = LONGEST_WINDOW_S * 1000
+    day = NewSummary("temperature,device=mast,window=86400", MONDAY_9, "mean=1")
+    older = NewSummary(day.series, MONDAY_9 - 1, "mean=1")
+    for told in (day, older):
+        assert summaries.note_merged(store._connection, told)
+    summaries.forget_merged(store._connection, MONDAY_9 + longest_ms)
+    assert not summaries.note_merged(store._connection, day), "of this one a part is in a batch"
+    assert summaries.note_merged(store._connection, older), "and of this one none"
+    store.close()
 
 
 def test_what_the_vocabulary_lacks_is_not_merged(bench: Bench, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
