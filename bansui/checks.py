@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 import os
 import socket
 import subprocess
@@ -36,6 +37,7 @@ LARGEST_OFFSET_S: Final = 2.0
 _ROUND_TRIP_S: Final = 3.0
 _AT_ONCE: Final = 16
 """How many devices are tried at once: those that are off take the whole time."""
+_AN_ADDRESS_OF_OURS: Final = "choose an address of this machine (`ip -br address`), and a port from 1024 upwards"
 _OLDEST_SQLITE: Final = (3, 51, 3)
 
 
@@ -187,15 +189,7 @@ def _cannot_reach(where: tuple[str, int], tls: ClientTls | None = None) -> str:
 
 
 def _ports(loaded: LoadedConfiguration, *, running: bool) -> Iterator[Finding]:
-    listener = loaded.tables.listener
-    wanted = [("health.port", "127.0.0.1", loaded.tables.health.port)]
-    if loaded.tables.pages is not None:
-        wanted.append(("pages.port", loaded.tables.pages.host, loaded.tables.pages.port))
-    if listener is not None:
-        where = listener.addresses
-        wanted += [("listener.port", host, where.port) for host in where.hosts if where.port is not None]
-        wanted += [("listener.tls.port", host, where.tls_port) for host in where.hosts if where.tls_port is not None]
-    for key, host, port in wanted:
+    for key, host, port in loaded.tables.own_ports:
         if running:
             yield Finding("ports", Verdict.GOOD, f"{key} {port}: the agent is running")
             continue
@@ -203,8 +197,12 @@ def _ports(loaded: LoadedConfiguration, *, running: bool) -> Iterator[Finding]:
             with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
                 yield Finding("ports", Verdict.GOOD, f"{key} {port} is free")
         except OSError as error:
-            what = f"{key} {port} cannot be opened: {error.strerror}"
-            yield Finding("ports", Verdict.BAD, what, f"ss -ltnp 'sport = :{port}' says who has it")
+            is_taken = error.errno == errno.EADDRINUSE
+            what = (
+                f"{key} {port} is taken" if is_taken else f"{key} {port} cannot be opened at {host}: {_said_by(error)}"
+            )
+            fix = f"ss -ltnp 'sport = :{port}' says who has it" if is_taken else _AN_ADDRESS_OF_OURS
+            yield Finding("ports", Verdict.BAD, what, fix)
 
 
 def _broker(loaded: LoadedConfiguration) -> Iterator[Finding]:
@@ -257,6 +255,11 @@ def _time_service() -> Finding:
     if told != "yes":
         return Finding("time service", Verdict.DOUBTFUL, "the clock is not synchronised", "timedatectl set-ntp true")
     return Finding("time service", Verdict.GOOD, "the clock is synchronised")
+
+
+def _said_by(error: OSError) -> str:
+    """What the system said, without what Python adds to it."""
+    return (error.strerror or str(error)).partition(" (while")[0]
 
 
 def _user() -> str:

@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Make the folder where there is none, and hold it for this centre alone. Raises `EnvironmentFault`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a+", encoding="ascii") as lock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = (folder / "lock").open("a+", encoding="ascii")
+    except OSError as error:
+        raise EnvironmentFault(
+            f"cannot write there: {error.strerror}", where=str(folder), fix="let the centre's user own this folder"
+        ) from None
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

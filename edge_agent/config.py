@@ -349,3 +349,15 @@ class Configuration(Table):
     def school_hours(self) -> Timetable:
         """The timetable in the school's time zone."""
         return Timetable.of(self.timetable, self.zone)
+
+    @property
+    def own_ports(self) -> list[tuple[str, str, int]]:
+        """The ports that this agent opens: the key that says so, the host, the port, which may be 0 for a free one."""
+        ports = [("health.port", "127.0.0.1", self.health.port)]
+        if self.pages is not None:
+            ports.append(("pages.port", self.pages.host, self.pages.port))
+        if self.listener is not None:
+            where = self.listener.addresses
+            ports += [("listener.port", host, where.port) for host in where.hosts if where.port is not None]
+            ports += [("listener.tls.port", host, where.tls_port) for host in where.hosts if where.tls_port is not None]
+        return ports

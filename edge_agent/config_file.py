@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 CHECK: Final = "bansui agent validate"
+_EVERY_ADDRESS: Final = frozenset(("0.0.0.0", "::"))  # noqa: S104 - compared, not bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def load(path: Path) -> LoadedConfiguration:
     digest = hashlib.sha256(file.data + policy.digest).digest()
     loaded = LoadedConfiguration(file.tables, path, digest, file.line_of, policy)
     _keep_names_free(loaded)
+    _keep_ports_apart(loaded)
     return loaded
 
 
@@ -101,6 +103,21 @@ def _keep_names_free(loaded: LoadedConfiguration) -> None:
             with findings.at("room", index, "code"):
                 what = f"the count of the whole campus is told under the name {CAMPUS_PLACE!r}: no room may have it"
                 raise ConfigurationError(what, fix="give the room another code")
+    findings.conclude()
+
+
+def _keep_ports_apart(loaded: LoadedConfiguration) -> None:
+    """Refuse one port for two purposes: the second could not be opened. Raises `ConfigurationMistakes`."""
+    ports, findings = loaded.tables.own_ports, Findings(loaded)
+    clashes = {
+        key: other
+        for number, (key, host, port) in enumerate(ports)
+        for other, elsewhere, taken in ports[:number]
+        if port and port == taken and key != other and (host == elsewhere or {host, elsewhere} & _EVERY_ADDRESS)
+    }
+    for key, other in clashes.items():
+        with findings.at(*key.split(".")):
+            raise ConfigurationError(f"this is {other} already", fix="choose another port")
     findings.conclude()
 
 

@@ -94,7 +94,7 @@ def test_what_is_not_well_is_told_with_what_mends_it(school: School) -> None:
     assert code == 1
     bad = {check: [finding for finding in findings if finding[0] == "bad"] for check, findings in found.items()}
     assert "does not know the token" in bad["centre"][0][1]
-    assert f"listener.port {listener} cannot be opened" in bad["ports"][0][1]
+    assert f"listener.port {listener} is taken" in bad["ports"][0][1]
     assert "ss -ltnp" in bad["ports"][0][2]
     assert "/dev/no-such-line is not there" in bad["serial"][0][1]
     assert found["devices"][0][:2] == ("doubtful", "127.0.0.1:1 takes no connection: Connection refused")

@@ -49,6 +49,14 @@ def test_a_state_folder_that_another_centre_has_open_is_said_with_exit_code_3(tm
     assert "another centre" in done.stderr
 
 
+def test_a_state_folder_that_cannot_be_is_said_with_exit_code_3(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file where the folder should be")
+    done = run_bansui("centre", "run", "--config", str(write_config(tmp_path)))
+    assert done.returncode == 3
+    assert "cannot write there: File exists" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("file", "said"),
     [("summaries.duckdb", "the store cannot be opened"), ("catalogue.sqlite", "the catalogue cannot be opened")],

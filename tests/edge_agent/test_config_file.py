@@ -189,6 +189,28 @@ def test_names_are_unique(path: Path) -> None:
         assert any(key in mistake for mistake in found), (key, line, found)
 
 
+@pytest.mark.parametrize(
+    ("health", "rest", "expected"),
+    [
+        (1883, "[listener]\n", "listener.port: this is health.port already"),
+        (9465, '[pages]\naddress = "http://10.0.0.5:9465"\n[listener]\n', "pages.port: this is health.port already"),
+        (0, "[listener]\nport = 8883\n[listener.tls]\n{tls}", "listener.tls.port: this is listener.port already"),
+        (0, "[listener]\nport = 8883\n[listener.tls]\nrequired = true\n{tls}", ""),
+        (9465, '[listener]\nhost = "10.0.0.5"\nport = 9465\n', ""),
+        (0, "[listener]\nport = 0\n", ""),
+    ],
+)
+def test_a_port_is_opened_once(tmp_path: Path, health: int, rest: str, expected: str) -> None:
+    """One port for two purposes is a mistake where their addresses overlap; a port of 0 is a free one."""
+    text = rest.format(tls='certificate_file = "a"\nkey_file = "b"\n')
+    path = changed(configure(tmp_path, text), "port = 0", f"port = {health}") if health else configure(tmp_path, text)
+    if expected:
+        (found,) = mistakes_of(path)
+        assert expected in found
+    else:
+        load(path)
+
+
 def test_mqtt_needs_a_way_in(tmp_path: Path) -> None:
     """A device on MQTT without listener or subscriber would never be heard; an empty [listener] is one."""
     assert "needs [listener] or [subscriber]" in mistakes_of(configure(tmp_path, SENSOR))[0]
