@@ -78,7 +78,12 @@ class Rule:
 
     def told(self, fields: Mapping[str, int]) -> dict[str, int]:
         """Of a window's fields, those that may leave, as coarse as they must be."""
-        return {name: self._coarsen(name, number) for name, number in fields.items() if name in self._told}
+        told = {name: self._coarsen(name, number) for name, number in fields.items() if name in self._told}
+        if (
+            self.privacy_class is PrivacyClass.DB and "n" in told
+        ):  # many a device is heard while it is on, and no longer
+            told["n"] = max(1, _half_hours_of(told["n"], told["expected"]))
+        return told
 
     def _coarsen(self, name: str, number: int) -> int:
         if self._step is not None and name == "mean":
@@ -86,9 +91,14 @@ class Rule:
         if self.privacy_class is PrivacyClass.DB and name == "delta" and self.quantity.unit == "h":
             return nearest(number, self.quantity.to_ticks(0.5))
         if self.privacy_class is PrivacyClass.DB and name == "on_permille":
-            half_hours = (number * HALF_HOURS_A_DAY + 500) // 1000
-            return (half_hours * 1000 + HALF_HOURS_A_DAY // 2) // HALF_HOURS_A_DAY
+            return _half_hours_of(number, 1000)
         return number
+
+
+def _half_hours_of(number: int, whole: int) -> int:
+    """A part of a day's `whole`, to half hours of the day."""
+    half_hours = (2 * number * HALF_HOURS_A_DAY + whole) // (2 * whole)
+    return (half_hours * whole + HALF_HOURS_A_DAY // 2) // HALF_HOURS_A_DAY
 
 
 def _is_hidden(quantity: Quantity, table: ToldTable | None) -> bool:

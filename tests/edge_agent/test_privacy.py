@@ -126,6 +126,25 @@ def test_what_people_switch_is_told_in_half_hours(permille: int) -> None:
     assert 0 <= told <= 1000
 
 
+@pytest.mark.parametrize(
+    ("n", "expected", "told"),
+    [
+        (53, 1440, 60),
+        (74, 1440, 60),
+        (75, 1440, 90),
+        (14, 1440, 1),
+        (1440, 1440, 1440),
+        (7, 24, 7),
+        (1, 1, 1),
+    ],
+)
+def test_how_long_what_people_switch_was_heard_is_told_in_half_hours(n: int, expected: int, told: int) -> None:
+    """A station that is silent while it is off would tell by its slots for how many minutes it was on."""
+    fields = {"mean": 40, "n": n, "expected": expected}
+    assert Rule(quantity("battery"), DB, STRICT).told(fields) == {**fields, "n": told}
+    assert Rule(quantity("battery"), DA, STRICT).told(fields)["n"] == n
+
+
 def test_hours_of_operation_are_told_in_half_hours() -> None:
     """A counter of hours says no more of a day than the share of it does."""
     assert Rule(quantity("operating_time"), DB, STRICT).told({"delta": 33})["delta"] == 35
