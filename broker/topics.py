@@ -42,3 +42,17 @@ def covers(topic_filter: str, narrower: str) -> bool:
     return len(wanted) == len(levels) and all(
         level != "#" and want in ("+", level) for want, level in zip(wanted, levels, strict=True)
     )
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether some topic is taken in by both of two valid filters."""
+    if (one[0] == "$") != (other[0] == "$"):
+        return False
+    left, right = one.split("/"), other.split("/")
+    for mine, theirs in zip(left, right, strict=False):
+        if "#" in (mine, theirs):
+            return True
+        if mine != theirs and "+" not in (mine, theirs):
+            return False
+    rest = left[len(right) :] or right[len(left) :]
+    return rest in ([], ["#"])

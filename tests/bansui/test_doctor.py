@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import socket
 from typing import TYPE_CHECKING
 
@@ -130,3 +132,22 @@ def test_a_mistake_in_the_file_comes_first(tmp_path: Path) -> None:
     done = run_bansui("doctor", "--config", str(file))
     assert done.returncode == 2
     assert "agent.toml:2: agent.id" in done.stderr
+
+
+def test_a_device_that_nobody_may_publish_for_is_told(school: School) -> None:
+    """Its messages would be turned away at the door, and nothing else would say so."""
+    text = school.config.read_text()
+    assert examined(school)[1]["topics"][0][0] == "good"
+    school.config.write_text(re.sub(r"publish = \[[^]]*\]", 'publish = ["elsewhere/#"]', text))
+    code, found = examined(school)
+    ((verdict, what, fix),) = found["topics"]
+    assert (code, verdict) == (1, "bad")
+    assert "MQTT devices cannot be heard, the first at " in what
+    assert "[[listener.client]]" in fix
+
+
+def test_a_chinese_reader_is_told_in_chinese(school: School) -> None:
+    """What was found and what mends it; the marks are the same."""
+    done = run_bansui("doctor", "--config", str(school.config), env={**os.environ, "LC_ALL": "zh_CN.UTF-8"})
+    assert "✓ 物联中心: " in done.stdout
+    assert " 有应答，且认识令牌" in done.stdout

@@ -23,7 +23,10 @@ SUGGESTIONS = {"allowed: {}", "did you mean {}? (allowed: {})", "did you mean {}
 
 
 def sentences() -> set[str]:
-    """Every `fix=` and `why=` of the code that is written out where an error is made, or beside it as a constant."""
+    """Every `fix=` and `why=` of the code that is written out where an error is made, or beside it as a constant.
+
+    And every `what=` of the doctor's: it is no error, and told as a whole.
+    """
     found = set()
     for room in ROOMS:
         for path in (ROOT / room).rglob("*.py"):
@@ -35,8 +38,9 @@ def sentences() -> set[str]:
             }
             for node in ast.walk(tree):
                 if isinstance(node, ast.Call):
+                    is_finding = isinstance(node.func, ast.Name) and node.func.id == "Finding"
                     for keyword in node.keywords:
-                        if keyword.arg in ("fix", "why"):
+                        if keyword.arg in ("fix", "why") or (is_finding and keyword.arg == "what"):
                             found |= set(_templates(keyword.value, constants))
     return found
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.topics import covers, is_topic_filter, is_topic_name, matches
+from broker.topics import covers, is_topic_filter, is_topic_name, matches, overlap
 
 EXAMPLES = [
     ("sport/tennis/player1/#", "sport/tennis/player1", True),
@@ -71,3 +71,15 @@ def test_every_filter_covers_itself(one: str) -> None:
 @given(FILTERS.filter(bool), NAMES)
 def test_covering_a_name_is_matching_it(one: str, name: str) -> None:
     assert covers(one, name) is matches(one, name)
+
+
+@given(FILTERS.filter(bool), FILTERS.filter(bool), NAMES)
+def test_filters_that_take_in_one_name_overlap(one: str, other: str, name: str) -> None:
+    if matches(one, name) and matches(other, name):
+        assert overlap(one, other)
+        assert overlap(other, one)
+
+
+@given(FILTERS.filter(bool), NAMES)
+def test_a_filter_overlaps_the_names_that_it_takes_in_and_no_others(one: str, name: str) -> None:
+    assert overlap(one, name) is matches(one, name)
