@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT_S: Final = 5.0
+GOODBYE_S: Final = 1.0
 TICK_S: Final = 1.0
 PROVEN_S: Final = 5.0
 """How long a subscription has to stand before the broker counts as back: one that breaks off each time does not."""
@@ -144,7 +145,7 @@ class SubscriberIntake:
             raise ConnectionError(line.ended.result())
         finally:
             self._line = None
-            line.close()
+            await line.close()
 
     def _is_echo(self, item: Publication) -> bool:
         """Whether it is a request of our own: it comes back once, at QoS 0."""
@@ -196,6 +197,8 @@ class _Line(asyncio.Protocol):
         """Whether another version of MQTT should be tried: a broker that has no MQTT 5 may just hang up on it."""
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Set when the connection is over, with the reason."""
+        self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Set when nothing more will be read or written."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Part of asyncio.Protocol."""
@@ -209,6 +212,7 @@ class _Line(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Part of asyncio.Protocol."""
+        self._lost.set_result(None)
         self.has_other_version = self.has_other_version or not self._heard_anything
         self._end(str(exc) if exc is not None else "the connection ended")
 
@@ -244,11 +248,19 @@ class _Line(asyncio.Protocol):
             return
         self._apply(self._subscription.tick(now))
 
-    def close(self) -> None:
-        """Say goodbye and hang up; the session lasts, and what is unacknowledged in it comes again."""
-        if self._transport is not None:
-            self._transport.write(client_packets.DISCONNECT)
-            self._transport.close()
+    async def close(self) -> None:
+        """Say goodbye and hang up; the session lasts, and what is unacknowledged in it comes again.
+
+        By TLS the broker says goodbye as well, and is waited for: a loop that ends before would cut off ours.
+        """
+        if self._transport is None:
+            return
+        self._transport.write(client_packets.DISCONNECT)
+        self._transport.close()
+        await asyncio.wait((self._lost,), timeout=GOODBYE_S)
+        if not self._lost.done():
+            self._transport.abort()
+            await asyncio.wait((self._lost,))
 
     def _apply(self, heard: Heard) -> None:
         if self.ended.done():
