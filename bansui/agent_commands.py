@@ -15,6 +15,7 @@ from typing import Annotated, Final
 
 import typer
 
+from bansui import failures
 from bansui.clock_option import ClockOption
 from bansui.json_option import AsJson, JsonLines
 from telemetry import parse_clock
@@ -82,6 +83,12 @@ def _spare_the_collector() -> None:
     gc.set_threshold(YOUNG_OBJECTS)
 
 
+_VALID: Final = {
+    "en": "{} is valid: {devices} devices in {rooms} rooms",
+    "zh": "{} 有效：{rooms} 个房间，{devices} 台设备",
+}
+
+
 @app.command()
 def validate(config: Config, as_json: AsJson = False) -> None:
     """Check the configuration, drivers and secrets included; all mistakes at once, each with its line."""
@@ -102,7 +109,7 @@ def validate(config: Config, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps({"valid": True, "mistakes": [], **counts}))
     else:
-        print(f"{config} is valid: {counts['devices']} devices in {counts['rooms']} rooms")
+        print(_VALID[failures.language()].format(config, **counts))
 
 
 @app.command()
@@ -117,7 +124,7 @@ def discover(
     """Devices that nobody has placed: announced over MQTT, on serial ports, found by PJLink; a block for each."""
     import msgspec
 
-    from bansui import discovery_text, failures
+    from bansui import discovery_text
     from device_drivers.registry import discover as installed
     from edge_agent.config_file import load
     from edge_agent.discovery.finding import find

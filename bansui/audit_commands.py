@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bansui.json_option import AsJson
+from bansui.store_text import balance, say
 
 app = typer.Typer()
 
@@ -27,12 +28,12 @@ def audit(
     if as_json:
         print(json.dumps({"closes": found.closes, **dataclasses.asdict(found)}))
     else:
-        for name, number in found.balance.items():
-            print(f"{name:<14}{number:>12}")
+        for line in balance(found.balance):
+            print(line)
         for reason, number in sorted(found.rejected.items()):
-            print(f"  rejected, {reason}: {number}")
+            print(say("rejected", reason, number))
         for fault in found.faults:
             print(f"✕ {fault}")
-        print("the balance closes" if found.closes else "the balance does not close")
+        print(say("closes" if found.closes else "open"))
     if not found.closes:
         raise typer.Exit(1)

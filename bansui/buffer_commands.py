@@ -13,6 +13,7 @@ import typer
 from bansui.clock_option import ClockOption
 from bansui.failures import UsageError
 from bansui.json_option import AsJson
+from bansui.store_text import say, shown
 from telemetry import parse_clock
 
 if TYPE_CHECKING:
@@ -59,24 +60,7 @@ def show(config: Config, clock: ClockOption = "", as_json: AsJson = False) -> No
         "next_retry_s": _next_retry_s(loaded),
         "wear_gb_a_day": found.wear_gb_a_day,
     }
-    print(json.dumps(figures) if as_json else "\n".join(_lines(figures)))
-
-
-def _lines(figures: dict[str, object]) -> Iterable[str]:
-    room, retry, wear = figures["room_minutes"], figures["next_retry_s"], figures["wear_gb_a_day"]
-    yield f"stored      {_duration(figures['stored_minutes'])}, {figures['waiting_summaries']} summaries"
-    yield f"room        {_duration(room)} more at {figures['summaries_an_hour']} summaries an hour"
-    waiting, last = figures["unacknowledged_batches"], figures["last_sequence"]
-    yield f"batches     {waiting} sent and not yet acknowledged, last {last}"
-    used, ledger, limit = (int(str(figures[name])) >> 20 for name in ("used_bytes", "ledger_bytes", "limit_bytes"))
-    yield f"size        {used} MiB, of which {ledger} MiB have been acknowledged; may become {limit} MiB"
-    yield f"next retry  {'unknown: no agent answers' if retry is None else 'now' if retry == 0 else f'in {retry} s'}"
-    yield f"wear        {'not measured yet' if wear is None else f'{wear:.2f} GB a day written to disk'}"
-
-
-def _duration(minutes: object) -> str:
-    hours, rest = divmod(int(str(minutes)), 60)
-    return f"{hours // 24} d {hours % 24} h" if hours >= 72 else f"{hours} h {rest:02d} min"
+    print(json.dumps(figures) if as_json else "\n".join(shown(figures)))
 
 
 def _next_retry_s(loaded: LoadedConfiguration) -> int | None:
@@ -106,7 +90,7 @@ def verify(config: Config, as_json: AsJson = False) -> None:
     else:
         for fault in faults:
             print(f"✕ {fault}")
-        print("the store is whole" if not faults else "mend it with the agent stopped: `bansui buffer repair`")
+        print(say("mend" if faults else "whole"))
     if faults:
         raise typer.Exit(1)
 
@@ -140,11 +124,11 @@ def export(
     if as_json:
         print(json.dumps({"file": str(out), "summaries": number, "left_out": dataclasses.asdict(left_out)}))
     else:
-        print(f"{number} summaries in {out}")
+        print(say("exported", number, out))
         if left_out.unknown:
-            print(f"✕ {left_out.unknown} left out: the version that wrote them knows them, this one does not")
+            print(say("left.unknown", left_out.unknown))
         if left_out.damaged:
-            print(f"✕ {left_out.damaged} left out: they are not what was written")
+            print(say("left.damaged", left_out.damaged))
     if left_out.unknown or left_out.damaged:
         raise typer.Exit(1)
 
@@ -193,8 +177,8 @@ def repair(config: Config, as_json: AsJson = False) -> None:
         )
         print(json.dumps({"was_whole": repaired is None, "repaired": kept}))
     elif repaired is None:
-        print("the store is whole: nothing was done")
+        print(say("nothing"))
     else:
-        lost = f"{repaired.readings} readings, {repaired.summaries} summaries"
-        print(f"moved aside as {repaired.aside}; lost, as far as its counters can be read: {lost}")
-        print("`bansui audit` counts them; the agent may be started again")
+        lost = {"readings": repaired.readings, "summaries": repaired.summaries}
+        print(say("aside", aside=repaired.aside, **lost))
+        print(say("again"))

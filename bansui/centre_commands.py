@@ -8,11 +8,12 @@ import json
 import os
 import secrets
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from bansui.clock_option import ClockOption
+from bansui.failures import language
 from bansui.json_option import AsJson, JsonLines
 from telemetry import EnvironmentFault, parse_clock
 
@@ -40,6 +41,12 @@ def run(
     asyncio.run(serve(loaded, now, announce))
 
 
+_VALID: Final = {
+    "en": "{} is valid: {school} schools, {agent} agents, {room} named rooms",
+    "zh": "{} 有效：{school} 所学校，{agent} 个边缘网关，{room} 个有名称的房间",
+}
+
+
 @app.command()
 def validate(
     config: Config,
@@ -61,7 +68,7 @@ def validate(
     if as_json:
         print(json.dumps({"valid": True, "mistakes": [], **counts}))
     else:
-        print(f"{config} is valid: {counts['school']} schools, {counts['agent']} agents, {counts['room']} named rooms")
+        print(_VALID[language()].format(config, **counts))
 
 
 @app.command()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -60,6 +62,17 @@ def test_show_tells_hours(config: Path) -> None:
     text = run_bansui("buffer", "show", "--config", str(config), "--clock", CLOCK).stdout
     assert f"0 h {told['stored_minutes']:02d} min" in text
     assert "next retry  unknown: no agent answers" in text
+
+
+def test_a_chinese_reader_is_told_in_chinese(config: Path) -> None:
+    """What is stored, whether it is whole, and what each number of the balance counts."""
+    chinese = {**os.environ, "LC_ALL": "zh_CN.UTF-8"}
+    shown = run_bansui("buffer", "show", "--config", str(config), "--clock", CLOCK, env=chinese).stdout
+    assert "下次重试  未知：边缘网关没有应答" in shown
+    assert run_bansui("buffer", "verify", "--config", str(config), env=chinese).stdout == "存储完整\n"
+    audited = run_bansui("audit", "--config", str(config), env=chinese).stdout
+    assert re.search(r"^received +[0-9]+  到达网关的读数。$", audited, re.MULTILINE)
+    assert audited.endswith("账目平衡\n")
 
 
 def test_a_buffer_of_hours_or_mib_is_kept(config: Path) -> None:
