@@ -21,6 +21,15 @@ def test_a_device_of_another_agent_is_unprocessable(tmp_path: Path) -> None:
         assert centre.post(sealed(own), agent="edge-2", bucket="cn-002", key=f"{EPOCH}-2").status_code == 204
 
 
+def test_a_device_of_a_batch_that_was_not_stored_is_nobodys(tmp_path: Path) -> None:
+    shared = CONFIG.replace('school = "cn-014"', 'school = "cn-002"')
+    with running_centre(tmp_path, config=shared) as centre:
+        centre.write(summary())
+        other = sealed(summary(device="co2-b"))
+        assert centre.post(other).status_code == 409, "its number is taken by other bytes"
+        assert centre.post(other, agent="edge-2", bucket="cn-002").status_code == 204
+
+
 def test_people_of_one_campus_are_counted_by_one_agent_alone(tmp_path: Path) -> None:
     """Each agent has a ledger of its own: what two told of one campus would cost a person the budget twice."""
     shared = CONFIG.replace('school = "cn-014"', 'school = "cn-002"')
