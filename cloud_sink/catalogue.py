@@ -205,13 +205,13 @@ class Catalogue:
     async def _register(self, new: Iterable[Seen]) -> None:
         async with self._lock, self._session.begin() as session:
             self._names = None
-            for item in new:
-                names = {"name_zh": item.room, "name_en": item.room}
-                room = insert(_Rooms).values(school=item.school, code=item.room, building=item.building, **names)
-                await session.execute(room.on_conflict_do_nothing())
-                device = insert(_Devices).values(school=item.school, id=item.device, room=item.room, agent=item.agent)
-                told = {"room": item.room, "agent": item.agent}
-                await session.execute(device.on_conflict_do_update(index_elements=["school", "id"], set_=told))
+            rooms = [RoomRow(item.school, item.room, item.building, item.room, item.room)._asdict() for item in new]
+            await session.execute(insert(_Rooms).on_conflict_do_nothing(), rooms)
+            device = insert(_Devices)
+            told = {"room": device.excluded.room, "agent": device.excluded.agent}
+            devices = [DeviceRow(item.school, item.device, item.room, item.agent)._asdict() for item in new]
+            again = device.on_conflict_do_update(index_elements=["school", "id"], set_=told)
+            await session.execute(again, devices)
 
     async def _read(self) -> _Names:
         """Every name, read again only after a change: a page asks for all of them."""
