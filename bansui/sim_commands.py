@@ -98,6 +98,8 @@ def run(
         found = found.model_copy(update={"schools": schools})
     shared, all_schools = _clock(found, clock, seconds, speed), schools_of(found)
     address = _address(broker, "--broker", default_port=8883 if ca_file is not None else 1883)
+    if stay and not relay_to:
+        raise UsageError("there is no relay that could stay open", where="--stay", fix="add --relay-to")
     common: dict[str, Any] = {
         "tls": ClientTls(ca_file).context() if ca_file is not None else None,
         "seed": seed,
@@ -244,8 +246,11 @@ def _clock(scenario: "Scenario", shared: str, seconds: float, speed: str) -> "Sc
     from telemetry.clock import parse_clock
 
     if shared:
-        if speed:
-            raise UsageError("--speed does not go with --clock, which has a speed", where="bansui sim run")
+        if speed or seconds:
+            option = "--speed" if speed else "--seconds"
+            raise UsageError(
+                f"{option} does not go with --clock, which has a speed", where="bansui sim run", fix="give one of them"
+            )
         parsed = parse_clock(shared)
         assert isinstance(parsed, ScaledClock)
         return parsed

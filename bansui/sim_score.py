@@ -114,7 +114,9 @@ def judge(truth: Mapping[str, Any], url: str) -> Score:
             why, where=url, fix="give the centre's address, and a truth of one of its schools"
         ) from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise CentreUnreachable(str(error), where=url, fix="such as --centre http://127.0.0.1:8086") from None
+        raise CentreUnreachable(
+            str(error), where=url, fix="see that a centre runs there; it is written as http://127.0.0.1:8086"
+        ) from None
     try:
         return score(truth, decode_all(answer.content))
     except ContractViolation as error:

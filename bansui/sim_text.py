@@ -27,6 +27,7 @@ def describe(scenario: Scenario) -> dict[str, object]:
     return {
         "name": scenario.name,
         "title": scenario.title,
+        "title_zh": scenario.title_zh or scenario.title,
         "district": scenario.district,
         "school": scenario.school,
         "schools": scenario.schools,
@@ -54,11 +55,11 @@ def faults() -> list[dict[str, object]]:
 
 def print_list(scenarios: list[dict[str, object]], *, with_faults: bool) -> None:
     """Scenarios by name, and then each fault with what it attacks."""
+    is_chinese = language() == "zh"
     for entry in scenarios:
-        print(f"{entry['name']:<15} {entry['title']}")
+        print(f"{entry['name']:<15} {entry['title_zh' if is_chinese else 'title']}")
     if not with_faults:
         return
-    is_chinese = language() == "zh"
     print()
     print("故障（--fault 名称@时刻[+时长][:设备]），各攻击一条不变式：" if is_chinese else _FAULTS_ATTACK)
     for fault in faults():

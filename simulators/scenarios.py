@@ -138,6 +138,7 @@ class Scenario(_Model):
 
     name: _Code
     title: str
+    title_zh: str = ""
     district: _Code
     school: _Code
     schools: int = Field(default=1, ge=1, le=MOST_SCHOOLS)
@@ -276,6 +277,12 @@ def _read(path: Path, name: str) -> tuple[str, dict[str, Any]]:
         text = path.read_text(encoding="utf-8")
         return text, tomllib.loads(text)
     except FileNotFoundError:
+        if path.parent != _FOLDER:
+            raise ScenarioInvalid(
+                "there is no such file",
+                where=str(path),
+                fix="name a file that is there, or a scenario of `bansui sim list`",
+            ) from None
         known = ", ".join(names())
         raise ScenarioInvalid(f"there is no scenario {name!r}", fix=f"use one of: {known}; or a .toml file") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -293,6 +300,8 @@ def _like(path: Path, text: str, table: dict[str, Any]) -> dict[str, Any]:
     _, other = _read(_FOLDER / f"{base}.toml", base)
     if "like" in other:
         raise ScenarioInvalid(f"like: {base!r} is itself like another", where=where, fix=f"like = {other['like']!r}")
+    if "title" in table:
+        other.pop("title_zh", None)  # which tells of the other
     return {**other, **table}
 
 

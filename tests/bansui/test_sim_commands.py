@@ -51,6 +51,7 @@ def test_list_names_the_scenarios_with_what_a_clock_needs() -> None:
     ("args", "what"),
     [
         (("nope",), "school-day"),
+        (("nope.toml",), "there is no such file"),
         (("school-day", "--broker", "he[re"), "HOST:PORT"),
         (("school-day", "--broker", "here:0"), "HOST:PORT"),
         (("school-day", "--broker", "he..re"), "HOST:PORT"),
@@ -61,6 +62,8 @@ def test_list_names_the_scenarios_with_what_a_clock_needs() -> None:
         (("school-day", "--speed", "fast"), "--speed"),
         (("school-day", "--speed", "2x", "--seconds", "3"), "--seconds"),
         (("school-day", "--clock", "1,2"), "--clock"),
+        (("school-day", "--clock", "1,2,3", "--seconds", "5"), "--seconds does not go with --clock"),
+        (("school-day", "--stay", "--seconds", "5"), "--relay-to"),
         (("school-day", "--fault", "flood@10:00"), "flood"),
         (("school-day", "--fault", "agent-kill@11:20"), "--agent-pid-file"),
         (("school-day", "--sabotage", "tea"), "--sabotage"),
@@ -241,7 +244,7 @@ def test_score_without_a_centre_exits_3(
     file = tmp_path / "truth.json"
     file.write_text('{"schema": 2, "school": "cn-002", "devices": {}, "windows": [], "faults": []}')
     assert cli.run(["sim", "score", str(file), "--centre", url.format(port=unused_tcp_port)]) == 3
-    assert "--centre" in capsys.readouterr().err
+    assert "http://127.0.0.1:8086" in capsys.readouterr().err
 
 
 @pytest.mark.mosquitto

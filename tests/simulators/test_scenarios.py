@@ -8,7 +8,7 @@ import pytest
 
 from simulators import scenarios
 from simulators.kinds import Kind
-from simulators.scenarios import Scenario, ScenarioInvalid, load
+from simulators.scenarios import Scenario, ScenarioInvalid, load, names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,7 +122,8 @@ def test_broken_toml_is_refused_with_its_line(tmp_path: Path) -> None:
 def test_a_scenario_like_another_replaces_what_it_states(tmp_path: Path, school_day: Scenario) -> None:
     found = load(write(tmp_path, 'like = "school-day"\ntitle = "Later"\nstarts = "09:00"\n'))
     assert found.room == school_day.room
-    assert (found.title, found.starts, found.ends) == ("Later", "09:00", school_day.ends)
+    assert (found.title, found.title_zh, found.starts, found.ends) == ("Later", "", "09:00", school_day.ends)
+    assert all(load(name).title_zh for name in names())
 
 
 def test_a_mistake_says_whether_it_stands_in_the_other_scenario(tmp_path: Path) -> None:
