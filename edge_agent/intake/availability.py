@@ -9,6 +9,8 @@ _log = logging.getLogger(__name__)
 
 FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 60.0
+_MOST_DOUBLINGS: Final = 10
+"""Beyond the longest wait: a device may be away for years."""
 
 
 class Availability:
@@ -34,4 +36,4 @@ class Availability:
         if not self._failures:
             _log.warning("device %s is unavailable: %s", self._device, what)
         self._failures += 1
-        return float(min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (self._failures - 1)))
+        return float(min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(self._failures - 1, _MOST_DOUBLINGS)))

@@ -221,6 +221,20 @@ async def test_a_device_that_is_asked(tmp_path: Path, mood: str, caplog: pytest.
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
+def test_a_device_may_be_away_for_years(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait doubles up to its longest, and stays there; it is said once."""
+    monkeypatch.setattr(availability, "FIRST_WAIT_S", 1.0)
+    monkeypatch.setattr(availability, "LONGEST_WAIT_S", 60.0)
+    away = availability.Availability("projector")
+    waits = [away.down("no answer") for _ in range(2_000)]
+    assert waits[:7] == [1, 2, 4, 8, 16, 32, 60]
+    assert set(waits[6:]) == {60}
+    assert len(caplog.records) == 1
+    assert not away.is_available
+    away.up()
+    assert away.down("no answer") == 1
+
+
 async def test_nobody_at_the_address(tmp_path: Path) -> None:
     """A refused connection is a device that is not there, no more."""
     async with running(configure(tmp_path, _TCP.format(port=free_port()))) as agent:
