@@ -32,8 +32,8 @@ _CONNECTIONS: Final = 50
 _USERS: Final = 40
 """A login that nobody has costs the listener a key derivation on purpose: so many are tried, and no more."""
 _PUBACK, _PUBREC, _CONNACK = 0x40, 0x50, 0x20
-_LONGEST_ANSWER: Final = 16_000
-"""Characters; a line of a device may have 64 KiB."""
+_LONGEST_ANSWER: Final = 3_500
+"""Bytes; a device may say 4 KiB at once."""
 _LAST_SEEN: Final = 1_760_317_200_000
 
 
@@ -222,14 +222,14 @@ async def _speak(values: Sequence[str], to: Endpoints) -> None:
         said = raw + b"BM" + raw[:30].ljust(30) + value.encode("gb18030") + b"\r\n"
         await until(partial(_write, to.line, said), what="room in the serial line")
         _write(to.failing_line, said)
-    await until(lambda: not (to.answers or to.failing_answers), timeout=120, what="every answer asked for")
+    await until(lambda: not (to.answers or to.failing_answers), timeout=300, what="every answer asked for")
 
 
 def answers_at_length(values: Sequence[str]) -> deque[str]:
     """All values in few answers, the first by itself: a device that failed is left alone for a while."""
     found = deque(values[:1])
     for value in values[1:]:
-        if len(found) > 1 and len(found[-1]) < _LONGEST_ANSWER:
+        if len(found) > 1 and len(f"{found[-1]} {value}".encode()) < _LONGEST_ANSWER:
             found[-1] += f" {value}"
         else:
             found.append(value)
