@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
@@ -85,7 +86,12 @@ class DriverEntry:
         checked = replace(settings, model=manifest.check_model(settings.model))
         if not self.module:
             return manifest.from_table(checked)  # which yields nothing but its own rows
-        driver = shielded(self.id, lambda: importlib.import_module(self.module).create(checked))
+        module = shielded(self.id, lambda: importlib.import_module(self.module))
+        if not callable(getattr(module, "create", None)):
+            raise DriverUnusable(
+                f"driver {self.id} has no create(settings)", where=str(module.__file__), fix="see docs/vendors.md"
+            )
+        driver = shielded(self.id, lambda: module.create(checked))
         return _declared(driver, manifest, is_ours=self.source == OURS)
 
 
@@ -169,8 +175,22 @@ def shielded(driver_id: str, call: Callable[[], _T]) -> _T:
         raise
     except Exception as error:  # the boundary that keeps one vendor's mistake from the others
         raise DriverUnusable(
-            f"driver {driver_id} fails with {type(error).__name__}", fix="ask its vendor, or install another version"
+            f"driver {driver_id} fails with {_told(error, driver_id)}", fix="ask its vendor, or install another version"
         ) from error
+
+
+def _told(error: Exception, driver_id: str) -> str:
+    """What failed and on which line of the driver's.
+
+    Its own words only where Python says them: others may hold a secret or a frame.
+    """
+    if isinstance(error, SyntaxError):
+        return f"SyntaxError: {error.msg}, at {error.filename}:{error.lineno}"
+    words = f": {error}" if isinstance(error, ImportError) else ""
+    places = [(Path(frame.f_code.co_filename), line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    inside = [(path, line) for path, line in places if path.parent.name == driver_id]
+    path, line = (inside or places)[-1]
+    return f"{type(error).__name__}{words}, at {path}:{line}"
 
 
 def forget_layouts(drivers: Iterable[Driver]) -> None:

@@ -53,6 +53,8 @@ def _found(name: str, folder: Path) -> str:
         raise ConfigurationError(
             f"there is no program {name!r} in {PATH}", fix="install it, or write its path, as ./NAME or /FOLDER/NAME"
         )
+    if not os.path.exists(path):  # noqa: PTH110 - text from here on, as it is executed
+        raise ConfigurationError(f"there is no {path}", fix="write the path of the program that is to run")
     if not os.path.isfile(path) or not os.access(path, os.X_OK):  # noqa: PTH113 - text from here on, as it is executed
         raise ConfigurationError(f"{path} is no program that can be started", fix=f"chmod +x {path}")
     return path

@@ -147,12 +147,12 @@ def test_no_manifest_is_read_but_those_that_are_asked_for(vendor: Vendor, monkey
 @pytest.mark.parametrize(
     ("code", "what"),
     [
-        ("raise RuntimeError('x')", "RuntimeError"),
-        ("class Odd(Exception): pass\nraise Odd", "Odd"),
-        ("def create(:", "SyntaxError"),
-        ("import nothing_of_this_name", "ModuleNotFoundError"),
-        ("", "AttributeError"),
-        ("def create(settings): return 1 / 0", "ZeroDivisionError"),
+        ("raise RuntimeError('a secret')", r"RuntimeError, at .*acme_co2/driver.py:1$"),
+        ("class Odd(Exception): pass\nraise Odd", r"Odd, at .*acme_co2/driver.py:2$"),
+        ("def create(:", r"SyntaxError: invalid syntax, at .*acme_co2/driver.py:1$"),
+        ("\nimport nothing_of_this_name", r"No module named 'nothing_of_this_name', at .*acme_co2/driver.py:2$"),
+        ("", r"has no create\(settings\)$"),
+        ("import json\ndef create(settings): return json.loads('{')", r"JSONDecodeError, at .*acme_co2/driver.py:2$"),
         ("def create(settings): return object()", "powers"),
     ],
 )

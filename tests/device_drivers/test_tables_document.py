@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from device_drivers.cases import CaseReading
-from device_drivers.contract import Frame, Settings
+from device_drivers.contract import Frame, FrameRefused, Settings
 from device_drivers.field_rows import FieldRow, TableRow
 from device_drivers.manifest import parse
 from device_drivers.tables import documents, entries, frames, lines, readings, registers
@@ -100,3 +100,17 @@ def test_every_reason_sum_and_unit_is_documented() -> None:
 def test_the_registers_of_the_example_have_their_sum() -> None:
     frame = bytes.fromhex(next(json.loads(case)["bytes_hex"] for _, body, case in EXAMPLES if "registers" in body))
     assert crc16_modbus(frame[:-2]) == int.from_bytes(frame[-2:], "little")
+
+
+def test_the_driver_in_python_is_one() -> None:
+    """It reads what it says, and refuses what is no JSON, or none that can be read."""
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if "def create" in block]
+    names: dict[str, Any] = {"__name__": "driver"}
+    exec(compile(code, "docs/vendors.md", "exec"), names)
+    driver = names["create"](Settings())
+    (found,) = driver.decode(Frame(b'{"co2": 812}')).measurements
+    assert (found.quantity, found.value) == ("carbon_dioxide", 812)
+    for payload, reason in ((b"{", "malformed"), (b"[" * 100_000, "malformed"), (b'{"co2": true}', "value")):
+        with pytest.raises(FrameRefused) as refused:
+            driver.decode(Frame(payload))
+        assert refused.value.reason == reason

@@ -380,7 +380,7 @@ def test_lines_are_cut_however_they_come(size: int) -> None:
     ("before", "after", "mistake"),
     [
         ('command = ["./read"]', "", "brings no program: exec.command is missing"),
-        ('"./read"', '"./reed"', "reed is no program that can be started"),
+        ('"./read"', '"./reed"', "reed; write the path of the program"),
         ('"./read"', '"no-such-program"', "there is no program 'no-such-program'"),
         ('quantities = ["carbon_dioxide", "temperature"]', "", "has to name its quantities"),
         ('driver = "exec"', 'driver = "zigbee2mqtt"', "driver zigbee2mqtt reads no program"),
