@@ -119,7 +119,7 @@ class DeliveryPlan:
         self._sending = None
         bound = min(LONGEST_WAIT_S, self._timing.retry_s * 2 ** min(self._failures, 16))
         self._failures += 1
-        self._next_try = max(self._next_try, now + max(self._rng.uniform(0, bound), retry_after_s or 0.0))
+        self._next_try = now + max(self._rng.uniform(0, bound), retry_after_s or 0.0)
 
     def _sealed(self, state: State, order: SealOrder, written: Written) -> None:
         """A batch is on disk; none where nothing waited of what was to be sealed, or nothing that could be."""

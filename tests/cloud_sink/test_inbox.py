@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cloud_sink.inbox import KEPT_MS, MOST_WAITING, Batch, ForkedBatch, Inbox, InboxFault, InboxFull, Kind, Tally
+from cloud_sink.inbox import KEPT_MS, MOST_WAITING, Batch, ForkedBatch, Inbox, InboxFault, InboxFull, Kind, Tally, file
 from cloud_sink.inbox.file import FILE_NAME, check_sqlite
 from cloud_sink.inbox.schema import VERSION, InboxTooNew
 from telemetry import EnvironmentFault
@@ -138,6 +138,22 @@ async def test_who_was_heard_is_looked_up_from_the_end(tmp_path: Path) -> None:
     first = since - 3 * KEPT_MS
     assert await inbox.heard(since) == [("silent", first), ("edge-1", since), ("set-back", since + KEPT_MS // 2)]
     await inbox.close()
+
+
+async def test_a_log_that_is_there_is_written_again_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before SQLite reads it: of what an fsync failed to bring to the disk nothing shows there."""
+    written: list[bytes] = []
+    monkeypatch.setattr(file, "_rewrite", lambda log, _vfs: written.append(log.read_bytes()))
+    before = Inbox(tmp_path, Now())
+    await before.commit(batch(1))
+    content = (tmp_path / f"{FILE_NAME}-wal").read_bytes()
+    before._broken = InboxFault("an end that was not planned")
+    await before.close()
+    after = Inbox(tmp_path, Now())
+    assert written == [content]
+    await after.close()
 
 
 async def test_a_tally_that_is_another_than_the_marks_say_is_counted_anew(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import apsw
 import pytest
 
 from edge_agent.receipts import MOST_RECEIPTS, MOST_SESSIONS
-from edge_agent.store import Store, engine, mending, schema
+from edge_agent.store import Store, engine, log_file, mending, schema
 from edge_agent.store.engine import StoreBusy, StoreUnusable, row
 from edge_agent.transactions import Kind, NewSummary, Transaction
 from telemetry.uplink_contract import unseal
@@ -139,6 +139,28 @@ def test_receipts_are_bounded_on_disk_as_in_memory(bench: Bench) -> None:
     assert rows[0] == 2100, "the first record is gone; of the second a part may still be asked for"
     bench.restart()
     assert {session: list(marks.items()) for session, marks in bench.core.state.receipts.items()} == kept
+
+
+def test_a_log_that_is_there_is_written_again_at_the_start(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before SQLite reads it: of what an fsync failed to bring to the disk nothing shows there."""
+    written: list[bytes] = []
+    rewrite = log_file.rewrite
+
+    def seen(log: Path, vfs: str | None) -> None:
+        written.append(log.read_bytes())
+        rewrite(log, vfs)
+        assert log.read_bytes() == written[-1]
+
+    monkeypatch.setattr(log_file, "rewrite", seen)
+    bench.read("mast", ["temperature", 5])
+    content = (bench.folder / engine.LOG_NAME).read_bytes()
+    for path in (bench.folder / engine.FILE_NAME, bench.folder / engine.LOG_NAME):
+        path.with_name(f"crashed.{path.name}").write_bytes(path.read_bytes())
+    bench.stop()
+    for path in bench.folder.glob("crashed.*"):
+        path.rename(bench.folder / path.name.removeprefix("crashed."))
+    bench.start()
+    assert written == [content]
 
 
 def test_sessions_are_bounded_on_disk_as_in_memory(bench: Bench) -> None:
