@@ -46,6 +46,8 @@ class DeliveryPlan:
         self._lost_until = 0
         """The number of the batch that told it: from there on the centre has them, or was never given them."""
         self._head_before_lost = b""
+        self._is_behind_others = False
+        """Whether the centre has put a batch behind others than ours: the next goes under a new epoch."""
 
     @property
     def failures(self) -> int:
@@ -105,7 +107,8 @@ class DeliveryPlan:
 
     def due(self, state: State, now: float) -> list[Send]:
         """The batch to offer now: one at a time, since one offered behind a batch that fails would overtake it."""
-        if now < self._next_try or self._sending is not None or not state.unacknowledged:
+        is_busy = self._sending is not None or self._is_behind_others
+        if now < self._next_try or is_busy or not state.unacknowledged:
             return []
         first = min(state.unacknowledged, key=lambda each: (each.epoch == state.epoch, each))
         if self._lost is not None and first >= self._lost:
@@ -145,6 +148,8 @@ class DeliveryPlan:
                 self._sealed(state, order, written)
             case Transaction(kind=Kind.MARK, batch=BatchId() as batch):
                 self._marked(state, batch)
+                if self._is_behind_others:
+                    return Transaction(kind=Kind.FORK, epoch=new_epoch())
                 return _after_the_last(state, batch, new_epoch)
             case Transaction(kind=Kind.REFUSE, batch=BatchId() as batch):
                 if transaction.epoch:
@@ -165,9 +170,12 @@ class DeliveryPlan:
         self._line_is_free()
 
     def delivered(self, state: State, event: Delivered) -> Transaction:
-        """What to write when the centre has a batch. One that names an earlier one as its last has lost some."""
+        """What to write when the centre has a batch. One that names an earlier one as its last has lost some; one that
+        names this one with a head that is not ours has been told something else before it, and a new epoch follows."""
         if event.applied.sequence < event.batch.sequence:
             self._note_lost(state, event.batch, event.applied)
+        elif event.applied.sequence == event.batch.sequence and event.batch.epoch == state.epoch:
+            self._is_behind_others = event.applied.head != state.unacknowledged[event.batch].head
         return Transaction(kind=Kind.MARK, batch=event.batch)
 
     def disputed(self, state: State, event: Forked, new_epoch: Callable[[], str]) -> Transaction | None:
@@ -242,6 +250,7 @@ class DeliveryPlan:
         state.epoch, state.next_sequence, state.head = epoch, 1, GENESIS
         state.splitting = True  # of what was sealed, some may have been refused before
         self._lost = None
+        self._is_behind_others = False
         self._line_is_free()
         self._next_batch = float("-inf")
 

@@ -313,8 +313,8 @@ def undelivered(batch: BatchId) -> Event:
 
 
 def delivered(batch: BatchId) -> Event:
-    """The centre's 204."""
-    return Delivered(batch, Applied(batch.sequence, b""))
+    """The centre's 204, where it has the next batch too, and so states the head behind that."""
+    return Delivered(batch, Applied(batch.sequence + 1, b""))
 
 
 def forked(batch: BatchId) -> Event:

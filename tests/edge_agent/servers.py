@@ -98,4 +98,5 @@ def reply(status: int, *headers: str, body: bytes = b"") -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-DURABLE = reply(204, "Bansui-Applied: {mark}", f"Bansui-Ledger-Head: {'0' * 64}")
+DURABLE = reply(204, "Bansui-Applied: {mark}0", f"Bansui-Ledger-Head: {'0' * 64}")
+"""The centre has ten times as many batches, and so states a head that is not that of this one."""

@@ -14,7 +14,7 @@ from edge_agent.events import Applied, Delivered, Forked
 from edge_agent.privacy.noise import NoiseMissing, discrete_gaussian
 from edge_agent.transactions import Kind, Span
 from tests.edge_agent.counting import MONDAY_8, School
-from tests.edge_agent.harness import DAY, HOUR, MINUTE, MONDAY_9
+from tests.edge_agent.harness import DAY, HOUR, MINUTE, MONDAY_9, delivered
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +30,8 @@ def school(tmp_path: Path) -> School:
 
 
 def test_after_a_start_nothing_is_told_until_the_centre_says_where_it_stands(school: School) -> None:
-    """A head that is not ours, or of a batch this store does not know, does not open the counts."""
-    school.answers = lambda batch: Delivered(batch, Applied(batch.sequence, b"\1" * 32))
+    """A head of a batch that this store does not know does not open the counts."""
+    school.answers = lambda batch: Delivered(batch, Applied(batch.sequence + 1, b"\1" * 32))
     school.work(62 * MINUTE, step=MINUTE)
     assert school.core.people.obstacle == "unconfirmed"
     assert school.counts() == []
@@ -50,7 +50,7 @@ def test_after_a_start_nothing_is_told_until_the_centre_says_where_it_stands(sch
 
 def test_a_slot_that_nobody_confirms_is_given_up_after_an_hour(school: School) -> None:
     """Its readings do not wait in memory for ever."""
-    school.answers = lambda batch: Delivered(batch, Applied(batch.sequence, b""))
+    school.answers = delivered
     school.work(2 * HOUR + 5 * MINUTE)
     assert school.slots("unconfirmed") == 1
     assert list(school.core.people._slots._open) == [MONDAY_9]
@@ -112,6 +112,23 @@ def test_a_fork_closes_the_counts_for_a_day_and_nothing_else(school: School) -> 
     school.work(10 * MINUTE)
     assert school.core.people.obstacle == "closed"
     school.rest(22 * HOUR)
+    school.work(4 * HOUR)
+    assert school.core.people.obstacle is None
+    assert school.counts()
+    school.stop()
+
+
+def test_a_head_that_is_not_ours_closes_the_counts_for_a_day(school: School) -> None:
+    """Whoever was at the centre before this batch may have spent what this store does not know."""
+    school.work(50 * MINUTE)
+    epoch = school.core.state.epoch
+    school.answers = lambda batch: (
+        Delivered(batch, Applied(batch.sequence, b"\1" * 32)) if batch.epoch == epoch else school.confirmed(batch)
+    )
+    school.work(2 * HOUR)
+    assert school.core.people.obstacle == "closed"
+    assert school.counts() == []
+    school.rest(23 * HOUR)
     school.work(4 * HOUR)
     assert school.core.people.obstacle is None
     assert school.counts()

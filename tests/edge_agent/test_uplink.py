@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BATCH: Final = BatchId("0123456789abcdef", 7)
-DELIVERED: Final = Delivered(BATCH, Applied(7, bytes(32)))
+DELIVERED: Final = Delivered(BATCH, Applied(70, bytes(32)))
 TOKEN: Final = "a-token-that-nobody-may-see"
 BODY: Final = seal(b"a line\n")
 

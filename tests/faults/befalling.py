@@ -107,6 +107,14 @@ def centre_restored(life: Life) -> None:
         life.centre.restore(backup)
 
 
+def centre_of_another_past(life: Life) -> None:
+    """Its inbox is a copy of some batches ago, and another copy of the agent was there; all that it had is settled."""
+    state, lost = life.bench.core.state, life.random.randint(0, 3)
+    is_settled = not any(batch in life.centre.bodies for batch in state.unacknowledged)
+    if is_settled and life.centre.applied_in(state.epoch) > lost:
+        life.centre.change_past(state.epoch, lost)
+
+
 def backup_of_centre(life: Life) -> None:
     """A copy of its inbox is made."""
     life._backups = [*life._backups[-2:], life.centre.copy()]
@@ -239,6 +247,7 @@ FAULTS: Final[dict[str, Callable[[Life], None]]] = {
     "centre_slow": centre_slow,
     "centre_dead": centre_dead,
     "centre_restored": centre_restored,
+    "centre_of_another_past": centre_of_another_past,
     "backup_of_centre": backup_of_centre,
     "agent_restored": agent_restored,
     "redelivered": redelivered,

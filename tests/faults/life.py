@@ -17,6 +17,7 @@ from edge_agent.room import Room
 from edge_agent.store import Store, ballast
 from edge_agent.timing import Timing
 from telemetry import Placement, Role
+from telemetry.uplink_contract import GENESIS
 from tests.edge_agent.harness import DAY, DEVICES, HOUR, MINUTE, MONDAY_9, SECOND, STANDARD, bind
 from tests.faults.befalling import FAULTS
 from tests.faults.devices import Device
@@ -191,7 +192,7 @@ class Life:
 
     def _strike(self, names: Iterable[str]) -> None:
         """One fault of these. Of agent and centre one alone is ever restored in a life: what both forget is gone."""
-        spared = {"agent_restored" if self._seed % 2 else "centre_restored"}
+        spared = {"agent_restored"} if self._seed % 2 else {"centre_restored", "centre_of_another_past"}
         if not self._trust.is_kept:
             spared |= {"clock_unknown", "clock_far"}
         name = self.random.choice(sorted(set(names) - spared))
@@ -351,6 +352,8 @@ class Life:
             f"{sent} readings sent, {once} taken in": once == sent,
             f"told twice: {self.centre.doubled[:3]}": not self.centre.doubled,
             f"changed: {self.centre.changed[:3]}": not self.centre.changed,
+            f"behind another past: {self.centre.misplaced[:3]}": not self.centre.misplaced,
+            "the centre's chain is another's": self._is_chain_ours(),
             f"{told} summaries told, {len(self.centre.stored)} stored": told <= len(self.centre.stored),
             "more was revised than came late": self.totals["revised"] <= balance["late"],
             "nothing happened": bool(balance["summarised"] and balance["summaries"]),
@@ -358,6 +361,13 @@ class Life:
         broken = [promise for promise, holds in promises.items() if not holds]
         if broken:
             raise BrokenPromise("; ".join(broken))
+
+    def _is_chain_ours(self) -> bool:
+        epoch = self.bench.core.state.epoch
+        place = epoch, self.centre.applied_in(epoch)
+        query = "SELECT head FROM batch WHERE epoch = ? AND sequence = ?"
+        found = self.bench.store._connection.execute(query, place).fetchone()
+        return self.centre.head_in(epoch) == (GENESIS if found is None else found[0])
 
 
 def _is_poisoned(summary: Summary) -> bool:

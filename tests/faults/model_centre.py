@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.events import Applied, Delivered, Forked, Refused
@@ -37,6 +37,8 @@ class _Epoch:
     marks: dict[int, _Mark] = field(default_factory=dict)
     last: int = 0
     """The position of the latest mark."""
+    forgotten: set[int] = field(default_factory=set)
+    """What it had taken when its past became another's."""
 
 
 class ModelCentre:
@@ -54,6 +56,8 @@ class ModelCentre:
         """Summaries that came twice, under two identities."""
         self.changed: list[str] = []
         """Batches that came with other bytes than before, and were not disputed."""
+        self.misplaced: list[BatchId] = []
+        """Batches that it had, and was given again behind a past that is not theirs."""
         self._taken: set[BatchId] = set()
 
     def take(self, send: Send) -> Event:
@@ -67,6 +71,8 @@ class ModelCentre:
             return Delivered(send.batch, Applied(epoch.applied, epoch.head))
         if sequence > epoch.applied + OPEN_WINDOW:
             return Forked(send.batch, Applied(epoch.applied, epoch.head))
+        if known is None and sequence in epoch.forgotten:
+            self.misplaced.append(send.batch)
         text = b"" if send.path == REPORT_PATH else unseal(send.body)
         summaries = self._decoder.decode(text)
         is_refused = any(map(self._is_poison, summaries))
@@ -97,6 +103,22 @@ class ModelCentre:
         """The backup takes the inbox's place; the stores behind it know the batches that they have."""
         assert isinstance(backup, dict)
         self._epochs = deepcopy(backup)
+
+    def change_past(self, name: str, lost: int) -> None:
+        """Of an epoch, so many batches are gone, and the last that is left is of another copy of the agent."""
+        epoch = self._epochs[name]
+        last = epoch.applied - lost
+        marks = {sequence: mark for sequence, mark in epoch.marks.items() if sequence <= last}
+        marks[last] = replace(marks[last], digest=hashlib.sha256(marks[last].digest).digest())
+        head = GENESIS
+        for sequence in range(1, last + 1):
+            head = link(head, marks[sequence].digest)
+        taken = {batch.sequence for batch in self._taken if batch.epoch == name}
+        self._epochs[name] = replace(epoch, applied=last, head=head, marks=marks, forgotten=taken)
+
+    def head_in(self, epoch: str) -> bytes:
+        """The head of an epoch, where it has come to."""
+        return self._epochs[epoch].head if epoch in self._epochs else GENESIS
 
     def _told_since(self, epoch: _Epoch, sequence: int) -> Span:
         """What came with this batch or one after it, and behind that, in whatever epoch: all the other copy told."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from edge_agent.core import _VERDICTS, Core
+from edge_agent.delivery import DeliveryPlan
 from edge_agent.placing import place_transaction
 from edge_agent.transactions import Kind
 from tests.faults.simulate import live
@@ -23,6 +24,8 @@ from tests.support.memory import memory_folder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge_agent.events import Delivered
+    from edge_agent.state import State
     from edge_agent.transactions import Transaction
 
     Mutant = Callable[[pytest.MonkeyPatch], None]
@@ -74,6 +77,29 @@ def batches_are_sealed_by_an_untrusted_clock(patch: pytest.MonkeyPatch) -> None:
     _as_if_trusted(patch, "_seal_due")
 
 
+def recall_checks_no_chain(patch: pytest.MonkeyPatch) -> None:
+    """A batch that the centre has lost is offered again whatever the centre has before it."""
+    real = DeliveryPlan.recall_due
+
+    def recall_due(plan: DeliveryPlan, state: State) -> Transaction | None:
+        due = real(plan, state)
+        return None if due is None else replace(due, head=b"")
+
+    patch.setattr(DeliveryPlan, "recall_due", recall_due)
+
+
+def head_of_others_goes_unseen(patch: pytest.MonkeyPatch) -> None:
+    """A batch is the centre's, whatever it stands behind there."""
+    real = DeliveryPlan.delivered
+
+    def delivered(plan: DeliveryPlan, state: State, event: Delivered) -> Transaction:
+        due = real(plan, state, event)
+        plan._is_behind_others = False
+        return due
+
+    patch.setattr(DeliveryPlan, "delivered", delivered)
+
+
 def _as_if_trusted(patch: pytest.MonkeyPatch, name: str) -> None:
     real = getattr(Core, name)
 
@@ -93,6 +119,8 @@ MUTANTS: Final[dict[Mutant, int]] = {
     clock_set_back_makes_no_turn: 14,
     windows_close_by_an_untrusted_clock: 0,
     batches_are_sealed_by_an_untrusted_clock: 23,
+    recall_checks_no_chain: 1,
+    head_of_others_goes_unseen: 7,
 }
 """Each with a seed that finds it."""
 

@@ -119,8 +119,8 @@ def main(arguments: list[str]) -> int:
 CAMPAIGNS: Final = [
     Campaign(
         name="simulation",
-        fault="seeded lives: power cuts, lost and doubled answers, clock steps, a slow, dead or restored centre, a "
-        "restored or forked agent, redelivery, late readings, a full disk, reloads",
+        fault="seeded lives: power cuts, lost and doubled answers, clock steps, a slow, dead, restored or mistaken "
+        "centre, a restored or forked agent, redelivery, late readings, a full disk, reloads",
         short=200,
         long=10_000,
         run=run,
