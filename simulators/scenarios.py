@@ -14,6 +14,7 @@ from simulators.kinds import MODBUS, ROLES, ROOM_SENSOR, Kind, Load
 from simulators.physics import SEATED_MET
 from telemetry import ConfigurationError, Placement
 from telemetry.plain_words import keys_at, plainly, what_would_do
+from telemetry.table_file import dotted
 from telemetry.toml_file import locate, syntax_error_line
 
 if TYPE_CHECKING:
@@ -308,11 +309,11 @@ def _like(path: Path, text: str, table: dict[str, Any]) -> dict[str, Any]:
 def _mistake(path: Path, line_of: Callable[[tuple[str | int, ...]], int], fault: ErrorDetails, own: set[str]) -> str:
     """Where, what stands there, what is wrong with it."""
     place = tuple(fault["loc"])
-    key = ".".join(map(str, place))
-    fix = what_would_do(fault, keys_at(Scenario, place[:-1]))
+    key = dotted(place) if place else ""
+    fix = what_would_do(fault, [key for key in keys_at(Scenario, place[:-1]) if (*place[:-1], key) != ("name",)])
     what = plainly(fault)
-    found = f" (found {fault['input']!r})" if isinstance(fault["input"], str | int | float) else ""
-    found += f"; {fix}" if fix else ""
+    is_a_value = fault["type"] not in ("extra_forbidden", "missing") and isinstance(fault["input"], str | int | float)
+    found = (f" (found {fault['input']!r})" if is_a_value else "") + (f"; {fix}" if fix else "")
     inherited = ", from the scenario it is like" if place and place[0] not in own and fault["type"] != "missing" else ""
     head = f"{path}:{line_of(place)}"
     return f"{head}: {key}{inherited}: {what}{found}" if key else f"{head}: {what}"

@@ -101,7 +101,7 @@ def test_every_mistake_of_a_file_is_named_with_its_line(tmp_path: Path) -> None:
         ('["08:05", "08:45"]', '["08:45", "08:05"]', "not times in order"),
         ('["08:05", "08:45"]', '["08:05", "08:45"], ["08:40", "08:50"]', "not times in order"),
         ("date = 2026-10-12", "date = 2026-10-12\ndays = 99", "days: has to be 31 or less"),
-        ("pupils = 30", "pupil = 30", "no such key"),
+        ("pupils = 30", "pupil = 30", r"room\[1\].pupil: no such key; did you mean 'pupils'"),
         ('title = "Small"', 'title = "Small"\nlike = "small"', "like: there is no scenario 'small'"),
         ('title = "Small"', 'title = "Small"\nlike = "district"', "itself like another"),
         ('"Asia/Shanghai"', '"Asia/Atlantis"', "not in the time zone database"),
