@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
+import apsw
 import httpx
 import pytest
 
+from cloud_sink.catalogue import Catalogue
 from cloud_sink.centre import Seams
+from cloud_sink.inbox import KEPT_MS
+from cloud_sink.inbox.file import FILE_NAME
 from cloud_sink.store import StoreFull
+from telemetry import ManualClock
 from telemetry.uplink_contract import APPLIED_HEADER
 from tests.cloud_sink.full_store import LINES
-from tests.cloud_sink.support import EPOCH, NOON_MS, QUARTER_MS, Running, running_centre, sealed, summary
+from tests.cloud_sink.support import CONFIG, EPOCH, NOON_MS, QUARTER_MS, Running, running_centre, sealed, summary
 from tests.documents import ROOT
 from tests.faults.failing_disk import FailingDisk
 from tests.faults.small_disk import SmallDisk
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from cloud_sink.catalogue import Seen
     from cloud_sink.store import Projected, Store
     from tests.support.processes import Processes
 
@@ -132,3 +140,41 @@ def test_while_the_store_has_no_room_batches_are_taken_and_wait_in_the_inbox(
         centre.settle()
         assert centre.get("/api/v1/health")["status"] == "ok"
         assert centre.export().count("\n") == 2
+
+
+def test_while_the_catalogue_has_no_room_nothing_is_stored_without_an_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cloud_sink.projector.ROOM_EVERY_S", 0.05)
+    register = Catalogue.register
+
+    async def full(_self: Catalogue, _seen: Sequence[Seen]) -> None:
+        raise StoreFull("told to")
+
+    with running_centre(tmp_path) as centre:
+        monkeypatch.setattr(Catalogue, "register", full)
+        assert centre.post(FIRST).status_code == 204
+        wait_until(lambda: centre.get("/api/v1/health")["status"] == "full")
+        assert centre.export() == ""
+        monkeypatch.setattr(Catalogue, "register", register)
+        centre.settle()
+        assert centre.export().count("\n") == 1
+
+
+@pytest.mark.parametrize("follower", ["", '[victoria_metrics]\nurl = "http://127.0.0.1:1"\n'])
+def test_the_inbox_keeps_the_bytes_that_any_store_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, follower: str
+) -> None:
+    """A day old and stored, they go; but not while the store that follows is away."""
+    monkeypatch.setattr("cloud_sink.projector.PRUNE_EVERY_S", 0.01)
+    clock = ManualClock(NOON_MS + QUARTER_MS)
+    with running_centre(tmp_path, clock, config=CONFIG + follower) as centre:
+        centre.write(summary())
+        clock.step(KEPT_MS + 1)
+        centre.write(summary(start_ms=NOON_MS + KEPT_MS), sequence=2)
+        with closing(apsw.Connection(str(tmp_path / "state" / FILE_NAME))) as inbox:
+            bodies = partial(inbox.execute, "SELECT position FROM body")
+            if not follower:
+                wait_until(lambda: bodies().fetchall() == [(2,)])
+            centre.write(summary(start_ms=NOON_MS + KEPT_MS + QUARTER_MS), sequence=3)
+            assert len(bodies().fetchall()) == (3 if follower else 2)
