@@ -27,7 +27,9 @@ def bind(host: str, port: int) -> socket.socket:
         where = f"{host}:{port}"
         if error.errno == errno.EADDRINUSE:
             raise PortTaken(
-                f"port {port} is taken", where=where, fix="stop the other program or set [centre] port"
+                f"port {port} is taken",
+                where=where,
+                fix=f"`ss -ltnp 'sport = :{port}'` says who has it: stop that, or choose another port",
             ) from None
         raise EnvironmentFault(f"cannot listen: {error.strerror}", where=where, fix="mend [centre] host") from None
     return listener
