@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 import threading
@@ -66,6 +67,11 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Of requests that it no longer waits for, uvicorn says how many, and then shows each as a fault of ours."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
 async def serve(
     loaded: LoadedConfig, clock: Clock, announce: Callable[[str], None], seams: Seams | None = None
 ) -> None:
@@ -85,6 +91,7 @@ async def serve(
                 server_header=False,
                 timeout_graceful_shutdown=LEAVE_WITHIN_S,
             )
+            logging.getLogger("uvicorn.error").addFilter(_is_news)
             server = _Server(config, centre.live, lambda: announce(url))
             following = [asyncio.create_task(work) for work in centre.background()]
             for task in following:

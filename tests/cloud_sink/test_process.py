@@ -5,9 +5,22 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
-from tests.cloud_sink.support import CONFIG, NOON_MS, QUARTER_MS, Running, running_centre, summary, write_config
+from telemetry.uplink_contract import IDEMPOTENCY_HEADER, WRITE_PATH
+from tests.cloud_sink.support import (
+    CONFIG,
+    DISTRICT,
+    EPOCH,
+    NOON_MS,
+    QUARTER_MS,
+    TOKENS,
+    Running,
+    running_centre,
+    summary,
+    write_config,
+)
 from tests.support.processes import run_bansui
 
 if TYPE_CHECKING:
@@ -30,6 +43,28 @@ def test_a_centre_ends_on_sigterm_while_someone_watches_and_its_port_can_be_take
         next(answer.iter_lines())
         assert spawned.terminate() == 0
     assert spawned.stderr == ""
+
+
+def test_a_centre_ends_while_an_agent_is_still_sending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After a while it waits no longer, and says so, but nothing of a fault: the agent sends again."""
+    monkeypatch.setattr("cloud_sink.server.LEAVE_WITHIN_S", 0.2)
+    lines = (
+        f"POST {WRITE_PATH}?org={DISTRICT}&bucket=cn-002&precision=ms HTTP/1.1",
+        f"Authorization: Token {TOKENS['edge-1']}",
+        f"{IDEMPOTENCY_HEADER}: {EPOCH}-1",
+        *("Host: x", "Content-Encoding: gzip", "Content-Length: 100", "Expect: 100-continue"),
+    )
+    with socket.socket() as agent:
+        with running_centre(tmp_path) as centre:
+            url = httpx.URL(centre.url)
+            agent.connect((url.host, url.port))
+            agent.sendall("".join(f"{line}\r\n" for line in (*lines, "")).encode())
+            assert agent.recv(100).startswith(b"HTTP/1.1 100")
+        said = capsys.readouterr().err
+    assert "timeout graceful shutdown exceeded" in said
+    assert "Traceback" not in said
 
 
 def test_a_port_that_is_taken_is_said_with_exit_code_3(tmp_path: Path) -> None:
