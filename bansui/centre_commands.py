@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-import os
 import secrets
 from pathlib import Path
 from typing import Annotated, Final
@@ -14,8 +13,9 @@ import typer
 
 from bansui.clock_option import ClockOption
 from bansui.failures import language
+from bansui.files import write_new
 from bansui.json_option import AsJson, JsonLines
-from telemetry import EnvironmentFault, parse_clock
+from telemetry import parse_clock
 
 app = typer.Typer(help="The IoT centre.", no_args_is_help=True)
 
@@ -82,22 +82,10 @@ def token(
     made = secrets.token_urlsafe(32)
     told = {"token": made} if out is None else {"token_file": str(out)}
     if out is not None:
-        write_secret(out, f"{made}\n")
+        write_new(out, f"{made}\n", mode=0o600)
     told["token_hash"] = f"sha256:{hash_token(made).hex()}"
     if as_json:
         print(json.dumps(told))
         return
     for name, value in told.items():
         print(f"{name:<10} {value}")
-
-
-def write_secret(path: Path, text: str) -> None:
-    """Write a new file that only its owner may read. Raises `EnvironmentFault`."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise EnvironmentFault(
-            f"cannot be written: {error.strerror}", where=str(path), fix="name a file that is not there yet"
-        ) from None
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text)

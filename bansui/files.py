@@ -78,5 +78,9 @@ def writing(path: Path) -> Iterator[Path]:
 
 def _unwritable(path: Path, error: OSError) -> EnvironmentFault:
     return EnvironmentFault(
-        f"cannot be written: {error.strerror}", where=str(path), fix="take a folder that this user may write"
+        f"cannot be written: {error.strerror}",
+        where=str(path),
+        fix="make the folder first"
+        if isinstance(error, FileNotFoundError)
+        else "take a folder that this user may write",
     )

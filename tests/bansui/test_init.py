@@ -114,3 +114,9 @@ def test_an_answer_that_cannot_be_is_refused(tmp_path: Path, option: str, text: 
     done = run_bansui("init", "--defaults", option, text, "--out", str(tmp_path / "agent.toml"))
     assert (done.returncode, done.stderr.splitlines()[1:]) == (2, [f"  where: {option}", f"  fix: {fix}"])
     assert repr(text) in done.stderr
+
+
+def test_a_folder_that_is_not_there_is_to_be_made(tmp_path: Path) -> None:
+    done = run_bansui("init", "--defaults", "--out", str(tmp_path / "none" / "agent.toml"))
+    assert done.returncode == 3
+    assert "fix: make the folder first" in done.stderr
