@@ -11,12 +11,14 @@ from edge_agent.events import Arrival, Arrived, Batch, Committed, Tick
 from edge_agent.pending import ENOUGH_FRAMES, MOST_FRAMES
 from edge_agent.timing import Timing
 from edge_agent.transactions import Kind
+from telemetry import Placement
 from tests.edge_agent.harness import (
     HOUR,
     MINUTE,
     MONDAY_9,
     SECOND,
     Bench,
+    bind,
     delivered,
     frame,
     lines_of,
@@ -139,6 +141,17 @@ class TestGroupCommit:
 
 class TestWindows:
     """Windows close when their lateness is over, once."""
+
+    def test_a_window_that_a_stricter_configuration_would_not_have_opened_is_not_told(self, bench: Bench) -> None:
+        """Opened by the minute outdoors; the same device is in a room when it is over."""
+        bench.read("mast", ["temperature", 10])
+        strict = bind("mast", ("temperature", "wind_speed"), placement=Placement.INDOOR)
+        bench.devices = tuple(strict if each.device == "mast" else each for each in bench.devices)
+        bench.restart()
+        bench.until_closed(5 * MINUTE)
+        assert bench.told() == []
+        assert bench.core.state.counts[CountKey("withheld", "mast", "rule_changed")] == 1
+        assert bench.audit().faults == []
 
     def test_late_readings_count_until_the_window_is_closed(self, bench: Bench) -> None:
         """Within the lateness they are in the summary; after it they are counted as late."""

@@ -93,6 +93,18 @@ def test_a_clock_that_goes_back_does_not_tell_a_slot_again(school: School) -> No
     school.stop()
 
 
+def test_what_was_counted_before_a_clock_was_set_counts_for_nothing(school: School) -> None:
+    """Neither in the slot in which it had been counted by then, nor as the count that stands when the next begins."""
+    school.work(110 * MINUTE)
+    school.clock.step(-80 * MINUTE)
+    school.rest(HOUR)
+    school.read("hall", ["people_count", 4, "", school.clock.now()])
+    school.rest(100 * MINUTE)
+    assert [(each.start_ms, each.fields["value"]) for each in school.counts()] == [(MONDAY_8, 90), (MONDAY_9, 4)]
+    assert school.slots("no_reading") == 1
+    school.stop()
+
+
 def test_a_fork_closes_the_counts_for_a_day_and_nothing_else(school: School) -> None:
     """What the other copy has spent is unknown; after 24 hours none of it counts any more."""
     school.work(50 * MINUTE)

@@ -141,6 +141,7 @@ def meter(bench: Bench, minutes: Sequence[int], *, is_late: bool = False) -> Non
     ("silent", "at_first", "revised"),
     [
         pytest.param(range(80, 100), {9: 590, 10: 600, 11: 600}, {10: 600}, id="within an hour"),
+        pytest.param(range(80, 120), {9: 590, 10: 200, 11: 1000}, {10: 600, 11: 600}, id="to the end of an hour"),
         pytest.param(range(90, 150), {9: 590, 10: 300, 11: 900}, {10: 600, 11: 600}, id="over the end of an hour"),
         pytest.param(range(50, 125), {9: 490, 11: 540}, {9: 590, 10: 600, 11: 600}, id="a whole hour"),
     ],
@@ -156,7 +157,7 @@ def test_increases_are_told_in_the_hours_to_which_they_belong(
     until(bench, MIDNIGHT + 2 * HOUR + MINUTE)
     assert _by_hour(revisions(bench, "energy")) == revised
     assert counted(bench, "revised") == len(silent)
-    meter(bench, silent, is_late=True)
+    meter(bench, [*silent, 130, 170], is_late=True)
     until(bench, MIDNIGHT + DAY + 3 * HOUR)
     assert len(revisions(bench, "energy")) == len(revised)
     assert bench.audit().faults == []
