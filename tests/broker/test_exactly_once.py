@@ -13,6 +13,7 @@ from broker.refusals import Refusal
 from broker.session_state import SessionState
 from tests.broker.device import connect, packet, publish
 from tests.broker.sans_io import Peer
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.broker.conftest import Listen
@@ -149,3 +150,23 @@ async def test_a_session_that_ends_gives_its_packet_ids_free(listen: Listen, *, 
     assert await anew.read_packet() == (0x20, b"\0\0")
     assert await anew.read_packet() == (0x70, b"\0\7")
     assert [token.steps for token in running.tokens] == [[7], [-7]]
+
+
+async def test_what_is_on_disk_is_known_to_the_next_connection(listen: Listen) -> None:
+    """Sent again without its PUBREC: answered, and handed on to nobody; once its id is free on disk, it is another."""
+    running = await listen()
+    device = await running.dial()
+    await device.send(connect("p", clean=False) + twice(7))
+    await running.count(1)
+    running.acknowledge(running.tokens)
+    assert [await device.read_packet() for _ in range(2)] == [(0x20, b"\0\0"), (0x50, b"\0\7")]
+    await device.close()
+    again = await running.dial()
+    await again.send(connect("p", clean=False) + twice(7, dup=True) + pubrel(7))
+    assert [await again.read_packet() for _ in range(2)] == [(0x20, b"\1\0"), (0x50, b"\0\7")]
+    await until(lambda: len(running.tokens) == 2, what="the PUBREL")
+    running.acknowledge(running.tokens[1:])
+    assert await again.read_packet() == (0x70, b"\0\7")
+    await running.count(1)
+    await again.send(twice(7))
+    await running.count(2)
