@@ -29,7 +29,7 @@ def every_error() -> list[type[BansuiError]]:
             if not module.name.endswith((".__main__", ".test_driver")):
                 importlib.import_module(module.name)
     ours = {error for error in _descendants(BansuiError) if error.__module__.partition(".")[0] in ROOMS}
-    return sorted(ours, key=lambda error: (error.code, error.__module__))
+    return sorted(ours, key=lambda error: (error.code, error.__module__, error.__qualname__))
 
 
 def branch_of(error: type[BansuiError]) -> type[BansuiError]:
