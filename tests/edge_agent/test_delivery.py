@@ -400,6 +400,22 @@ class TestShrunkVocabulary:
         assert found.balance["fork"] == (3 if kind == "forked" else 0)
 
 
+def test_how_much_there_is_to_tell_hurries_nothing(tmp_path: Path) -> None:
+    """One series or a hundred: batches are sealed at the same moments, and are as long."""
+    found = []
+    for channels in (1, 100):
+        bench = Bench(tmp_path / f"{channels}", timing=Timing(lateness_ms=2 * MINUTE, batch_every_s=150))
+        for minute in range(20):
+            bench.read("mast", *[["temperature", minute, str(channel)] for channel in range(channels)])
+            bench.until_closed(MINUTE)
+            while bench.sends:
+                bench.answer(delivered)
+        found.append(bench.store._connection.execute("SELECT sealed_ms, kind, length(body) FROM batch").fetchall())
+        bench.stop()
+    assert found[0] == found[1]
+    assert len(found[0]) > 5
+
+
 class TestReports:
     """The agent's own report goes the same way as all else."""
 
