@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from edge_agent.asking import Way
     from edge_agent.bindings import Prepared
     from edge_agent.clock_trust import ClockTrust
-    from edge_agent.config import SubscriberTable
     from edge_agent.config_file import LoadedConfiguration
     from edge_agent.events import Batch, Effect, Event
     from edge_agent.intake import DeviceIntake
@@ -94,7 +94,7 @@ class Agent:
         self._listener_tls = prepared.tls
         self._store = seams.wrap_store(Store(loaded.state_folder, new_epoch=new_epoch))
         self._names = SessionNames.of(loaded.state_folder, self._store.rename_sessions)
-        self._subscriber = self._subscriber_of(tables.subscriber, prepared)
+        self._subscriber = self._subscriber_of(loaded, prepared)
         recovered = self._store.load(clock.now() - tables.windows.lateness_s * 1000)
         self._arrived: list[Batch] = []
         """What came in since the loop was last here."""
@@ -218,11 +218,13 @@ class Agent:
         finally:
             await self._end()
 
-    def _subscriber_of(self, table: SubscriberTable | None, prepared: Prepared) -> SubscriberIntake | None:
+    def _subscriber_of(self, loaded: LoadedConfiguration, prepared: Prepared) -> SubscriberIntake | None:
+        table = self._tables.subscriber
         if table is None:
             return None
         password = prepared.broker_password
         login = Login(client_id=table.client_id, topics=table.topics, username=table.username, password=password)
+        read_password = partial(loaded.read_secret, table.password_file) if table.password_file else None
         session = self._names(f"broker/{table.client_id}")
         return SubscriberIntake(
             table.address,
@@ -231,6 +233,7 @@ class Agent:
             clock=self._clock,
             deliver=self._deliver,
             tls=prepared.broker_tls,
+            read_password=read_password,
         )
 
     async def _start_listener(self) -> None:

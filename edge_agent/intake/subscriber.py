@@ -8,8 +8,9 @@ this gives it a connection, on the loop, and a clock. A message the broker kept 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, cast
 
 from broker import client_packets
@@ -20,8 +21,11 @@ from device_drivers.contract import Frame
 from edge_agent.client_tls import TrustUnusable, why_not
 from edge_agent.events import Arrival, Batch
 from edge_agent.intake.availability import Availability
+from telemetry import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from broker.publications import Publication
     from edge_agent.client_tls import ClientTls
     from edge_agent.intake import Deliver
@@ -58,11 +62,16 @@ class SubscriberIntake:
         clock: Clock,
         deliver: Deliver,
         tls: ClientTls | None = None,
+        read_password: Callable[[], str] | None = None,
     ) -> None:
-        """`session` is what the session is called on disk; `tls` says whom to believe, where the broker speaks it."""
+        """`session` is what the session is called on disk; `tls` says whom to believe, where the broker speaks it.
+
+        `read_password` gives the password as it is now, where that is in a file; it may raise `ConfigurationError`.
+        """
         self._host, self._port = address
         self._tls = tls
         self._login = login
+        self._read_password = read_password
         self._session = session
         self._clock = clock
         self._deliver = deliver
@@ -126,6 +135,9 @@ class SubscriberIntake:
     async def _serve(self) -> None:
         """One connection, from its first byte to its end. Raises OSError, with the reason."""
         self._generation += 1
+        if self._read_password is not None:
+            with contextlib.suppress(ConfigurationError):  # as one that is being written: as it was before
+                self._login = replace(self._login, password=self._read_password())
         line = _Line(self, Subscription(self._login, self._level, self._clock.monotonic()), self._clock)
         tls = None if self._tls is None else self._tls.context()  # as the files stand: they are renewed meanwhile
         async with asyncio.timeout(CONNECT_TIMEOUT_S):

@@ -217,6 +217,20 @@ async def test_a_wrong_password_is_said(tmp_path: Path, caplog: pytest.LogCaptur
     assert "secret" not in caplog.text
 
 
+async def test_a_password_that_was_changed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The file is read at each connection: one that is changed on both sides needs no restart of the agent."""
+    port = free_port()
+    login = 'username = "bansui"\npassword_file = "password"\n'
+    path = configure(tmp_path / "agent", SUBSCRIBER.format(port=port) + login, SENSOR)
+    broker = trial_broker(Credentials([Client("bansui", b"another", subscribe=("#",))]), "127.0.0.1", port)
+    async with broker, running(path) as agent:
+        await until(lambda: "device broker is unavailable" in caplog.text, timeout=20)
+        (path.parent / "password").unlink()
+        (path.parent / "password").write_text("another")
+        await until(lambda: is_granted(agent), timeout=20)
+        await agent.stop()
+
+
 async def test_a_broker_without_mqtt_5(tmp_path: Path) -> None:
     """amqtt speaks 3.1.1 alone: the agent finds out by itself, and messages come in."""
     logins = [Client("bansui", b"secret", subscribe=("#",)), Client("device", b"secret", publish=("#",))]
