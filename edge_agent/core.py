@@ -364,7 +364,8 @@ class Core:
             self.state.apply(run, bindings)
             self._timers.journal_values += len(run.columns)
         self.people.put(transaction.people)
-        self.state.note_receipts(transaction.receipts)
+        for session, marks in transaction.receipts.items():
+            self.state.receipts.remember(session, marks)
         if transaction.summaries:
             self.delivery.hurry()
         waiting = [batch for batch in transaction.batches if batch.token is not None]

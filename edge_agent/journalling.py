@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from edge_agent.admission import NO_ROOM
 from edge_agent.counts import Tally
 from edge_agent.privacy.people import SLOT_MS
+from edge_agent.receipts import pack, unpack
 from edge_agent.safety import Teller
 from edge_agent.transactions import UNPLACED, UNPLACED_EVENT, Kind, QuarantineEntry, Run, Transaction
 from edge_agent.windows import Held
 
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Mapping, Sequence
 
     from edge_agent.admission import Admission, Admitted
@@ -46,7 +48,7 @@ class _Draft:
     state: State
     is_provisional: bool
     teller: Teller
-    earlier: Mapping[str, Mapping[int, int]]
+    earlier: Mapping[str, array[int]]
     tally: Tally = field(default_factory=Tally)
     runs: list[_OpenRun] = field(default_factory=list)
     running: dict[str, _OpenRun] = field(default_factory=dict)
@@ -57,6 +59,8 @@ class _Draft:
     """Readings of windows that are over, for the night."""
     events: list[Run] = field(default_factory=list)
     receipts: dict[str, dict[int, int]] = field(default_factory=dict)
+    known: dict[str, dict[int, int]] = field(default_factory=dict)
+    """Marks that are on disk or on their way there, of sessions in which something came again."""
     exchanges: dict[str, list[int]] = field(default_factory=dict)
     quarantine: list[QuarantineEntry] = field(default_factory=list)
     people: dict[PeopleSlot, Held] = field(default_factory=dict)
@@ -101,11 +105,12 @@ class _Draft:
 
     def _is_second_copy(self, packet_id: int, mark: int, session: str) -> bool:
         """Whether this message is on disk already, or on its way there."""
-        for receipts in (self.receipts, self.earlier, self.state.receipts):
-            known = receipts.get(session, {}).get(packet_id)
-            if known is not None:
-                return known == mark
-        return False
+        first = self.receipts[session].get(packet_id)
+        if first is None:
+            if session not in self.known:
+                self.known[session] = self.state.receipts.of(session) | unpack(self.earlier.get(session, ()))
+            first = self.known[session].get(packet_id)
+        return first == mark
 
     def finished_runs(self) -> list[Run]:
         """Count what the runs came to, and place their values."""
@@ -208,7 +213,7 @@ def journal_transaction(
     school: str,
     *,
     dropped: int = 0,
-    earlier: Mapping[str, Mapping[int, int]] = MappingProxyType({}),
+    earlier: Mapping[str, array[int]] = MappingProxyType({}),
 ) -> Transaction:
     """Admit these frames, all stamped by a clock that is believed or none. Changes no state: that follows when the
     transaction is on disk.
@@ -231,7 +236,7 @@ def journal_transaction(
         kind=Kind.JOURNAL,
         runs=runs,
         counts=draft.tally.counts,
-        receipts={session: marks for session, marks in draft.receipts.items() if marks},
+        receipts={session: pack(marks) for session, marks in draft.receipts.items() if marks},
         exchanges=draft.exchanges,
         quarantine=draft.quarantine,
         batches=batches,

@@ -1,39 +1,87 @@
-"""Receipts: by session and packet id, the mark of each message that was acknowledged; of a session, the newest last.
+"""Receipts: of each session the packet ids that were acknowledged, each with the mark of its message, the newest last.
+
+A sender that did not hear the answer sends again, and of a session that are the newest: as many as it has under way.
+It never says how many that may be. So of a session ten times as many are kept as came since the last checkpoint, at
+least `FEWEST` and at most `MOST_RECEIPTS`: half a kilobyte for a device that sends once a minute, and all that is under
+way of a broker that sends thousands a second.
 
 The session that was heard last comes last, too: clients that make up a name for each connection leave no end of them.
 """
 
 from __future__ import annotations
 
+from array import array
 from itertools import islice
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+FEWEST: Final = 64
+"""Kept of each session: three times what clients have under way unless told otherwise."""
 MOST_RECEIPTS: Final = 2000
 """Kept of each session: twice what a listener or a broker may have under way to us."""
 MOST_SESSIONS: Final = 10_000
 """Kept at all: more than a listener has lasting ones."""
-Receipts: TypeAlias = "dict[str, dict[int, int]]"
+_TIMES: Final = 10
+_MARK: Final = 0xFFFFFFFF
 
 
-def remember(receipts: Receipts, session: str, marks: Mapping[int, int]) -> None:
-    """Add what is newer; a packet id that is used again stands for its newest message."""
-    known = receipts.pop(session, None) or {}
-    if not known.keys().isdisjoint(marks):
-        for packet_id in marks:
-            known.pop(packet_id, None)
-    known.update(marks)
-    receipts[session] = known if len(known) <= 2 * MOST_RECEIPTS else newest(known)  # seldom, and then by many
+def pack(marks: Mapping[int, int]) -> array[int]:
+    """In 64 bits the packet id and, below it, 32 bits of mark."""
+    return array("Q", [packet_id << 32 | mark for packet_id, mark in marks.items()])
 
 
-def trimmed(receipts: Receipts) -> Receipts:
-    """Those that a sender may still ask for."""
-    sessions = islice(receipts.items(), max(0, len(receipts) - MOST_SESSIONS), None)
-    return {session: newest(marks) for session, marks in sessions}
+def unpack(packed: Iterable[int]) -> dict[int, int]:
+    """Marks by packet id; one that was used again stands for its newest message."""
+    return {number >> 32: number & _MARK for number in packed}
 
 
-def newest(marks: dict[int, int]) -> dict[int, int]:
-    """Those of one session that its sender may still ask for."""
-    return marks if len(marks) <= MOST_RECEIPTS else dict(islice(marks.items(), len(marks) - MOST_RECEIPTS, None))
+class Receipts:
+    """Those of all sessions, as the agent's memory has them and as its store does."""
+
+    def __init__(self) -> None:
+        self._packed: dict[str, array[int]] = {}
+        self._fresh: dict[str, int] = {}
+        """How many came of each session since the last checkpoint."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Receipts) and list(self._packed.items()) == list(other._packed.items())
+
+    __hash__ = None  # type: ignore[assignment] # it changes
+
+    def __iter__(self) -> Iterator[str]:
+        """The sessions, the one that was heard last behind all others."""
+        return iter(self._packed)
+
+    def __contains__(self, session: object) -> bool:
+        """Whether anything is kept of a session."""
+        return session in self._packed
+
+    def of(self, session: str) -> dict[int, int]:
+        """The mark by packet id."""
+        return unpack(self._packed.get(session, ()))
+
+    def restore(self, session: str, packed: bytes) -> None:
+        """Add what a checkpoint kept. Raises ValueError where the bytes are damaged."""
+        known = self._packed[session] = self._packed.pop(session, array("Q"))
+        known.frombytes(packed)
+
+    def remember(self, session: str, packed: array[int]) -> None:
+        """Add what is newer."""
+        known = self._packed[session] = self._packed.pop(session, array("Q"))
+        known.extend(packed)
+        if len(known) > 2 * MOST_RECEIPTS:  # seldom, and then by many
+            del known[:-MOST_RECEIPTS]
+        self._fresh[session] = self._fresh.get(session, 0) + len(packed)
+
+    def trim(self) -> dict[str, array[int]]:
+        """At a checkpoint: forget what no sender asks for any more; returns the sessions that have changed since the
+        last, in the order in which they were heard."""
+        for session, count in self._fresh.items():
+            del self._packed[session][: -min(MOST_RECEIPTS, max(FEWEST, _TIMES * count))]
+        for session in list(islice(self._packed, max(0, len(self._packed) - MOST_SESSIONS))):
+            del self._packed[session]
+        changed = {session: packed for session, packed in self._packed.items() if session in self._fresh}
+        self._fresh.clear()
+        return changed

@@ -10,7 +10,6 @@ import msgspec
 
 from edge_agent.late_windows import LateWindows
 from edge_agent.open_windows import OpenWindows
-from edge_agent.receipts import remember, trimmed
 from edge_agent.timetable import DAY_S, CompiledTimetable
 from edge_agent.transactions import Run, Turn
 from edge_agent.unplaced import Unplaced
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from edge_agent.counts import CountKey
     from edge_agent.open_windows import SeriesKey
     from edge_agent.privacy.budget import Spending
+    from edge_agent.receipts import Receipts
     from edge_agent.timetable import Timetable
     from edge_agent.transactions import Fitting, SealedBatch, Transaction
     from telemetry.uplink_contract import BatchId
@@ -50,7 +50,7 @@ class Recovered:
     journal_rows: int
     """In how many transactions, those without a reading too."""
     counts: Mapping[CountKey, int]
-    receipts: Mapping[str, Mapping[int, int]]
+    receipts: Receipts
     exchanges: Mapping[str, Collection[int]]
     """By session, the packet ids of QoS 2 that are taken over and not given free."""
     unacknowledged: Sequence[SealedBatch]
@@ -78,8 +78,8 @@ class State:
     """Windows that end at or before this, another copy of the store has told."""
     turn: Turn
     counts: dict[CountKey, int]
-    receipts: dict[str, dict[int, int]]
-    """The mark of each message that was acknowledged, by session and packet id; of a session, the newest last."""
+    receipts: Receipts
+    """Which messages were acknowledged, as far as they may come again."""
     unacknowledged: dict[BatchId, SealedBatch]
     waiting: int
     splitting: bool
@@ -113,7 +113,7 @@ class State:
             told_elsewhere_ms=recovered.told_elsewhere_ms,
             turn=recovered.turn,
             counts=dict(recovered.counts),
-            receipts={session: dict(marks) for session, marks in recovered.receipts.items()},
+            receipts=recovered.receipts,
             unacknowledged={batch.id: batch for batch in recovered.unacknowledged},
             waiting=recovered.waiting,
             splitting=recovered.splitting,
@@ -124,7 +124,6 @@ class State:
             spending=recovered.spending,
             fittings=dict(recovered.fittings),
         )
-        state.trim_receipts()
         if recovered.checkpoint:
             state._restore(recovered.checkpoint, bindings)
         for run in recovered.journal:
@@ -168,15 +167,6 @@ class State:
         if told is None or told.ticks != ticks:
             self.safety[key] = Held(stamp_of_event(run.event_ms, told), ticks)
 
-    def note_receipts(self, receipts: Mapping[str, Mapping[int, int]]) -> None:
-        """Remember messages that are on disk, the newest last."""
-        for session, marks in receipts.items():
-            remember(self.receipts, session, marks)
-
-    def trim_receipts(self) -> None:
-        """Forget all but the newest of each session, and sessions that were not heard for long."""
-        self.receipts = trimmed(self.receipts)
-
     def live_days(self) -> dict[int, int]:
         """The compiled days in which a window may still be opened."""
         first = self.closed_until_ms // (DAY_S * 1000) - 1
@@ -215,7 +205,7 @@ class State:
 
     def checkpointed(self, transaction: Transaction) -> None:
         """A checkpoint is on disk: forget what it left out, and receipts that nobody asks for any more."""
-        self.trim_receipts()
+        self.receipts.trim()
         self.fittings = dict(transaction.fittings) or self.fittings
         if not transaction.refitted:
             return

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Mapping, Sequence
 
     from edge_agent.counts import Counts
@@ -198,8 +199,8 @@ class Transaction:
     counts: Counts = field(default_factory=dict)
     runs: Sequence[Run] = ()
     """Admitted readings for the journal: of open windows, and of safety."""
-    receipts: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
-    """The trace of messages that will be acknowledged, by session and packet id: a second copy has the same mark."""
+    receipts: Mapping[str, array[int]] = field(default_factory=dict)
+    """The trace of messages that will be acknowledged, by session, packed (`edge_agent.receipts`)."""
     exchanges: Mapping[str, Sequence[int]] = field(default_factory=dict)
     """Steps of QoS 2, by session: packet ids taken over, negative ones of those given free."""
     quarantine: Sequence[QuarantineEntry] = ()

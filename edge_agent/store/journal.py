@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edge_agent.counts import CountKey
-from edge_agent.receipts import MOST_RECEIPTS, MOST_SESSIONS, newest, remember
+from edge_agent.receipts import Receipts
 from edge_agent.store import records
 from edge_agent.store.engine import row
 from edge_agent.store.schema import sum_of
@@ -27,18 +27,9 @@ if TYPE_CHECKING:
 MOST_REMEMBERED: Final = 10_000
 """Runs' columns of which the writer remembers the numbers."""
 
-_OLD_RECEIPTS: Final = """
-DELETE FROM receipt WHERE position IN (
-    SELECT position FROM (
-        SELECT position, sum(packets) OVER (PARTITION BY session ORDER BY position DESC) - packets AS newer FROM receipt
-    ) WHERE newer >= ?)
-"""
-_OLD_SESSIONS: Final = """
-DELETE FROM receipt WHERE session IN (
-    SELECT session FROM receipt GROUP BY session ORDER BY max(position) DESC LIMIT -1 OFFSET ?)
-"""
 _SINCE: Final = "position > (SELECT coalesce(max(position), 0) FROM checkpoint)"
 _ROW: Final = "INSERT INTO journal (runs, counts, receipts, exchanges, sum) VALUES (?, ?, ?, ?, ?)"
+_RECEIPT: Final = "INSERT INTO receipt (session, packets, marks) VALUES (?, ?, ?)"
 _QUARANTINE: Final = """
 INSERT INTO quarantine VALUES (?, ?, ?, 1)
 ON CONFLICT DO UPDATE SET frames = frames + 1
@@ -55,12 +46,13 @@ class JournalWriter:
         self._counters = {key: number for number, key in _read_counters(connection).items()}
         self._days: set[int] = set()
         self._fresh_counts: dict[int, int] = {}
-        self._fresh_receipts: dict[str, dict[int, int]] = {}
+        self._receipts = read_receipts(connection)
+        self._receipt_rows: dict[str, list[int]] = {}
+        for session, position in connection.execute("SELECT session, position FROM receipt"):
+            self._receipt_rows.setdefault(session, []).append(position)
         self._fresh_exchanges: dict[tuple[str, int], bool] = {}
         for each in rows_since(connection):
             self._note(records.unpack_counts(each.counts))
-            for session, marks in records.unpack_receipts(each.receipts):
-                remember(self._fresh_receipts, session, dict(records.unpack_marks(marks)))
             for session, steps in records.unpack_exchanges(each.exchanges):
                 self._note_steps(session, steps)
 
@@ -76,7 +68,7 @@ class JournalWriter:
             self._connection.execute(_ROW, (*packed, sum_of(*packed)))
             self._note(counts)
             for session, marks in transaction.receipts.items():
-                remember(self._fresh_receipts, session, marks)
+                self._receipts.remember(session, marks)
             for session, steps in transaction.exchanges.items():
                 self._note_steps(session, steps)
         if transaction.quarantine:
@@ -92,15 +84,11 @@ class JournalWriter:
 
         Receipts that no device will ask for go too.
         """
-        receipts = {session: newest(marks) for session, marks in self._fresh_receipts.items()}
         execute, many = self._connection.execute, self._connection.executemany
         position = row(self._connection, "SELECT coalesce(max(position), 0) FROM journal")[0]
         execute("INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?)", (position, state, sum_of(state)))
         many("UPDATE counter SET value = value + ?2 WHERE id = ?1", list(self._fresh_counts.items()))
-        many(
-            "INSERT INTO receipt (session, packets, marks) VALUES (?, ?, ?)",
-            [(session, len(marks), records.pack_marks(marks)) for session, marks in receipts.items()],
-        )
+        self._write_receipts()
         steps = self._fresh_exchanges.items()
         many("INSERT OR IGNORE INTO exchange VALUES (?, ?)", [name for name, is_open in steps if is_open])
         many(
@@ -108,11 +96,18 @@ class JournalWriter:
         )
         # the last row stays, so that positions go on rising
         execute("DELETE FROM journal WHERE position < ?", (position,))
-        execute(_OLD_RECEIPTS, (MOST_RECEIPTS,))
-        execute(_OLD_SESSIONS, (MOST_SESSIONS,))
         self._fresh_counts.clear()
-        self._fresh_receipts.clear()
         self._fresh_exchanges.clear()
+
+    def _write_receipts(self) -> None:
+        """One row for each session: those that have changed are written anew, at the end."""
+        changed, rows = self._receipts.trim(), self._receipt_rows
+        stale = [session for session in rows if session in changed or session not in self._receipts]
+        positions = [(position,) for session in stale for position in rows.pop(session)]
+        self._connection.executemany("DELETE FROM receipt WHERE position = ?", positions)
+        for session, marks in changed.items():
+            self._connection.execute(_RECEIPT, (session, len(marks), marks.tobytes()))
+            rows[session] = [self._connection.last_insert_rowid()]
 
     def _note_steps(self, session: str, steps: Iterable[int]) -> None:
         for step in steps:
@@ -170,13 +165,14 @@ def read_counts(connection: apsw.Connection) -> dict[CountKey, int]:
     return counts
 
 
-def read_receipts(connection: apsw.Connection) -> Mapping[str, Mapping[int, int]]:
-    """By session and packet id, the mark of what the message held; of a session, the newest last."""
-    receipts: dict[str, dict[int, int]] = {}
-    kept = connection.execute("SELECT session, marks FROM receipt ORDER BY position")
-    since = (entry for each in rows_since(connection) for entry in records.unpack_receipts(each.receipts))
-    for session, packed in chain(kept, since):
-        remember(receipts, session, dict(records.unpack_marks(packed)))
+def read_receipts(connection: apsw.Connection) -> Receipts:
+    """Those that the last checkpoint kept, and those since."""
+    receipts = Receipts()
+    for session, packed in connection.execute("SELECT session, marks FROM receipt ORDER BY position"):
+        receipts.restore(session, packed)
+    for each in rows_since(connection):
+        for session, marks in records.unpack_receipts(each.receipts):
+            receipts.remember(session, marks)
     return receipts
 
 

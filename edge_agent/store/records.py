@@ -82,18 +82,17 @@ def unpack_counts(packed: bytes) -> Iterator[tuple[int, int]]:
     return zip(numbers[::2], numbers[1::2], strict=True)
 
 
-def pack_receipts(receipts: Mapping[str, Mapping[int, int]]) -> bytes:
-    """Of each session its marks, as MessagePack."""
-    return msgspec.msgpack.encode({session: pack_marks(marks) for session, marks in receipts.items()})
+def pack_receipts(receipts: Mapping[str, array[int]]) -> bytes:
+    """Of each session its packed marks, as MessagePack."""
+    return msgspec.msgpack.encode({session: marks.tobytes() for session, marks in receipts.items()})
 
 
-def unpack_receipts(packed: bytes) -> Iterator[tuple[str, bytes]]:
-    """Sessions, and the marks of each."""
-    try:
-        found = msgspec.msgpack.decode(packed, type=dict[str, bytes]) if packed else {}
-    except msgspec.MsgspecError as error:
-        raise ValueError(str(error)) from None
-    return iter(found.items())
+def unpack_receipts(packed: bytes) -> Iterator[tuple[str, array[int]]]:
+    """Sessions, and the packed marks of each."""
+    for session, marks in _by_session(packed):
+        numbers = array("Q")
+        numbers.frombytes(marks)
+        yield session, numbers
 
 
 def pack_exchanges(exchanges: Mapping[str, Iterable[int]]) -> bytes:
@@ -103,19 +102,14 @@ def pack_exchanges(exchanges: Mapping[str, Iterable[int]]) -> bytes:
 
 def unpack_exchanges(packed: bytes) -> Iterator[tuple[str, Sequence[int]]]:
     """Sessions, and the steps of each, in order."""
-    for session, steps in unpack_receipts(packed):
+    for session, steps in _by_session(packed):
         numbers = array("i")
         numbers.frombytes(steps)
         yield session, numbers
 
 
-def pack_marks(marks: Mapping[int, int]) -> bytes:
-    """64-bit integers: the packet id above 32 bits of mark."""
-    return array("Q", [packet_id << 32 | mark for packet_id, mark in marks.items()]).tobytes()
-
-
-def unpack_marks(packed: bytes) -> Iterator[tuple[int, int]]:
-    """Packet ids and marks, in order."""
-    numbers = array("Q")
-    numbers.frombytes(packed)
-    return ((number >> 32, number & 0xFFFFFFFF) for number in numbers)
+def _by_session(packed: bytes) -> Iterable[tuple[str, bytes]]:
+    try:
+        return msgspec.msgpack.decode(packed, type=dict[str, bytes]).items() if packed else ()
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from None

@@ -29,7 +29,7 @@ def rename(connection: apsw.Connection, name_of: Callable[[str], str]) -> None:
     for position, runs, counts, receipts, exchanges in list(
         connection.execute("SELECT position, runs, counts, receipts, exchanges FROM journal")
     ):
-        marks = {named(name): dict(records.unpack_marks(packed)) for name, packed in records.unpack_receipts(receipts)}
+        marks = {named(name): packed for name, packed in records.unpack_receipts(receipts)}
         steps = {named(name): list(taken) for name, taken in records.unpack_exchanges(exchanges)}
         packed = (
             runs,

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import apsw
 import pytest
 
-from edge_agent.receipts import MOST_RECEIPTS, MOST_SESSIONS
 from edge_agent.store import Store, engine, log_file, mending, schema
 from edge_agent.store.engine import StoreBusy, StoreUnusable, row
 from edge_agent.transactions import Kind, NewSummary, Transaction
@@ -122,25 +121,6 @@ def test_a_journal_does_not_grow_from_crash_to_crash(tmp_path: Path) -> None:
     bench.stop()
 
 
-def test_receipts_are_bounded_on_disk_as_in_memory(bench: Bench) -> None:
-    """Packet ids rise for ever; of each session only the newest are kept."""
-    numbers = range(1, MOST_RECEIPTS + 1601)
-    for first in numbers[::300]:
-        if first in (1501, 3001):
-            bench.checkpoint()
-        receipts = {"device": {packet: packet * 65_537 for packet in numbers[first - 1 : first + 299]}, "other": {1: 7}}
-        bench.store.commit(Transaction(kind=Kind.JOURNAL, receipts=receipts))
-        bench.core.state.note_receipts(receipts)
-    bench.checkpoint()
-    kept = {session: list(marks.items()) for session, marks in bench.core.state.receipts.items()}
-    assert kept["device"] == [(packet, packet * 65_537) for packet in numbers[-MOST_RECEIPTS:]]
-    assert kept["other"] == [(1, 7)]
-    rows = row(bench.store._connection, "SELECT sum(packets) FROM receipt WHERE session = 'device'")
-    assert rows[0] == 2100, "the first record is gone; of the second a part may still be asked for"
-    bench.restart()
-    assert {session: list(marks.items()) for session, marks in bench.core.state.receipts.items()} == kept
-
-
 def test_a_log_that_is_there_is_written_again_at_the_start(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before SQLite reads it: of what an fsync failed to bring to the disk nothing shows there."""
     written: list[bytes] = []
@@ -161,27 +141,6 @@ def test_a_log_that_is_there_is_written_again_at_the_start(bench: Bench, monkeyp
         path.rename(bench.folder / path.name.removeprefix("crashed."))
     bench.start()
     assert written == [content]
-
-
-def test_sessions_are_bounded_on_disk_as_in_memory(bench: Bench) -> None:
-    """A client may make up a name for each connection; those that were heard last are kept."""
-
-    def hear(*sessions: str) -> None:
-        receipts = {session: {1: 7} for session in sessions}
-        bench.store.commit(Transaction(kind=Kind.JOURNAL, receipts=receipts))
-        bench.core.state.note_receipts(receipts)
-
-    hear("old", "gone", *map(str, range(MOST_SESSIONS // 2)))
-    bench.checkpoint()
-    hear("old", *map(str, range(MOST_SESSIONS // 2, MOST_SESSIONS - 1)))
-    bench.checkpoint()
-    kept = list(bench.core.state.receipts)
-    assert len(kept) == MOST_SESSIONS
-    assert "gone" not in kept
-    assert "old" in kept
-    assert row(bench.store._connection, "SELECT count(DISTINCT session) FROM receipt")[0] == MOST_SESSIONS
-    bench.restart()
-    assert list(bench.core.state.receipts) == kept
 
 
 def test_numbers_of_series_do_not_run_out(bench: Bench) -> None:
