@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -12,18 +10,14 @@ import pytest
 from edge_agent import delivery
 from edge_agent.delivery import LONGEST_WAIT_S, MOST_UNACKNOWLEDGED
 from edge_agent.events import Applied, Delivered, Forked, Undelivered
-from edge_agent.reporting import as_told
-from edge_agent.timetable import CompiledTimetable
 from edge_agent.timing import Timing
 from edge_agent.transactions import Span
 from telemetry import vocabulary
-from telemetry.uplink_contract import GENESIS, REPORT_PATH, WRITE_PATH, AgentReport, BatchId, unseal
+from telemetry.uplink_contract import BatchId
 from tests.edge_agent.harness import (
-    HOUR,
     MINUTE,
     MONDAY_9,
     SECOND,
-    TIMETABLE,
     Bench,
     delivered,
     forked,
@@ -225,130 +219,6 @@ class TestDelivery:
         assert bench.sends[0] == before
 
 
-class TestRestoredCentre:
-    """A centre restored from a copy has lost batches that it acknowledged: they are offered again, in order."""
-
-    def settle_all(self, bench: Bench, kept: list[str]) -> None:
-        while bench.sends:
-            kept += lines_of(bench.answer(delivered))
-            bench.until_closed(MINUTE)
-
-    def live(self, bench: Bench) -> list[str]:
-        kept: list[str] = []
-        for minute in range(20):
-            bench.read("mast", ["temperature", minute])
-            bench.until_closed(MINUTE)
-            if bench.sends:
-                kept += lines_of(bench.answer(delivered))
-        assert bench.core.state.next_sequence > 8
-        return kept
-
-    def head_at(self, bench: Bench, sequence: int) -> bytes:
-        query = "SELECT head FROM batch WHERE sequence = ?"
-        [(head,)] = bench.store._connection.execute(query, (sequence,)).fetchall()
-        assert isinstance(head, bytes)
-        return head
-
-    @pytest.mark.parametrize("is_far", [False, True])
-    def test_what_it_lost_is_offered_again(self, bench: Bench, is_far: bool) -> None:
-        """Far behind it answers 409 and states its mark; a little behind, 204 with a mark before the batch."""
-        self.live(bench)
-        bench.read("mast", ["temperature", 50])
-        bench.until_closed(4 * MINUTE)
-        last = bench.sends[0].batch.sequence
-        applied = Applied(2, self.head_at(bench, 2)) if is_far else Applied(last - 3, self.head_at(bench, last - 3))
-        bench.answer(lambda batch: Forked(batch, applied) if is_far else Delivered(batch, applied))
-        again = []
-        while bench.sends and bench.sends[0].batch.sequence <= last:
-            again.append(bench.sends[0].batch.sequence)
-            bench.answer(delivered)
-        assert again == list(range(applied.sequence + 1, last + is_far)), "the last itself is there after a 204"
-        self.settle_all(bench, [])
-        found = bench.audit()
-        assert found.faults == []
-        assert found.balance["acknowledged"] == found.balance["summaries"] > 10
-
-    def test_a_refused_batch_that_it_lost_counts_no_second_time(self, bench: Bench) -> None:
-        """Its summaries went on in other batches; offered again for its number, it holds none that are waited for."""
-        bench.read("mast", ["temperature", 20], ["wind_speed", 3])
-        bench.until_closed(4 * MINUTE)
-        assert len(lines_of(bench.sends[0])) == 2
-        first = bench.answer(refused).batch.sequence
-        head = self.head_at(bench, first - 1) if first > 1 else GENESIS
-        self.settle_all(bench, [])
-        self.live(bench)
-        bench.read("mast", ["temperature", 50])
-        bench.until_closed(4 * MINUTE)
-        bench.answer(lambda batch: Forked(batch, Applied(first - 1, head)))
-        assert bench.answer(delivered).batch.sequence == first
-        self.settle_all(bench, [])
-        found = bench.audit()
-        assert found.faults == []
-        assert found.balance["acknowledged"] == found.balance["summaries"]
-
-    def test_a_restart_in_the_middle_goes_on(self, bench: Bench) -> None:
-        """What is recalled is durable; the centre's next word brings the rest."""
-        self.live(bench)
-        bench.until_closed(5 * MINUTE)
-        bench.read("mast", ["temperature", 50])
-        bench.until_closed(4 * MINUTE)
-        head = self.head_at(bench, 2)
-        bench.answer(lambda batch: Forked(batch, Applied(2, head)))
-        assert bench.answer(delivered).batch.sequence == 3
-        bench.restart()
-        bench.until_closed(MINUTE)
-        mark = bench.sends[0].batch.sequence - 1
-        head = self.head_at(bench, mark)
-        bench.answer(delivered)
-        self.settle_all(bench, [])
-        found = bench.audit()
-        assert found.faults == []
-        assert found.balance["acknowledged"] == found.balance["summaries"]
-
-    def test_a_past_that_is_not_ours_begins_a_new_epoch(self, bench: Bench) -> None:
-        """The head it states is on no chain of ours: nothing is offered again under the old name."""
-        self.live(bench)
-        bench.read("mast", ["temperature", 50])
-        bench.until_closed(4 * MINUTE)
-        old = bench.core.state.epoch
-        bench.answer(lambda batch: Forked(batch, Applied(2, bytes(32))))
-        bench.until_closed(MINUTE)
-        assert bench.core.state.epoch != old
-        self.settle_all(bench, [])
-        assert bench.audit().faults == []
-
-    def test_a_batch_behind_a_past_that_is_not_ours_is_the_last_of_its_epoch(self, bench: Bench) -> None:
-        """The centre has it, and is not told of it again; what follows goes under a new name, with counts closed."""
-        self.live(bench)
-        bench.read("mast", ["temperature", 50])
-        bench.until_closed(4 * MINUTE)
-        old = bench.core.state.epoch
-        sent = lines_of(bench.answer(lambda batch: Delivered(batch, Applied(batch.sequence, bytes(32)))))
-        assert bench.core.state.epoch != old
-        assert bench.core.people.closed_ms == bench.core.state.spending.closed_until_ms
-        bench.read("mast", ["temperature", 51])
-        bench.until_closed(4 * MINUTE)
-        kept: list[str] = []
-        self.settle_all(bench, kept)
-        assert kept
-        assert not set(kept) & set(sent)
-        assert bench.audit().faults == []
-
-    def test_bytes_that_are_gone_begin_a_new_epoch(self, bench: Bench) -> None:
-        """After the ledger's days there are hashes alone, and nothing to offer again."""
-        self.live(bench)
-        bench.store._connection.execute("UPDATE batch SET body = NULL WHERE sequence = 4")
-        bench.read("mast", ["temperature", 50])
-        bench.until_closed(4 * MINUTE)
-        old, head = bench.core.state.epoch, self.head_at(bench, 2)
-        bench.answer(lambda batch: Forked(batch, Applied(2, head)))
-        assert bench.answer(delivered).batch.sequence == 3
-        bench.until_closed(MINUTE)
-        assert bench.core.state.epoch != old
-        self.settle_all(bench, [])
-        assert bench.audit().faults == []
-
-
 class TestForkedAgent:
     """Another copy of the store has been at the centre."""
 
@@ -414,65 +284,3 @@ def test_how_much_there_is_to_tell_hurries_nothing(tmp_path: Path) -> None:
         bench.stop()
     assert found[0] == found[1]
     assert len(found[0]) > 5
-
-
-class TestReports:
-    """The agent's own report goes the same way as all else."""
-
-    def test_a_report_is_a_batch(self, tmp_path: Path) -> None:
-        """Sealed, numbered and chained with the rest; delivered, it leaves the balance as it is.
-
-        It counts summaries, and no readings: those show when something moves.
-        """
-        bench = Bench(tmp_path)
-        bench.read("air", CO2)
-        bench.read("mast", ["temperature", 10])
-        bench.read("door", ["people_count", 3], ["people_in", 40])
-        bench.read("board", ["lamp_hours", -1])
-        bench.until_closed(5 * MINUTE)
-        send = bench.sends[0]
-        while send.path == WRITE_PATH:
-            bench.answer(delivered)
-            send = bench.sends[0]
-        assert send.path == REPORT_PATH
-        report = AgentReport.from_dict(json.loads(unseal(send.body)))
-        assert report.summaries == 1
-        assert (report.received, report.admitted, report.rejected) == (0, 0, 0)
-        assert (report.summarised, report.open, report.withheld) == (0, 0, 0)
-        hours = CompiledTimetable(TIMETABLE).hours(report.time_ms)
-        assert (report.hours_day, report.hours, report.hours_next_ms) == (hours.day, hours.hours, hours.next_ms)
-        own = bench.core.report()
-        assert (own.received, own.rejected, own.summarised, own.open, own.withheld) == (5, 1, 1, 1, 2)
-        bench.answer(delivered)
-        found = bench.audit()
-        assert found.faults == []
-        assert not bench.core.state.unacknowledged
-        bench.stop()
-
-    @pytest.mark.parametrize(
-        ("hours", "told"), [(0.9, 0), (1, 1), (7.5, 4), (23, 16), (24, 24), (71 * 24, 64 * 24), (87_840, 2048 * 24)]
-    )
-    def test_the_buffers_room_leaves_to_a_power_of_two(self, bench: Bench, hours: float, told: int) -> None:
-        """How many pages of the store are in use follows what devices send, and an hour of room can be one of them."""
-        own = replace(bench.core.report(), room_minutes=int(hours * 60))
-        assert as_told(own).room_minutes == told * 60
-
-    def test_a_report_that_is_refused_is_gone(self, tmp_path: Path) -> None:
-        """Nothing of it waits again, and nothing is hurried by it."""
-        bench = Bench(tmp_path)
-        bench.until_closed(5 * MINUTE)
-        assert bench.sends[0].path == REPORT_PATH
-        bench.answer(refused)
-        assert bench.audit().faults == []
-        assert not bench.core.state.unacknowledged
-        assert not bench.core.state.splitting
-        bench.stop()
-
-    def test_the_buffer_is_shown_in_minutes(self, bench: Bench) -> None:
-        """How long the oldest summary waits, and how long the disk will do at this rate."""
-        bench.read("mast", *[["temperature", 1, str(channel)] for channel in range(120)])
-        bench.until_closed(HOUR)
-        report = bench.core.report()
-        assert report.stored_minutes == 60
-        assert report.waiting == 120
-        assert report.room_minutes == pytest.approx((1 << 30) * 0.95 / 200 / 2, rel=0.01)
