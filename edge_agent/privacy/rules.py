@@ -79,9 +79,8 @@ class Rule:
     def told(self, fields: Mapping[str, int]) -> dict[str, int]:
         """Of a window's fields, those that may leave, as coarse as they must be."""
         told = {name: self._coarsen(name, number) for name, number in fields.items() if name in self._told}
-        if (
-            self.privacy_class is PrivacyClass.DB and "n" in told
-        ):  # many a device is heard while it is on, and no longer
+        if self.privacy_class is PrivacyClass.DB and "n" in told:
+            # many a device is heard while it is on, and no longer
             told["n"] = max(1, _half_hours_of(told["n"], told["expected"]))
         return told
 

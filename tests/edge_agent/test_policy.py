@@ -109,7 +109,7 @@ def test_every_quantity_has_a_rule_under_every_policy(tmp_path: Path) -> None:
         policy = load_policy(name, tmp_path)
         for entry in quantities():
             for privacy_class in PrivacyClass:
-                told = Rule(entry, privacy_class, policy).told({"value": 1, "mean": 1, "n": 1})
+                told = Rule(entry, privacy_class, policy).told({"value": 1, "mean": 1, "n": 1, "expected": 1})
                 assert "value" not in told, "a count leaves with its noise, or not at all"
 
 
