@@ -33,6 +33,7 @@ _GATHERED_MS: Final = 200
 """More than a group commit waits."""
 _CHECKPOINT_S: Final = 900.0
 """Of the time that is moved on: one a minute is what a real agent does, and most of the work here."""
+_PACKET_IDS: Final = 65_535
 _SEED: Final = 4
 _VARIETY: Final = 700
 
@@ -78,12 +79,9 @@ def fill(config: Path, *, devices: int, fields: int, minutes: int, ends_ms: int)
     size = 0
     payloads = [payload(number, fields) for number in range(_VARIETY)]
     for minute in range(minutes):
-        arrivals = [
-            Arrival(Frame(payloads[(minute + device) % _VARIETY], topic(device)), device + 1)
-            for device in range(devices)
-        ]
-        size += sum(len(arrival.frame.payload) for arrival in arrivals)
-        _play(core, store, Arrived([Batch(arrivals, clock.now(), session="load/bridge")]))
+        sent = [payloads[(minute + device) % _VARIETY] for device in range(devices)]
+        size += sum(map(len, sent))
+        _play(core, store, Arrived([_batch(device, each, minute, clock.now()) for device, each in enumerate(sent)]))
         clock.advance(_GATHERED_MS)
         _play(core, store, Tick())
         clock.advance(MINUTE_MS - _GATHERED_MS)
@@ -93,6 +91,12 @@ def fill(config: Path, *, devices: int, fields: int, minutes: int, ends_ms: int)
     waiting = core.report().waiting
     store.close()
     return Filled(minutes * devices, size, waiting)
+
+
+def _batch(device: int, sent: bytes, minute: int, now_ms: int) -> Batch:
+    """What a device sends over a connection of its own."""
+    arrival = Arrival(Frame(sent, topic(device)), minute % _PACKET_IDS + 1)
+    return Batch([arrival], now_ms, session=f"load/device-{device}")
 
 
 def _play(core: Core, store: Store, event: Event) -> None:

@@ -45,7 +45,7 @@ def _drain(folder: Path, filled: Filled) -> Part:
     load = Load(
         port=listener,
         devices=weekend.DEVICES,
-        connections=1,
+        connections=weekend.DEVICES,
         fields=weekend.FIELDS,
         messages=RATE * _GIVE_UP_S,
         under_way=10 * RATE,
