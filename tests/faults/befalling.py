@@ -107,11 +107,17 @@ def centre_restored(life: Life) -> None:
         life.centre.restore(backup)
 
 
+def _is_behind(life: Life) -> bool:
+    """Whether the centre was restored, and has not yet got again all that it acknowledged."""
+    state = life.bench.core.state
+    return life.centre.applied_in(state.epoch) < state.next_sequence - 1 - len(state.unacknowledged)
+
+
 def centre_of_another_past(life: Life) -> None:
     """Its inbox is a copy of some batches ago, and another copy of the agent was there; all that it had is settled."""
     state, lost = life.bench.core.state, life.random.randint(0, 3)
     is_settled = not any(batch in life.centre.bodies for batch in state.unacknowledged)
-    if is_settled and life.centre.applied_in(state.epoch) > lost:
+    if is_settled and not _is_behind(life) and life.centre.applied_in(state.epoch) > lost:
         life.centre.change_past(state.epoch, lost)
 
 
@@ -195,12 +201,6 @@ def disk_full(life: Life) -> None:
     life._free = 1 << 30
     if life.bench.is_holding and life.random.random() < 0.5:  # it has not yet seen that there is room
         life._strike({"disk_full", "centre_restored"})
-
-
-def _is_behind(life: Life) -> bool:
-    """Whether the centre was restored, and has not yet got again all that it acknowledged."""
-    state = life.bench.core.state
-    return life.centre.applied_in(state.epoch) < state.next_sequence - 1 - len(state.unacknowledged)
 
 
 def no_room(life: Life) -> None:

@@ -113,16 +113,16 @@ def _as_if_trusted(patch: pytest.MonkeyPatch, name: str) -> None:
     patch.setattr(Core, name, due)
 
 
-MUTANTS: Final[dict[Mutant, int]] = {
-    verdict_is_lost_on_a_full_disk: 177,
-    fork_leaves_counts_open: 4,
-    clock_set_back_makes_no_turn: 14,
-    windows_close_by_an_untrusted_clock: 0,
-    batches_are_sealed_by_an_untrusted_clock: 23,
-    recall_checks_no_chain: 1,
-    head_of_others_goes_unseen: 7,
+MUTANTS: Final[dict[Mutant, tuple[int, ...]]] = {
+    verdict_is_lost_on_a_full_disk: (50, 61, 77, 93),
+    fork_leaves_counts_open: (16, 4, 66),
+    clock_set_back_makes_no_turn: (14, 16, 18),
+    windows_close_by_an_untrusted_clock: (9, 0, 23),
+    batches_are_sealed_by_an_untrusted_clock: (1, 18, 8),
+    recall_checks_no_chain: (43, 47, 55),
+    head_of_others_goes_unseen: (7, 15, 35),
 }
-"""Each with a seed that finds it."""
+"""Each with some seeds that find it."""
 
 
 def _find(place: tuple[str, int]) -> str:

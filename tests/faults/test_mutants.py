@@ -17,6 +17,6 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_a_broken_agent_is_found(mutant: Mutant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its seed; where lives have changed, `python -m tests.faults.mutants` names others."""
+    """By the first of its seeds, as a rule; where lives have changed, `python -m tests.faults.mutants` names others."""
     mutant(monkeypatch)
-    assert live((tmp_path, MUTANTS[mutant])).broken
+    assert any(live((tmp_path, seed)).broken for seed in MUTANTS[mutant])

@@ -10,7 +10,7 @@ import apsw
 from edge_agent.events import Committed
 from edge_agent.transactions import Kind
 from tests.edge_agent.harness import DAY, SECOND, Bench
-from tests.faults.vfs import PowerVFS, ShortWrite
+from tests.faults.vfs import PowerVFS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ class FullDisk(PowerVFS):
             return
         self.fits -= 1
         if self.fits < 0:
-            raise ShortWrite if self.fits % 2 else apsw.FullError
+            raise apsw.FullError
 
     @contextlib.contextmanager
     def with_ballast(self) -> Iterator[None]:
