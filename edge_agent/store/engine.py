@@ -9,18 +9,21 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import apsw
 
-from edge_agent.store import log_check, log_file, schema
+from edge_agent.store import log_check, log_file, log_header, schema
 from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_log = logging.getLogger(__name__)
 
 OLDEST_SQLITE: Final = 3_051_003
 FILE_NAME: Final = "agent.db"
@@ -79,6 +82,8 @@ def open_writer(folder: Path, *, vfs: str | None = None) -> apsw.Connection:
     try:
         _keep_to_owner(path)
         had_log = log.exists()
+        if had_log:
+            _mend_header(path, log, vfs)
         is_damaged = had_log and log_check.is_damaged(path, log)
     except OSError as error:
         raise StoreUnusable(
@@ -97,6 +102,17 @@ def open_writer(folder: Path, *, vfs: str | None = None) -> apsw.Connection:
         raise
     sync_folder(folder)
     return connection
+
+
+def _mend_header(path: Path, log: Path, vfs: str | None) -> None:
+    """Put a log's header right where a disk has changed it: with one that does not check, SQLite takes no log."""
+    with log.open("rb") as file:
+        start = file.read(log_header.FIRST_FRAME_ENDS)
+    if len(start) < log_header.HEADER.size or log_header.checks(start):
+        return
+    if (header := log_header.restored(path, start)) is not None:
+        log_file.write_header(log, header, vfs)
+        _log.error("the write-ahead log's header was damaged, and is restored: nothing is lost")
 
 
 def _keep_to_owner(path: Path) -> None:

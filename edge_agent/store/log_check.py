@@ -10,44 +10,37 @@ that failed leaves them, and the next one is written over its beginning.
 
 from __future__ import annotations
 
-import struct
-import sys
-from array import array
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import apsw
 
+from edge_agent.store.log_header import FRAME, HEADER, checks, checksum, swaps
+
 if TYPE_CHECKING:
     from pathlib import Path
-
-_HEADER: Final = struct.Struct(">IIIIIIII")
-_FRAME: Final = struct.Struct(">IIIIII")
-_BIG_ENDIAN: Final = 0x377F0683
-_LITTLE_ENDIAN: Final = 0x377F0682
-_MASK: Final = 0xFFFFFFFF
 
 
 def is_damaged(database: Path, log: Path) -> bool:
     """Whether transactions that were on the disk once can no longer be read from this log of a database that nobody
     writes to."""
     content = log.read_bytes() if log.exists() else b""
-    if len(content) < _HEADER.size:
+    if len(content) < HEADER.size:
         return False
-    magic, _, page_size, _, *salt, sum_1, sum_2 = _HEADER.unpack_from(content)
-    if magic not in (_BIG_ENDIAN, _LITTLE_ENDIAN) or not 512 <= page_size <= 65_536:
+    if not checks(content):
         return any(content)  # the header is synced with the first commit: nothing else ever stands there
-    swap = (magic == _LITTLE_ENDIAN) != (sys.byteorder == "little")
+    magic, _, page_size, _, *salt, sum_1, sum_2 = HEADER.unpack_from(content)
+    swap = swaps(magic)
     sums, is_broken, commits_behind, follows_commit = (sum_1, sum_2), False, 0, False
-    length = _FRAME.size + page_size
-    frames = range(_HEADER.size, len(content) - length + 1, length)
+    length = FRAME.size + page_size
+    frames = range(HEADER.size, len(content) - length + 1, length)
     if checked := min(_frames_that_check(database), len(frames)):
-        sums = _FRAME.unpack_from(content, frames[checked - 1])[4:]
+        sums = FRAME.unpack_from(content, frames[checked - 1])[4:]
     for start in frames[checked:]:
-        _, size_at_commit, *found = _FRAME.unpack_from(content, start)
+        _, size_at_commit, *found = FRAME.unpack_from(content, start)
         if found[:2] != salt:
             break  # left over from before the log began anew
-        page = content[start + _FRAME.size : start + _FRAME.size + page_size]
-        is_good = _checksum(content[start : start + 8] + page, sums, swap=swap) == (found[2], found[3])
+        page = content[start + FRAME.size : start + FRAME.size + page_size]
+        is_good = checksum(content[start : start + 8] + page, sums, swap=swap) == (found[2], found[3])
         sums = found[2], found[3]
         is_commit = size_at_commit > 0
         if is_broken and is_good and (follows_commit or (commits_behind and is_commit)):
@@ -78,15 +71,3 @@ def _frames_that_check(database: Path) -> int:
         return 0
     finally:
         connection.close()
-
-
-def _checksum(data: bytes, sums: tuple[int, int], *, swap: bool) -> tuple[int, int]:
-    """The checksum of section 4.2, going on from `sums`."""
-    words = array("I", data)
-    if swap:
-        words.byteswap()
-    first, second = sums
-    for even, odd in zip(words[::2], words[1::2], strict=True):
-        first = (first + even + second) & _MASK
-        second = (second + odd + first) & _MASK
-    return first, second

@@ -34,6 +34,16 @@ def rewrite(log: Path, vfs: str | None) -> None:
         file.xClose()
 
 
+def write_header(log: Path, header: bytes, vfs: str | None) -> None:
+    """Put another header into a log that nobody has open, and sync it. Raises `apsw.Error`."""
+    file = _opened(log, vfs)
+    try:
+        file.xWrite(header, 0)
+        file.xSync(_SYNC_FULL)
+    finally:
+        file.xClose()
+
+
 def trim(log: Path, connection: apsw.Connection, vfs: str | None) -> None:
     """Let the log end with the last transaction in it. Called by its writer, between two. Raises `apsw.Error`."""
     frames, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
