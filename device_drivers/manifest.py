@@ -114,14 +114,14 @@ class Manifest(Table):
         """What a configuration may say in `options`: what the driver names, and what its kind of format has."""
         return self.driver.options | (self.format.options if self.format is not None else frozenset())
 
-    @property
+    @functools.cached_property
     def quantities(self) -> frozenset[str]:
-        """Every quantity the driver may yield."""
+        """Every quantity the driver may yield; one object for all of its devices."""
         return frozenset(row.quantity for row in self.field)
 
-    @property
+    @functools.cached_property
     def channels(self) -> frozenset[str]:
-        """The words that channels are made of."""
+        """The words that channels are made of; one object for all of its devices."""
         return self.driver.channels | {row.channel for row in self.field if row.channel}
 
     def known_model(self, model: str) -> str | None:
