@@ -34,6 +34,7 @@ from edge_agent.journalling import journal_transaction
 from edge_agent.pending import Pending
 from edge_agent.placing import place_transaction
 from edge_agent.pressure import Pressure
+from edge_agent.receipts import TRIM_EVERY_S
 from edge_agent.refitting import fittings_of, refit_transaction
 from edge_agent.reporting import Rate, as_told, report_of, totals
 from edge_agent.revising import is_due, revision_transaction
@@ -66,6 +67,8 @@ class _Timers:
     release: float = 0
     """When people counts are looked at next."""
     journal_values: int = 0
+    trimmed: float = 0
+    """When receipts were trimmed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -108,7 +111,7 @@ class Core:
         self._rate = Rate(totals(self.state.counts).get("summaries", 0), self._started_ms)
         # A crash left a journal: end it here, or a start would take longer after each crash that comes too soon.
         behind = self.timing.checkpoint_values if self.state.journal_rows else 0
-        self._timers = _Timers(checkpoint=now, close=now, asked=now, journal_values=behind)
+        self._timers = _Timers(checkpoint=now, close=now, asked=now, journal_values=behind, trimmed=now)
         self.delivery = DeliveryPlan(self.timing, self.rng, now)
         self.pressure = Pressure(self.surroundings.room, now)
         self.watch = ClockWatch(self.clock, self.surroundings.clock_trust, self.state.unplaced.newest_ms)
@@ -280,8 +283,11 @@ class Core:
         self._timers.journal_values = 0
         steps, self._steps = self._steps, 0
         fittings = fittings_of(self.state, self.admission.bindings)
+        if trims := now - self._timers.trimmed >= TRIM_EVERY_S:
+            self._timers.trimmed = now
         return Transaction(
             kind=Kind.CHECKPOINT,
+            trims_receipts=trims,
             counts={CountKey("clock_steps"): steps} if steps else {},
             checkpoint=self.state.checkpoint(),
             fittings={} if fittings == self.state.fittings else fittings,

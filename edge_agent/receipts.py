@@ -1,9 +1,9 @@
 """Receipts: of each session the packet ids that were acknowledged, each with the mark of its message, the newest last.
 
 A sender that did not hear the answer sends again, and of a session that are the newest: as many as it has under way.
-It never says how many that may be. So of a session ten times as many are kept as came since the last checkpoint, at
-least `FEWEST` and at most `MOST_RECEIPTS`: half a kilobyte for a device that sends once a minute, and all that is under
-way of a broker that sends thousands a second.
+It never says how many that may be. So of a session ten times as many are kept as came since they were trimmed, a minute
+ago at least, not less than `FEWEST` and at most `MOST_RECEIPTS`: half a kilobyte for a device that sends once a minute,
+and all that is under way of a broker that sends thousands a second.
 
 The session that was heard last comes last, too: clients that make up a name for each connection leave no end of them.
 """
@@ -23,6 +23,8 @@ MOST_RECEIPTS: Final = 2000
 """Kept of each session: twice what a listener or a broker may have under way to us."""
 MOST_SESSIONS: Final = 10_000
 """Kept at all: more than a listener has lasting ones."""
+TRIM_EVERY_S: Final = 60.0
+"""At most so often: of what came a moment ago, however often there was a checkpoint since, all may come again."""
 _TIMES: Final = 10
 _MARK: Final = 0xFFFFFFFF
 
@@ -43,7 +45,9 @@ class Receipts:
     def __init__(self) -> None:
         self._packed: dict[str, array[int]] = {}
         self._fresh: dict[str, int] = {}
-        """How many came of each session since the last checkpoint."""
+        """How many came of each session since the last trim."""
+        self._changed: set[str] = set()
+        """Of which sessions some came since the last checkpoint."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Receipts) and list(self._packed.items()) == list(other._packed.items())
@@ -74,14 +78,20 @@ class Receipts:
         if len(known) > 2 * MOST_RECEIPTS:  # seldom, and then by many
             del known[:-MOST_RECEIPTS]
         self._fresh[session] = self._fresh.get(session, 0) + len(packed)
+        self._changed.add(session)
 
-    def trim(self) -> dict[str, array[int]]:
-        """At a checkpoint: forget what no sender asks for any more; returns the sessions that have changed since the
-        last, in the order in which they were heard."""
+    def checkpoint(self, *, trims: bool) -> dict[str, array[int]]:
+        """The sessions that have changed since the last checkpoint, in the order in which they were heard; `trims` to
+        forget what no sender asks for any more."""
+        if trims:
+            self._trim()
+        changed = {session: packed for session, packed in self._packed.items() if session in self._changed}
+        self._changed.clear()
+        return changed
+
+    def _trim(self) -> None:
         for session, count in self._fresh.items():
             del self._packed[session][: -min(MOST_RECEIPTS, max(FEWEST, _TIMES * count))]
         for session in list(islice(self._packed, max(0, len(self._packed) - MOST_SESSIONS))):
             del self._packed[session]
-        changed = {session: packed for session, packed in self._packed.items() if session in self._fresh}
         self._fresh.clear()
-        return changed

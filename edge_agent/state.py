@@ -205,7 +205,7 @@ class State:
 
     def checkpointed(self, transaction: Transaction) -> None:
         """A checkpoint is on disk: forget what it left out, and receipts that nobody asks for any more."""
-        self.receipts.trim()
+        self.receipts.checkpoint(trims=transaction.trims_receipts)
         self.fittings = dict(transaction.fittings) or self.fittings
         if not transaction.refitted:
             return

@@ -223,6 +223,8 @@ class Transaction:
     """What the other copy has told the centre, after a fork."""
     checkpoint: bytes = b""
     """Open windows, as they are after every reading of the journal so far."""
+    trims_receipts: bool = False
+    """Whether receipts that nobody asks for any more are forgotten with this checkpoint."""
     ledger_before_ms: int = 0
     """Acknowledged bytes sealed before this moment become hashes."""
     fittings: Mapping[str, Fitting] = field(default_factory=dict)

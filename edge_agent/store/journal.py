@@ -79,16 +79,16 @@ class JournalWriter:
             self._connection.executemany("INSERT OR IGNORE INTO timetable_day VALUES (?, ?)", days)
             self._days.update(day for day, _ in days)
 
-    def checkpoint(self, state: bytes) -> None:
+    def checkpoint(self, state: bytes, *, trims: bool) -> None:
         """Keep the open windows; bring counts, receipts and exchanges into their tables, and trim the journal.
 
-        Receipts that no device will ask for go too.
+        With `trims`, receipts that no device will ask for go too.
         """
         execute, many = self._connection.execute, self._connection.executemany
         position = row(self._connection, "SELECT coalesce(max(position), 0) FROM journal")[0]
         execute("INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?, ?)", (position, state, sum_of(state)))
         many("UPDATE counter SET value = value + ?2 WHERE id = ?1", list(self._fresh_counts.items()))
-        self._write_receipts()
+        self._write_receipts(trims=trims)
         steps = self._fresh_exchanges.items()
         many("INSERT OR IGNORE INTO exchange VALUES (?, ?)", [name for name, is_open in steps if is_open])
         many(
@@ -99,9 +99,9 @@ class JournalWriter:
         self._fresh_counts.clear()
         self._fresh_exchanges.clear()
 
-    def _write_receipts(self) -> None:
+    def _write_receipts(self, *, trims: bool) -> None:
         """One row for each session: those that have changed are written anew, at the end."""
-        changed, rows = self._receipts.trim(), self._receipt_rows
+        changed, rows = self._receipts.checkpoint(trims=trims), self._receipt_rows
         stale = [session for session in rows if session in changed or session not in self._receipts]
         positions = [(position,) for session in stale for position in rows.pop(session)]
         self._connection.executemany("DELETE FROM receipt WHERE position = ?", positions)

@@ -137,7 +137,7 @@ class Store:
             self._set("fittings", fittings.pack(transaction.fittings))
         self._apply_to_spending(transaction)
         if transaction.checkpoint:
-            self._journal.checkpoint(transaction.checkpoint)
+            self._journal.checkpoint(transaction.checkpoint, trims=transaction.trims_receipts)
             outbox.shorten_ledger(connection, transaction.ledger_before_ms)
             self._note_wear(transaction.ran_s)
         return written

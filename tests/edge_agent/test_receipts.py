@@ -31,6 +31,12 @@ def hear(bench: Bench, session: str, packet_ids: Iterable[int]) -> None:
     bench.core.state.receipts.remember(session, marks)
 
 
+def next_minute(bench: Bench) -> None:
+    """A minute goes by, and a checkpoint ends it."""
+    bench.clock.advance(MINUTE)
+    bench.checkpoint()
+
+
 def newest(last: int, count: int) -> dict[int, int]:
     return {packet_id: 7 * packet_id for packet_id in range(last - count + 1, last + 1)}
 
@@ -50,7 +56,7 @@ def test_of_a_session_ten_minutes_are_kept(bench: Bench, a_minute: int, kept: in
     minutes = 100
     for minute in range(minutes):
         hear(bench, "device", range(minute * a_minute + 1, (minute + 1) * a_minute + 1))
-        bench.checkpoint()
+        next_minute(bench)
     expected = newest(minutes * a_minute, kept)
     assert bench.core.state.receipts.of("device") == expected
     assert rows_of(bench, "device") == (1, kept)
@@ -62,10 +68,21 @@ def test_a_session_that_is_silent_loses_nothing(bench: Bench) -> None:
     """What it had under way when it went may come again days later, whatever others send meanwhile."""
     hear(bench, "silent", range(1, 501))
     for minute in range(30):
-        bench.checkpoint()
+        next_minute(bench)
         hear(bench, "other", range(10 * minute + 1, 10 * minute + 11))
     bench.restart()
     assert bench.core.state.receipts.of("silent") == newest(500, 500)
+
+
+def test_of_the_last_minute_all_is_kept_however_often_there_is_a_checkpoint(bench: Bench) -> None:
+    """Each start after a crash makes one, and each clock that is set: what came before may be under way still."""
+    hear(bench, "broker", range(1, 901))
+    for number in range(901, 911):
+        bench.checkpoint()
+        hear(bench, "broker", [number])
+        bench.restart()
+    assert bench.core.state.receipts.of("broker") == newest(910, 910)
+    assert rows_of(bench, "broker")[0] == 1
 
 
 def test_between_checkpoints_memory_is_bounded(bench: Bench) -> None:
@@ -85,9 +102,9 @@ def test_sessions_are_bounded_on_disk_as_in_memory(bench: Bench) -> None:
             bench.core.state.receipts.remember(session, marks)
 
     come("old", "gone", *map(str, range(MOST_SESSIONS // 2)))
-    bench.checkpoint()
+    next_minute(bench)
     come("old", *map(str, range(MOST_SESSIONS // 2, MOST_SESSIONS - 1)))
-    bench.checkpoint()
+    next_minute(bench)
     kept = list(bench.core.state.receipts)
     assert len(kept) == MOST_SESSIONS
     assert "gone" not in kept
@@ -107,7 +124,7 @@ def test_rows_of_before_become_one(bench: Bench) -> None:
     assert bench.core.state.receipts.of("device") == newest(100, 100)
     assert rows_of(bench, "device") == (10, 100)
     hear(bench, "device", [101])
-    bench.checkpoint()
+    next_minute(bench)
     assert rows_of(bench, "device") == (1, FEWEST)
     assert bench.core.state.receipts.of("device") == newest(101, FEWEST)
 
