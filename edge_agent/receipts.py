@@ -76,7 +76,7 @@ class Receipts:
         known = self._packed[session] = self._packed.pop(session, array("Q"))
         known.extend(packed)
         if len(known) > 2 * MOST_RECEIPTS:  # seldom, and then by many
-            del known[:-MOST_RECEIPTS]
+            self._packed[session] = _newest(known, MOST_RECEIPTS)
         self._fresh[session] = self._fresh.get(session, 0) + len(packed)
         self._changed.add(session)
 
@@ -91,7 +91,17 @@ class Receipts:
 
     def _trim(self) -> None:
         for session, count in self._fresh.items():
-            del self._packed[session][: -min(MOST_RECEIPTS, max(FEWEST, _TIMES * count))]
+            most = min(MOST_RECEIPTS, max(FEWEST, _TIMES * count))
+            if len(self._packed[session]) > most:
+                self._packed[session] = _newest(self._packed[session], most)
         for session in list(islice(self._packed, max(0, len(self._packed) - MOST_SESSIONS))):
             del self._packed[session]
         self._fresh.clear()
+
+
+def _newest(packed: array[int], most: int) -> array[int]:
+    """The newest of so many packet ids: one that is used again and again takes the place of one."""
+    found: dict[int, int] = {}
+    for number in reversed(packed):
+        found.setdefault(number >> 32, number)
+    return array("Q", reversed(list(islice(found.values(), most))))

@@ -139,6 +139,17 @@ def test_a_packet_id_that_is_used_again_stands_for_its_newest_message() -> None:
     assert "stranger" not in receipts
 
 
+def test_ids_that_are_used_again_push_out_no_others() -> None:
+    """A broker that begins its packet ids anew at each connection, ten times, beside what was under way before."""
+    receipts = Receipts()
+    receipts.remember("broker", pack(dict.fromkeys(range(1, 501), 1)))
+    for connection in range(2, 12):
+        receipts.remember("broker", pack(dict.fromkeys(range(60000, 60900), connection)))
+    receipts.checkpoint(trims=True)
+    found = receipts.of("broker")
+    assert found == dict.fromkeys(range(1, 501), 1) | dict.fromkeys(range(60000, 60900), 11)
+
+
 def test_a_slow_device_is_known_after_a_day(bench: Bench) -> None:
     """It sends again what it had under way, the newest of a day's messages, after a crash: a copy each."""
     for number in range(1, 201):
