@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from device_drivers.contract import REASONS, FrameRefused, PollDriver
@@ -80,11 +81,18 @@ class Polled:
 
 
 async def ask_in_turn(polled: Sequence[Polled], clock: Clock, ask: Callable[[Polled], Awaitable[float]]) -> NoReturn:
-    """Ask whichever device is due next, one at a time; `ask` returns the seconds to leave it alone, and may raise."""
+    """Ask whichever device is due next, one at a time; `ask` returns the seconds to leave it alone, and may raise.
+
+    Of those that are due at once it is the one that was asked longest ago: a line on which a round takes longer than a
+    cadence serves its last device as often as its first.
+    """
     due = [each.next_due_ms() for each in polled]
     rest_until = [0.0] * len(due)
+    turns = deque(range(len(due)))
     while True:
-        index = min(range(len(due)), key=due.__getitem__)
+        index = min(turns, key=due.__getitem__)
+        turns.remove(index)
+        turns.append(index)
         await asyncio.sleep(clock.until(due[index]))
         if clock.monotonic() >= rest_until[index]:
             wait_s = await ask(polled[index])
