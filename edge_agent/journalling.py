@@ -11,8 +11,8 @@ from edge_agent.counts import Tally
 from edge_agent.privacy.people import SLOT_MS
 from edge_agent.receipts import pack, unpack
 from edge_agent.safety import Teller
+from edge_agent.slots import Held
 from edge_agent.transactions import UNPLACED, UNPLACED_EVENT, Kind, QuarantineEntry, Run, Transaction
-from edge_agent.windows import Held
 
 if TYPE_CHECKING:
     from array import array

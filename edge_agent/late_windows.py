@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
 
-from edge_agent.windows import Held, Window
+from edge_agent.slots import Held
+from edge_agent.windows import Window
 from telemetry import Summarise, quantities
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class LateWindows:
             if place not in late:
                 late[place] = Window(*place)
                 self._late += 1
-            late[place].put(Held(run.event_ms, ticks), cadence)
+            late[place].put(run.event_ms, ticks, cadence)
             late[place].readings += run.rows
 
     def each(self) -> Iterator[tuple[SeriesKey, LateSeries]]:
@@ -207,12 +208,12 @@ def _follows_silence(window: Window, carried: Held | None, cadence: Cadence) -> 
 
 
 def _row(window: Window) -> list[object]:
-    return [window.start_ms, window.length_s, window.readings, list(window.slots.values())]
+    return [window.start_ms, window.length_s, window.readings, list(window.slots)]
 
 
 def _window(row: list[Any], cadence: Cadence) -> Window:
     start_ms, length_s, readings, values = row
     window = Window(start_ms, length_s, readings=readings)
-    for value in values:
-        window.put(Held(*value), cadence)
+    for event_ms, ticks in values:
+        window.put(event_ms, ticks, cadence)
     return window

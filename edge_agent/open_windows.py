@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from edge_agent.windows import Held, SeriesWindows
+from edge_agent.windows import SeriesWindows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -98,7 +98,7 @@ class OpenWindows:
     def _settle(self, device: str, recent: _Recent) -> None:
         columns, event_ms = recent.columns, recent.event_ms
         for series, ticks, place in zip(self._of(device, columns), recent.ticks, recent.windows, strict=True):
-            series.add(place, Held(event_ms, ticks), recent.rows, recent.cadence)
+            series.add(place, event_ms, ticks, recent.rows, recent.cadence)
 
     def _of(self, device: str, columns: Columns) -> list[SeriesWindows]:
         """The windows of a run's series, looked up once."""

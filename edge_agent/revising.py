@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_agent.closing import Told, is_window_of, summary_line
 from edge_agent.counts import Tally
+from edge_agent.slots import Slots
 from edge_agent.transactions import Kind, Run, Transaction
 from edge_agent.windows import Window, aggregate
 
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from edge_agent.admission import Binding
     from edge_agent.late_windows import LateSeries
     from edge_agent.open_windows import SeriesKey
+    from edge_agent.slots import Held
     from edge_agent.state import State
     from edge_agent.transactions import NewSummary
-    from edge_agent.windows import Held
 
 HOUR_MS: Final = 3_600_000
 FROM_MS: Final = 2 * HOUR_MS
@@ -62,9 +63,9 @@ def _told(key: SeriesKey, series: LateSeries, binding: Binding, state: State) ->
     carried: Held | None = None
     for place in series.changed():
         base, late = series.lacking.get(place), series.late.get(place)
-        window = Window(*place, slots={} if base is None else dict(base[1].slots))
-        for held in () if late is None else late.slots.values():
-            window.put(held, binding.cadence)
+        window = Window(*place, slots=Slots() if base is None else base[1].slots.copy())
+        for held in () if late is None else late.slots:
+            window.put(*held, binding.cadence)
         carried = max(filter(None, (carried, series.before(window.start_ms))), default=None)
         may_leave = not rule.in_hours_only or state.timetable.touches(window.start_ms)
         if may_leave and window.end_ms > state.told_elsewhere_ms and is_window_of(rule, window, state):

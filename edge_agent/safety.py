@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_agent.closing import Told, summary_line
+from edge_agent.slots import Held
 from edge_agent.state import stamp_of_event
 from edge_agent.transactions import NO_WINDOW, NewSummary, Run
-from edge_agent.windows import Held, Window
+from edge_agent.windows import Window
 
 if TYPE_CHECKING:
     from edge_agent.admission import Binding

@@ -10,10 +10,11 @@ import msgspec
 
 from edge_agent.late_windows import LateWindows
 from edge_agent.open_windows import OpenWindows
+from edge_agent.slots import Held
 from edge_agent.timetable import DAY_S, CompiledTimetable
 from edge_agent.transactions import Run, Turn
 from edge_agent.unplaced import Unplaced
-from edge_agent.windows import Cadence, Held, SeriesWindows, Window
+from edge_agent.windows import Cadence, SeriesWindows, Window
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -260,8 +261,8 @@ class State:
             kept = SeriesWindows(carried=Held(*carried) if carried else None)
             for start_ms, length_s, readings, values in rows:
                 window = kept.open[start_ms, length_s] = Window(start_ms, length_s, readings=readings)
-                for value in values:
-                    window.put(Held(*value), _cadence(bindings, device))
+                for event_ms, ticks in values:
+                    window.put(event_ms, ticks, _cadence(bindings, device))
             self.windows.restore((device, channel, quantity), kept)
         for device, channel, quantity, event_ms, ticks in document["safety"]:
             self.safety[device, channel, quantity] = Held(event_ms, ticks)
@@ -291,7 +292,7 @@ def stamp_of_event(event_ms: int, told: Held | None) -> int:
 
 
 def _window_row(window: Window) -> list[object]:
-    return [window.start_ms, window.length_s, window.readings, list(window.slots.values())]
+    return [window.start_ms, window.length_s, window.readings, list(window.slots)]
 
 
 def _run(row: list[Any]) -> Run:

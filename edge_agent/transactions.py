@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edge_agent.merging import MergeOrder
     from edge_agent.open_windows import SeriesKey
     from edge_agent.privacy.budget import Charge, Moment
-    from edge_agent.windows import Held
+    from edge_agent.slots import Held
     from telemetry.uplink_contract import BatchId
 
 

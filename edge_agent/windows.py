@@ -9,19 +9,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from edge_agent.slots import Held, Slots
 from telemetry import Quantity, Summarise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-class Held(NamedTuple):
-    """A value and when it was measured."""
-
-    event_ms: int
-    ticks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +36,7 @@ class Window:
 
     start_ms: int
     length_s: int
-    slots: dict[int, Held] = field(default_factory=dict)
+    slots: Slots = field(default_factory=Slots)
     readings: int = 0
 
     @property
@@ -50,12 +44,10 @@ class Window:
         """The first millisecond after it."""
         return self.start_ms + self.length_s * 1000
 
-    def put(self, held: Held, cadence: Cadence) -> None:
-        """Put a value into its slot; the later measured stays, of two at one moment the later arrived."""
-        slot = cadence.slot(held.event_ms, self.start_ms)
-        present = self.slots.get(slot)
-        if present is None or held.event_ms >= present.event_ms:
-            self.slots[slot] = held
+    def put(self, event_ms: int, ticks: int, cadence: Cadence) -> None:
+        """Put a value into its slot."""
+        since_ms = event_ms - self.start_ms
+        self.slots.put(event_ms, ticks, event_ms - since_ms % cadence.every_ms, cadence.every_ms)
 
     def expected(self, cadence: Cadence) -> int:
         """How many slots the window has."""
@@ -63,15 +55,14 @@ class Window:
 
     def filled(self, carried: Held | None, cadence: Cadence) -> Iterator[Held]:
         """The value that stood in each slot, in order; slots in which none stood are left out."""
-        for slot in range(self.expected(cadence)):
-            held = self.slots.get(slot)
-            if held is not None:
-                carried = held
-                yield held
-            elif carried is not None:
-                slot_start = self.start_ms + slot * cadence.every_ms
-                if 0 <= slot_start - carried.event_ms <= cadence.stale_after_ms:
-                    yield carried
+        values = iter(self.slots)
+        coming = next(values, None)
+        for slot_start in range(self.start_ms, self.end_ms, cadence.every_ms):
+            measured = False
+            while coming is not None and coming.event_ms < slot_start + cadence.every_ms:
+                carried, coming, measured = coming, next(values, None), True
+            if carried is not None and (measured or 0 <= slot_start - carried.event_ms <= cadence.stale_after_ms):
+                yield carried
 
     def is_whole(self, carried: Held | None, cadence: Cadence) -> bool:
         """Whether a value stood in every slot."""
@@ -80,7 +71,7 @@ class Window:
 
     def last(self) -> Held | None:
         """The value measured last."""
-        return max(self.slots.values(), default=None)
+        return self.slots.last()
 
 
 @dataclass(slots=True)
@@ -91,12 +82,12 @@ class SeriesWindows:
     """By start and length: where a rule changed, windows of both lengths may be open."""
     carried: Held | None = None
 
-    def add(self, place: tuple[int, int], held: Held, readings: int, cadence: Cadence) -> None:
+    def add(self, place: tuple[int, int], event_ms: int, ticks: int, readings: int, cadence: Cadence) -> None:
         """Count readings of one slot of the window with this start and length, and put the last of them there."""
         window = self.open.get(place)
         if window is None:
             window = self.open[place] = Window(*place)
-        window.put(held, cadence)
+        window.put(event_ms, ticks, cadence)
         window.readings += readings
 
     def over(self, horizon_ms: int) -> list[Window]:
@@ -141,7 +132,7 @@ def _increase(window: Window, carried: Held | None) -> int:
     The value carried in bridges a silence of at most the window's own length: a longer one is a gap, and what was
     counted in it belongs to no window.
     """
-    readings = sorted(window.slots.values())
+    readings = list(window.slots)
     if carried is not None and window.start_ms - carried.event_ms <= window.length_s * 1000:
         readings.insert(0, carried)
     pairs = itertools.pairwise(readings)

@@ -84,7 +84,7 @@ class Lights:
 
 def level(series: SeriesWindows, begin_ms: int, end_ms: int, cadence: Cadence) -> int | None:
     """The mean of the values of a time, else the last before it, for as long as the device may be silent."""
-    held = [each for window in series.open.values() for each in window.slots.values() if each.event_ms < end_ms]
+    held = [each for window in series.open.values() for each in window.slots if each.event_ms < end_ms]
     within = [each.ticks for each in held if each.event_ms >= begin_ms]
     if within:
         return sum(within) // len(within)

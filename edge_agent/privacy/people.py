@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from edge_agent.admission import Binding
     from edge_agent.open_windows import SeriesKey
+    from edge_agent.slots import Held
     from edge_agent.transactions import PeopleSlot
-    from edge_agent.windows import Held
 
 SLOT_S: Final = 3600
 SLOT_MS: Final = SLOT_S * 1000
@@ -54,7 +54,7 @@ class OpenSlots:
         """Take in readings that are counted on disk."""
         for (key, start_ms, _), held in people.items():
             window = self._open.setdefault(start_ms, {}).setdefault(key, Window(start_ms, SLOT_S))
-            window.put(held, self._bindings[key[0]].cadence)
+            window.put(*held, self._bindings[key[0]].cadence)
 
     def clear(self) -> None:
         """Forget all of them."""
@@ -65,7 +65,8 @@ class OpenSlots:
         """Forget those that start before then, but for the last count of each device."""
         for start_ms in sorted(self._open):
             if start_ms < until_ms:
-                self._last |= {key: max(window.slots.values()) for key, window in self._open[start_ms].items()}
+                lasts = ((key, window.last()) for key, window in self._open[start_ms].items())
+                self._last |= {key: held for key, held in lasts if held is not None}
         self._open = {start_ms: windows for start_ms, windows in self._open.items() if start_ms >= until_ms}
 
     def has(self, start_ms: int) -> bool:

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from edge_agent.privacy.noise import Noise
     from edge_agent.privacy.people import Statistic
     from edge_agent.privacy.plan import CountsPlan
+    from edge_agent.slots import Held
     from edge_agent.state import State
     from edge_agent.timetable import Timetable
     from edge_agent.transactions import PeopleSlot
-    from edge_agent.windows import Held
     from telemetry import Clock
     from telemetry.policy import CountsTable
 

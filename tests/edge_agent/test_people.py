@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from edge_agent.events import Uncommitted
 from edge_agent.privacy.people import SLOT_MS, OpenSlots
+from edge_agent.slots import Held
 from edge_agent.transactions import Kind
-from edge_agent.windows import Held
 from tests.edge_agent.counting import DEVICES, MONDAY_8, ROOM_POLICY, School, counter, numbered
 from tests.edge_agent.harness import DAY, HOUR, MINUTE, MONDAY_9, SECOND, Bench
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edge_agent.privacy.classes import SWITCHED, classify
 from edge_agent.privacy.rules import Rule, nearest
 from edge_agent.timetable import CompiledTimetable
-from edge_agent.windows import Cadence, Held, Window, aggregate
+from edge_agent.windows import Cadence, Window, aggregate
 from telemetry import Placement, PrivacyClass, Role, Summarise, quantities, quantity
 from tests.edge_agent.harness import HOUR, MONDAY_9, STRICT, TIMETABLE
 
@@ -163,7 +163,7 @@ def test_the_nearest_step(number: int, step: int) -> None:
 def fields_of(entry: Quantity, privacy_class: PrivacyClass) -> set[str]:
     window = Window(0, 900)
     for slot in range(15):
-        window.put(Held(slot * 60_000, entry.to_ticks(entry.minimum) + slot % 2), Cadence(60_000, 60_000))
+        window.put(slot * 60_000, entry.to_ticks(entry.minimum) + slot % 2, Cadence(60_000, 60_000))
     return set(Rule(entry, privacy_class, STRICT).told(aggregate(entry, window, None, Cadence(60_000, 60_000))))
 
 

@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 
 from edge_agent.privacy.budget import NANO, Budget
 from edge_agent.privacy.noise import discrete_gaussian
+from edge_agent.slots import Held
 from edge_agent.timetable import Timetable
-from edge_agent.windows import Held
 from telemetry import decode_all
 from tests.edge_agent.counting import MONDAY_8, School
 from tests.edge_agent.harness import HOUR, MINUTE, MONDAY_9, SECOND, STANDARD, Bench, bind
