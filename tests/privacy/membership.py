@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -70,6 +71,7 @@ def _attack(days: int, folder: Path, make_noise: Callable[[Budget], Noise]) -> f
         for day in range(days):
             place = folder / f"{is_there}-{day}"
             sent = _day(place, is_there=is_there, make_noise=make_noise, step_ms=_CADENCE.every_ms)
+            shutil.rmtree(place)  # thousands of stores, and the folder may be in memory
             values = [value for send in sent for value in _values(send)]
             assert len(values) == _SLOTS, "not every slot was told of people"
             scores[is_there].append(sum(value - sum(_OTHERS.values()) for value in values))
