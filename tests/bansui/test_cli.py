@@ -97,11 +97,13 @@ def test_a_call_waits_for_its_own_group_alone() -> None:
         ("from bansui.demo import run, screen; from cloud_sink import ports", {"duckdb", "fastapi", "sqlalchemy"}),
         ("from cloud_sink import server", {"httpx"}),
         ("from edge_agent import config_file", {"httpx"}),
+        ("from bansui import cli; cli.run(['--version']); from edge_agent import agent", {"rich", "pygments"}),
     ],
-    ids=["demo", "centre", "a configuration"],
+    ids=["demo", "centre", "a configuration", "agent"],
 )
 def test_what_is_not_needed_is_not_waited_for(imports: str, unwanted: set[str]) -> None:
-    """The demo's own process is no centre, and who reads a configuration, or takes batches, asks nobody by HTTP."""
+    """The demo's own process is no centre; who reads a configuration, or takes batches, asks nobody by HTTP; an agent
+    shows no tables."""
     code = f"import sys; {imports}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert unwanted.isdisjoint(done.stdout.split())
