@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import apsw
 
     from edge_agent.admission import Binding
+    from edge_agent.state import Recovered
     from edge_agent.timetable import Timetable
 
 _DAMAGED_EPOCHS: Final = "SELECT coalesce(max(value), '') FROM meta WHERE name = 'damaged_epochs'"
@@ -46,13 +47,18 @@ class Audit:
 def audit(folder: Path, timetable: Timetable, bindings: Mapping[str, Binding]) -> Audit:
     """Check the store in `folder`, in one snapshot. Raises `StoreUnusable`."""
     with engine.reading(folder) as connection:
-        found = _audit(connection, timetable, bindings)
+        try:
+            recovered = read_recovered(connection)
+        except (ValueError, LookupError) as error:
+            raise engine.unusable(folder, error) from None
+        found = _audit(connection, recovered, timetable, bindings)
         lost = [engine.LOG_IS_GONE] if engine.has_lost_log(connection, folder) else []
         return replace(found, faults=[*lost, *found.faults])
 
 
-def _audit(connection: apsw.Connection, timetable: Timetable, bindings: Mapping[str, Binding]) -> Audit:
-    recovered = read_recovered(connection)
+def _audit(
+    connection: apsw.Connection, recovered: Recovered, timetable: Timetable, bindings: Mapping[str, Binding]
+) -> Audit:
     state = State.rebuild(recovered, timetable, bindings)
     balance = balance_of(recovered) | {"open": state.open_readings()}
     rejected: dict[str, int] = {}

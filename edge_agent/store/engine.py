@@ -279,20 +279,21 @@ def used_bytes(connection: apsw.Connection) -> int:
 
 @contextlib.contextmanager
 def reading(folder: Path) -> Iterator[apsw.Connection]:
-    """One snapshot of the store, for as long as the block lasts. Raises `StoreUnusable`."""
+    """One snapshot of the store, for as long as the block lasts. Raises `StoreUnusable`; where a text that is read is
+    no UTF-8 any more, `StoreDamaged`."""
     connection = open_reader(folder)
     try:
         connection.execute("BEGIN")
         yield connection
-    except apsw.Error as error:
+    except (apsw.Error, UnicodeDecodeError) as error:
         raise unusable(folder, error) from None
     finally:
         connection.close()
 
 
-def unusable(folder: Path, error: apsw.Error) -> StoreUnusable:
-    """What SQLite says of a file, for a person."""
-    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+def unusable(folder: Path, error: Exception) -> StoreUnusable:
+    """What SQLite says of a file, for a person; what our own reading says of its values, too."""
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError | ValueError | LookupError):
         return StoreDamaged(
             f"the store in {folder} is damaged: {type(error).__name__}",
             fix="stop the agent, then `bansui buffer repair`: it keeps what can be read",

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import apsw
 
-from edge_agent.store import engine, journal, outbox, spending, summaries
+from edge_agent.store import engine, outbox, spending, summaries
 from edge_agent.store.audit import broken_links
+from edge_agent.store.recovery import check_readable
 from edge_agent.store.schema import SERIES_BITS
 from telemetry import ContractViolation, Decoder, LineProtocolError, UnknownInLine, quantity
 from telemetry.summaries import MEASURED_FIELDS
@@ -113,9 +114,9 @@ def _faults(connection: apsw.Connection) -> Iterator[str]:
         if found != "ok":
             yield f"SQLite: {found}"
     try:
-        journal.read_windows(connection)
+        check_readable(connection)
     except (ValueError, LookupError) as error:
-        yield f"the journal: {error}"
+        yield f"the agent could not go on from it: {error}"
     if not spending.read(connection).is_whole:
         yield "the privacy ledger is not what was written: people counts stay closed for a day"
     damaged = sum(not waiting.line for waiting in summaries.read_all(connection))

@@ -66,13 +66,16 @@ class _Source:
         position: int | None = -(1 << 62)
         while position is not None:
             try:
-                for number, *found in self._connection.execute(query, (position,)):
+                for each in _legible(self._connection.execute(query, (position,))):
+                    if time.monotonic() > self._deadline:
+                        return
+                    if each is None:
+                        continue
+                    number, *found = each
                     if number <= position:
                         raise apsw.CorruptError("the pages go round")
                     position = number
                     yield tuple(found)
-                    if time.monotonic() > self._deadline:
-                        return
             except apsw.SQLError:
                 return  # a table of an earlier schema, or none
             except apsw.Error:
@@ -84,8 +87,9 @@ class _Source:
         """The rows of a small table, as far as they can be read."""
         found: list[tuple[Any, ...]] = []
         with contextlib.suppress(apsw.Error):
-            for each in self._connection.execute(f"SELECT {columns} FROM {table} LIMIT {_FEW}"):  # noqa: S608 - our own words
-                found.append(each)  # noqa: PERF402 - what came before an error stays
+            for each in _legible(self._connection.execute(f"SELECT {columns} FROM {table} LIMIT {_FEW}")):  # noqa: S608 - our own words
+                if each is not None:
+                    found.append(each)  # noqa: PERF401 - what came before an error stays
         return found
 
     def _behind(self, table: str, position: int) -> int | None:
@@ -100,6 +104,19 @@ class _Source:
                 if found[0] > start:
                     return start
         return None
+
+
+def _legible(cursor: apsw.Cursor) -> Iterator[tuple[Any, ...] | None]:
+    """A query's rows; None for one in which a text is no UTF-8 any more."""
+    while True:
+        try:
+            found = next(cursor, None)
+        except UnicodeDecodeError:
+            yield None
+        else:
+            if found is None:
+                return
+            yield found
 
 
 def salvage(damaged: Path, target: apsw.Connection, epoch: str) -> tuple[int, int]:
@@ -148,6 +165,7 @@ def _copy_names(source: _Source, target: apsw.Connection) -> None:
         for found in source.rows(table, columns):
             with contextlib.suppress(apsw.ConstraintError):
                 target.execute(f"INSERT INTO {table} ({columns}) VALUES ({values})", found)  # noqa: S608 - our own words
+    target.execute("DELETE FROM receipt WHERE length(marks) != 8 * packets")
     for table, width in (("exchange", 2), ("quarantine", 4)):
         values = ", ".join("?" * width)
         for found in source.few(table, "*"):

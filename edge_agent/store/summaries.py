@@ -27,9 +27,10 @@ _MERGED: Final = f"INSERT OR IGNORE INTO merged SELECT {_ID} FROM line_series WH
 _IN_USE: Final = "SELECT EXISTS (SELECT 1 FROM summary) OR EXISTS (SELECT 1 FROM merged)"
 _MANY_SERIES: Final = 1 << (SERIES_BITS - 2)
 _WAITING: Final = f"""
-SELECT summary.id, text, fields, sum
+SELECT summary.id, CAST(text AS BLOB), CAST(fields AS BLOB), sum
 FROM summary LEFT JOIN line_series ON line_series.id = summary.id & {(1 << SERIES_BITS) - 1}
 """  # noqa: S608 - our own words
+"""As bytes: a text that a disk has changed need not be UTF-8, and its row has to be dropped then, not end the agent."""
 
 
 def add(connection: apsw.Connection, summaries: Iterable[NewSummary], most: int | None = None) -> None:
@@ -130,6 +131,7 @@ def understood(found: Sequence[Waiting]) -> list[tuple[Waiting, Summary]]:
 
 
 def _read(connection: apsw.Connection, condition: str, *values: int) -> Iterator[Waiting]:
-    for number, series, fields, checked in connection.execute(f"{_WAITING} {condition}", values):
+    for number, *texts, checked in connection.execute(f"{_WAITING} {condition}", values):
+        series, fields = ((text or b"").decode(errors="replace") for text in texts)
         new = NewSummary(series, number >> SERIES_BITS, fields)
         yield Waiting(number, new.start_ms, new.line if sum_of(new.line) == checked else "")

@@ -206,7 +206,10 @@ def test_a_whole_store(config: Path) -> None:
             "UPDATE summary SET fields = 'mean=1' || fields WHERE id = (SELECT max(id) FROM summary)",
             "wait",
         ),
-        ("UPDATE checkpoint SET state = x'7b7d'", "journal"),
+        ("UPDATE checkpoint SET state = x'7b7d'", "a checkpoint that is not what was written"),
+        ("UPDATE counter SET value = value + 1 WHERE stage = 'received'", "the balance does not close"),
+        ("UPDATE counter SET stage = CAST(x'ff' AS TEXT) WHERE id = 1", "codec can't decode"),
+        ("UPDATE line_series SET text = CAST(x'ff' AS TEXT)", "summaries that wait are not"),
         ("UPDATE batch SET body = zeroblob(length(body)) WHERE sequence = 2", "have changed"),
     ],
 )
@@ -223,6 +226,24 @@ def test_damage_is_named_and_mended(config: Path, statement: str, sentence: str)
     assert (config.parent / "state" / told["repaired"]["aside"]).exists()
     assert run("audit", "--config", str(config))[0] == 0
     assert run("buffer", "repair", "--config", str(config))[1]["was_whole"] in (True, False)
+
+
+def test_an_audit_of_what_cannot_be_read(config: Path) -> None:
+    """Exit 3, and how it is mended, however far SQLite itself can read the file."""
+    bench = Bench(config.parent / "state")
+    bench.store._connection.execute("UPDATE checkpoint SET state = x'7b7d'")
+    bench.stop()
+    done = call_bansui("audit", "--config", str(config))
+    assert done.returncode == 3
+    assert "`bansui buffer repair`" in done.stderr
+    bench = Bench(config.parent / "state")
+    bench.store._connection.execute("UPDATE meta SET value = CAST(x'ff' AS TEXT) WHERE name = 'told_until_ms'")
+    bench.store._connection.execute("INSERT OR REPLACE INTO meta VALUES ('ran_s', CAST(x'ff' AS TEXT))")
+    bench.stop()
+    for command in (["audit"], ["buffer", "show"]):
+        done = call_bansui(*command, "--config", str(config))
+        assert done.returncode == 3
+        assert "`bansui buffer repair`" in done.stderr
 
 
 def test_what_is_no_database(config: Path) -> None:

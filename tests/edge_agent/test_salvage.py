@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 import apsw
 import pytest
 
+from edge_agent.store import summaries
 from edge_agent.store.engine import FILE_NAME
 from edge_agent.store.salvage import salvage
+from edge_agent.transactions import NewSummary
 from tests.edge_agent.harness import HOUR, MINUTE, Bench, delivered
 
 if TYPE_CHECKING:
@@ -50,6 +52,57 @@ def test_a_value_that_has_changed_shows_in_the_balance_and_is_mended(bench: Benc
     assert bench.audit().faults == []
     bench.restart()
     assert len([each for each in bench.folder.glob("*.corrupt-*") if not each.name.endswith("-wal")]) == 1, "once"
+    bench.stop()
+
+
+@pytest.mark.parametrize(
+    ("change", "lost"),
+    [
+        ("UPDATE counter SET stage = {bad} WHERE stage = 'received'", 0),
+        ("UPDATE meta SET value = {bad} WHERE name = 'epoch'", 0),
+        ("INSERT INTO exchange VALUES ({bad}, 4)", 0),
+        ("INSERT INTO receipt VALUES (1, {bad}, 1, zeroblob(8))", 0),
+        ("INSERT INTO receipt VALUES (1, 'session', 1, zeroblob(7))", 0),
+        ("UPDATE batch SET kind = {bad} WHERE sequence = 2", 0),
+        ("UPDATE summary SET fields = {bad} WHERE id = (SELECT max(id) FROM summary)", 1),
+    ],
+)
+def test_of_a_row_that_cannot_be_read_no_other_is_lost(bench: Bench, change: str, lost: int) -> None:
+    """A bit that has flipped makes of a text no text at all, which SQLite hands out without a word."""
+    bench.core.flush()
+    bench.settle()
+    connection = bench.store._connection
+    summaries.add(connection, [NewSummary("temperature,school=s", minute, "mean=1") for minute in range(3)])
+    connection.execute("UPDATE counter SET value = value + 3 WHERE stage = 'summaries'")
+    waiting = summaries.count(connection)[0]
+    open_readings = bench.core.state.open_readings()
+    assert open_readings
+    connection.execute(change.format(bad="CAST(x'61ff' AS TEXT)"))
+    connection.execute("UPDATE counter SET value = value + 1 WHERE stage = 'admitted'")  # so that it is mended
+    bench.restart()
+    assert list(bench.folder.glob("*.corrupt-*"))
+    assert summaries.count(bench.store._connection)[0] == waiting - lost
+    assert bench.core.state.open_readings() == open_readings
+    assert bench.audit().faults == []
+    bench.stop()
+
+
+def test_a_summary_that_is_no_text_any_more_is_dropped_and_counted(bench: Bench) -> None:
+    """The agent seals the others: a start would find the same row again."""
+    connection = bench.store._connection
+    summaries.add(connection, [NewSummary("temperature,school=s", minute, "mean=1") for minute in range(2)])
+    connection.execute("UPDATE counter SET value = value + 2 WHERE stage = 'summaries'")
+    connection.execute("UPDATE summary SET fields = CAST(x'61ff' AS TEXT) WHERE id >> 20 = 0")
+    connection.execute("UPDATE line_series SET text = CAST(x'61ff' AS TEXT) WHERE text = 'temperature,school=s'")
+    bench.restart()
+    for _ in range(20):
+        bench.pass_time(MINUTE)
+        bench.settle()
+        if bench.sends:
+            bench.answer(delivered)
+    found = bench.audit()
+    assert found.faults == []
+    assert (found.balance["waiting"], found.balance["damaged"]) == (0, 2)
     bench.stop()
 
 
