@@ -90,6 +90,8 @@ async def ask_in_turn(polled: Sequence[Polled], clock: Clock, ask: Callable[[Pol
     rest_until = [0.0] * len(due)
     turns = deque(range(len(due)))
     while True:
+        # A clock that was set back makes nobody wait for what it showed before.
+        due = [min(known, each.next_due_ms()) for known, each in zip(due, polled, strict=True)]
         index = min(turns, key=due.__getitem__)
         turns.remove(index)
         turns.append(index)
