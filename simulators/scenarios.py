@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from simulators.kinds import MODBUS, ROLES, ROOM_SENSOR, Kind, Load
 from simulators.physics import SEATED_MET
@@ -20,7 +21,7 @@ from telemetry.toml_file import locate, syntax_error_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pydantic_core import ErrorDetails
+    from pydantic_core import ErrorDetails, InitErrorDetails
 
 WINDOW_S: Final = 900
 MOST_DAYS: Final = 31
@@ -31,7 +32,13 @@ LONGEST_CODE: Final = 32
 _Code = Annotated[str, StringConstraints(pattern=rf"^[a-z0-9-]{{1,{LONGEST_CODE}}}$")]
 _TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 _Day = Annotated[str, StringConstraints(pattern=r"^(mon|tue|wed|thu|fri|sat|sun)$")]
+_MISFIT: Final = "misfit"
 _Date = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+
+
+_Place = tuple[str | int, ...]
+_Misfit = tuple[str, _Place, *tuple[_Place, ...]]
+"""What does not fit together, and the keys whose values do not, the likeliest to be wrong first."""
 
 
 class ScenarioInvalid(ConfigurationError):
@@ -166,50 +173,73 @@ class Scenario(_Model):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        faults = list(self._faults())
+        faults: list[InitErrorDetails] = [
+            {
+                "type": PydanticCustomError(_MISFIT, "{what}", {"what": what, "places": places}),
+                "loc": places[0],
+                "input": None,
+            }
+            for what, *places in self._faults()
+        ]
         if faults:
-            raise ValueError("; ".join(faults))
+            raise ValidationError.from_exception_data(type(self).__name__, faults)
         return self
 
-    def _faults(self) -> Iterator[str]:
+    def _faults(self) -> Iterator[_Misfit]:
         try:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError):
-            yield f"timezone {self.timezone!r} is not in the time zone database"
+            yield f"{self.timezone!r} is not in the time zone database", ("timezone",)
             return
-        if not self.start_ms < self.end_ms or self.start_ms % (WINDOW_S * 1000) or self.end_ms % (WINDOW_S * 1000):
-            yield f"starts {self.starts} and ends {self.ends} are not two quarters of an hour, in this order"
-        yield from _repeated("room", [room.code for room in self.room])
-        yield from _repeated("device", [device.id for device in self.device])
+        yield from self._hours_faults()
+        yield from _repeated("room", "code", [room.code for room in self.room])
+        yield from _repeated("device", "id", [device.id for device in self.device])
         most = max(len(lessons) for lessons in (self.lessons, *(bells.lessons for bells in self.bells)))
-        for room in self.room:
+        for index, room in enumerate(self.room):
             for lesson in room.lessons or ():
                 if not 1 <= lesson <= most:
-                    yield f"room {room.code!r} has lesson {lesson}, and the day has {most}"
-        for where, lessons in (("lessons", self.lessons), *(("bells", bells.lessons) for bells in self.bells)):
+                    what = f"room {room.code!r} has lesson {lesson}, and the day has {most}"
+                    yield what, ("room", index, "lessons"), ("lessons",)
+        yield from self._device_faults()
+        yield from self._alarm_faults()
+
+    def _hours_faults(self) -> Iterator[_Misfit]:
+        for key, moment in (("starts", self.start_ms), ("ends", self.end_ms)):
+            if moment % (WINDOW_S * 1000):
+                yield f"{getattr(self, key)} is not a quarter of an hour", (key,)
+        if not self.start_ms < self.end_ms:
+            yield f"ends {self.ends} is not after starts {self.starts}", ("ends",), ("starts",)
+        bells = [(("bells", index, "lessons"), each.lessons) for index, each in enumerate(self.bells)]
+        for place, lessons in ((("lessons",), self.lessons), *bells):
             times = [time for lesson in lessons for time in lesson]
             if times != sorted(set(times)):
-                yield f"{where}: {times} are not times in order, each lesson over before the next begins"
-        yield from self._device_faults()
+                yield f"{times} are not times in order, each lesson over before the next begins", place
 
-    def _device_faults(self) -> Iterator[str]:
+    def _device_faults(self) -> Iterator[_Misfit]:
         rooms = {room.code for room in self.room}
-        safety = {device.id for device in self.device if device.kind in (Kind.SMOKE, Kind.LEAK)}
-        for device in self.device:
+        framings: dict[str, str] = {}
+        for index, device in enumerate(self.device):
             if device.room not in rooms:
-                yield f"device {device.id!r} stands in room {device.room!r}, which is not there"
+                what = f"device {device.id!r} stands in room {device.room!r}, which is not there"
+                yield what, ("device", index, "room"), ("room",)
             if WINDOW_S % device.cadence_s:
-                yield f"device {device.id!r}: cadence_s {device.cadence_s} does not divide {WINDOW_S}"
+                what = f"device {device.id!r}: cadence_s {device.cadence_s} does not divide {WINDOW_S}"
+                yield what, ("device", index, "cadence_s")
             if device.framing and device.kind not in MODBUS:
-                yield f"device {device.id!r}: a {device.kind} speaks no Modbus, and has no framing"
-        for line in sorted({device.line for device in self.device if device.line}):
-            if len({device.framing for device in self.device if device.line == line}) > 1:
-                yield f"line {line!r} is reached in more than one framing"
-        for alarm in self.alarm:
+                what = f"device {device.id!r}: a {device.kind} speaks no Modbus, and has no framing"
+                yield what, ("device", index, "framing")
+            if device.line and framings.setdefault(device.line, device.framing) != device.framing:
+                yield f"line {device.line!r} is reached in more than one framing", ("device", index, "framing")
+
+    def _alarm_faults(self) -> Iterator[_Misfit]:
+        safety = {device.id for device in self.device if device.kind in (Kind.SMOKE, Kind.LEAK)}
+        for index, alarm in enumerate(self.alarm):
             if alarm.day > self.days:
-                yield f"alarm: day {alarm.day} of {alarm.device!r} is not one of the {self.days}"
+                what = f"day {alarm.day} of {alarm.device!r} is not one of the {self.days}"
+                yield what, ("alarm", index, "day"), ("days",)
             if alarm.device not in safety:
-                yield f"alarm: {alarm.device!r} is not a smoke or leak sensor of this scenario"
+                what = f"{alarm.device!r} is not a smoke or leak sensor of this scenario"
+                yield what, ("alarm", index, "device"), ("device",)
 
     def moment(self, time_of_day: str, day: int = 0) -> int:
         """Milliseconds since 1970 at `HH:MM` local time so many days after the scenario's date."""
@@ -246,9 +276,12 @@ class Scenario(_Model):
         return self.moment(self.ends, self.days - 1)
 
 
-def _repeated(what: str, codes: list[str]) -> Iterator[str]:
-    for code in sorted({code for code in codes if codes.count(code) > 1}):
-        yield f"{what} {code!r} stands twice"
+def _repeated(table: str, key: str, codes: list[str]) -> Iterator[_Misfit]:
+    seen: set[str] = set()
+    for index, code in enumerate(codes):
+        if code in seen:
+            yield f"{table} {code!r} stands twice", (table, index, key)
+        seen.add(code)
 
 
 def names() -> list[str]:
@@ -309,6 +342,8 @@ def _like(path: Path, text: str, table: dict[str, Any]) -> dict[str, Any]:
 def _mistake(path: Path, line_of: Callable[[tuple[str | int, ...]], int], fault: ErrorDetails, own: set[str]) -> str:
     """Where, what stands there, what is wrong with it."""
     place = tuple(fault["loc"])
+    if fault["type"] == _MISFIT:
+        place = next((each for each in fault["ctx"]["places"] if each[0] in own), place)
     key = dotted(place) if place else ""
     fix = what_would_do(fault, [key for key in keys_at(Scenario, place[:-1]) if (*place[:-1], key) != ("name",)])
     what = plainly(fault)

@@ -92,25 +92,48 @@ def test_every_mistake_of_a_file_is_named_with_its_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "what"),
+    ("old", "new", "what", "line"),
     [
-        ('room = "r-1"', 'room = "r-9"', "which is not there"),
-        ('id = "co2-1"', 'id = "co2-1"\ncadence_s = 7', "does not divide 900"),
-        ('ends = "09:00"', 'ends = "09:10"', "quarters of an hour"),
-        ("pupils = 30", "pupils = 30\nlessons = [2]", "has lesson 2"),
-        ('["08:05", "08:45"]', '["08:45", "08:05"]', "not times in order"),
-        ('["08:05", "08:45"]', '["08:05", "08:45"], ["08:40", "08:50"]', "not times in order"),
-        ("date = 2026-10-12", "date = 2026-10-12\ndays = 99", "days: has to be 31 or less"),
-        ("pupils = 30", "pupil = 30", r"room\[1\].pupil: no such key; did you mean 'pupils'"),
-        ('title = "Small"', 'title = "Small"\nlike = "small"', "like: there is no scenario 'small'"),
-        ('title = "Small"', 'title = "Small"\nlike = "district"', "itself like another"),
-        ('"Asia/Shanghai"', '"Asia/Atlantis"', "not in the time zone database"),
-        ("[[device]]", '[[alarm]]\ndevice = "co2-1"\nat = "08:10"\nminutes = 3\n\n[[device]]', "not a smoke or leak"),
+        ('room = "r-1"', 'room = "r-9"', "which is not there", 'room = "r-9"'),
+        ('id = "co2-1"', 'id = "co2-1"\ncadence_s = 7', "does not divide 900", "cadence_s"),
+        ('starts = "08:00"', 'starts = "08:10"', "quarter of an hour", "starts"),
+        ('ends = "09:00"', 'ends = "09:10"', "quarter of an hour", "ends"),
+        ('ends = "09:00"', 'ends = "08:00"', "not after starts 08:00", "ends"),
+        ("pupils = 30", "pupils = 30\nlessons = [2]", "has lesson 2", "lessons = [2]"),
+        ('["08:05", "08:45"]', '["08:45", "08:05"]', "not times in order", "lessons"),
+        ('["08:05", "08:45"]', '["08:05", "08:45"], ["08:40", "08:50"]', "not times in order", "lessons"),
+        ("date = 2026-10-12", "date = 2026-10-12\ndays = 99", "days: has to be 31 or less", "days = 99"),
+        ("pupils = 30", "pupil = 30", r"room\[1\].pupil: no such key; did you mean 'pupils'", "pupil"),
+        ('"Asia/Shanghai"', '"Asia/Atlantis"', "timezone: .*not in the time zone database", "timezone"),
+        (
+            "[[device]]",
+            '[[alarm]]\ndevice = "co2-1"\nat = "08:10"\nminutes = 3\n\n[[device]]',
+            "not a smoke or leak",
+            'device = "co2-1"',
+        ),
+        (
+            "[[device]]",
+            '[[device]]\nid = "co2-1"\nroom = "r-1"\nkind = "air"\n\n[[device]]',
+            r"device\[2\].id: device 'co2-1' stands twice",
+            'id = "co2-1"',
+        ),
     ],
 )
-def test_what_does_not_fit_together_is_refused(tmp_path: Path, old: str, new: str, what: str) -> None:
-    with pytest.raises(ScenarioInvalid, match=what):
-        load(write(tmp_path, SMALL.replace(old, new)))
+def test_what_does_not_fit_together_is_refused_on_its_line(
+    tmp_path: Path, old: str, new: str, what: str, line: str
+) -> None:
+    text = SMALL.replace(old, new)
+    with pytest.raises(ScenarioInvalid, match=what) as caught:
+        load(write(tmp_path, text))
+    (mistake,) = caught.value.mistakes
+    last = max(number for number, each in enumerate(text.split("\n"), 1) if each.startswith(line))
+    assert mistake.startswith(f"{tmp_path / 'small.toml'}:{last}: ")
+
+
+@pytest.mark.parametrize(("base", "what"), [("small", "there is no scenario 'small'"), ("district", "itself like")])
+def test_what_a_scenario_is_like_has_to_stand_for_itself(tmp_path: Path, base: str, what: str) -> None:
+    with pytest.raises(ScenarioInvalid, match=f"like: .*{what}"):
+        load(write(tmp_path, SMALL.replace('title = "Small"', f'title = "Small"\nlike = "{base}"')))
 
 
 def test_broken_toml_is_refused_with_its_line(tmp_path: Path) -> None:
@@ -132,6 +155,18 @@ def test_a_mistake_says_whether_it_stands_in_the_other_scenario(tmp_path: Path) 
     assert "which is not there" in caught.value.what
     with pytest.raises(ScenarioInvalid, match=r"body_kg: has to be 15 or more \(found 3\)"):
         load(write(tmp_path, 'like = "school-day"\nbody_kg = 3\n'))
+
+
+@pytest.mark.parametrize(
+    ("own", "key"), [('starts = "18:00"', "starts"), ('ends = "07:00"', "ends"), ("room = []", "room")]
+)
+def test_what_does_not_fit_the_other_scenario_is_named_where_this_one_says_it(
+    tmp_path: Path, own: str, key: str
+) -> None:
+    with pytest.raises(ScenarioInvalid) as caught:
+        load(write(tmp_path, f'like = "school-day"\n\n{own}\n'))
+    assert {mistake.split(": ")[0] for mistake in caught.value.mistakes} == {f"{tmp_path / 'small.toml'}:3"}
+    assert {mistake.split(": ")[1] for mistake in caught.value.mistakes} == {key}
 
 
 @pytest.mark.parametrize("name", ["school-day", "winter-week", "exam-week", "summer-holiday", "vr-lesson", "district"])
