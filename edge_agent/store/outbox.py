@@ -104,16 +104,20 @@ def mark_refused(connection: apsw.Connection, batch: BatchId) -> None:
 def recall(connection: apsw.Connection, batch: BatchId, head: bytes) -> SealedBatch | None:
     """A batch that the centre has lost, to be offered again.
 
-    None where its bytes are gone, or where the centre's `head` before it is not ours: what is there is not our past.
+    None where its bytes are gone or have changed, or where the centre's `head` before it is not ours: what is there is
+    not our past.
     """
-    found = connection.execute(f"{_SEALED} WHERE epoch = ? AND sequence = ?", (batch.epoch, batch.sequence)).fetchone()
-    if found is None or found[3] is None or (head and head != _head_at(connection, batch.epoch, batch.sequence - 1)):
+    place = batch.epoch, batch.sequence
+    found = connection.execute(f"{_SEALED} WHERE epoch = ? AND sequence = ?", place).fetchone()
+    if found is None or (head and head != _head_at(connection, batch.epoch, batch.sequence - 1)):
         return None
     sealed = _sealed(found)
-    query = "SELECT state FROM batch WHERE epoch = ? AND sequence = ?"
-    if row(connection, query, (batch.epoch, batch.sequence))[0] == "refused":  # its summaries went on in other batches
-        sql = "UPDATE batch SET summaries = 0 WHERE epoch = ? AND sequence = ?"
-        connection.execute(sql, (batch.epoch, batch.sequence))
+    query = "SELECT state, body_sha256 FROM batch WHERE epoch = ? AND sequence = ?"
+    state, digest = row(connection, query, place)
+    if not _is_whole(sealed.body, digest):
+        return None
+    if state == "refused":  # its summaries went on in other batches
+        connection.execute("UPDATE batch SET summaries = 0 WHERE epoch = ? AND sequence = ?", place)
         sealed = replace(sealed, summaries=0)
     _set_state(connection, batch, "sealed")
     return sealed
@@ -181,7 +185,7 @@ def shorten_ledger(connection: apsw.Connection, before_ms: int) -> None:
 def read_unacknowledged(connection: apsw.Connection) -> list[SealedBatch]:
     """Batches that the centre has not yet spoken of. Raises ValueError for bytes that are not what was sealed."""
     for body, digest in connection.execute("SELECT body, body_sha256 FROM batch WHERE state = 'sealed'"):
-        if body is None or hashlib.sha256(body).digest() != digest:
+        if not _is_whole(body, digest):
             raise ValueError("a batch that is not what was sealed")
     return [_sealed(found) for found in connection.execute(f"{_SEALED} WHERE state = 'sealed' ORDER BY id")]
 
@@ -232,6 +236,11 @@ def _insert(
         ),
     )
     return batch
+
+
+def _is_whole(body: bytes | None, digest: bytes) -> bool:
+    """Whether a batch has its bytes, and they are what was sealed."""
+    return body is not None and hashlib.sha256(body).digest() == digest
 
 
 def _set_state(connection: apsw.Connection, batch: BatchId, state: str) -> None:

@@ -138,10 +138,11 @@ class TestRestoredCentre:
         assert not set(kept) & set(sent)
         assert bench.audit().faults == []
 
-    def test_bytes_that_are_gone_begin_a_new_epoch(self, bench: Bench) -> None:
-        """After the ledger's days there are hashes alone, and nothing to offer again."""
+    @pytest.mark.parametrize("body", ["NULL", "zeroblob(length(body))"])
+    def test_bytes_that_are_gone_begin_a_new_epoch(self, bench: Bench, body: str) -> None:
+        """After the ledger's days there are hashes alone, and nothing to offer again; nor what a disk has changed."""
         self.live(bench)
-        bench.store._connection.execute("UPDATE batch SET body = NULL WHERE sequence = 4")
+        bench.store._connection.execute(f"UPDATE batch SET body = {body} WHERE sequence = 4")
         bench.read("mast", ["temperature", 50])
         bench.until_closed(4 * MINUTE)
         old, head = bench.core.state.epoch, self.head_at(bench, 2)
@@ -150,4 +151,6 @@ class TestRestoredCentre:
         bench.until_closed(MINUTE)
         assert bench.core.state.epoch != old
         self.settle_all(bench, [])
-        assert bench.audit().faults == []
+        assert all(f"batch {old}-4 " in fault for fault in bench.audit().faults)
+        bench.restart()
+        assert not list(bench.folder.glob("*.corrupt-*")), "its past is no reason to mend it"
