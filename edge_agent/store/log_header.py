@@ -49,7 +49,9 @@ def restored(database: Path, content: bytes) -> bytes | None:
     page_size = 65_536 if page_size == 1 else page_size
     if page_size not in _PAGE_SIZES or len(content) < HEADER.size + FRAME.size + page_size:
         return None
-    return next((found for found in _candidates(content, page_size) if _leads_to_first(found, content)), None)
+    return next(
+        (found for found in _candidates(content, page_size) if _leads_to_first(found, content, page_size)), None
+    )
 
 
 def swaps(magic: int) -> bool:
@@ -82,11 +84,11 @@ def _candidates(content: bytes, page_size: int) -> Iterator[bytes]:
         yield HEADER.pack(magic, _VERSION, page_size, int.from_bytes(began, "big"), *salts, sum_1, sum_2)
 
 
-def _leads_to_first(header: bytes, content: bytes) -> bool:
-    """Whether a header checks, and the first frame goes on from it."""
-    if not checks(header):
+def _leads_to_first(header: bytes, content: bytes, page_size: int) -> bool:
+    """Whether a header checks, and the first frame, with a page of this size, goes on from it."""
+    magic, _, said_size, _, *said = HEADER.unpack(header)
+    if said_size != page_size or not checks(header):
         return False
-    magic, _, page_size, _, *said = HEADER.unpack(header)
     _, _, *found = FRAME.unpack_from(content, HEADER.size)
     start = HEADER.size + FRAME.size
     summed = content[HEADER.size : HEADER.size + 8] + content[start : start + page_size]

@@ -56,6 +56,17 @@ def test_what_it_was_is_told_by_the_rest(crashed: tuple[Path, Path], begin: int,
             assert log_header.restored(database, changed) == content[:SIZE]
 
 
+def test_a_page_size_that_is_another_is_told_of_a_log_that_is_torn(crashed: tuple[Path, Path]) -> None:
+    """The database says how long the first frame is, wherever the log ends."""
+    database, log = crashed
+    content = log.read_bytes()
+    page_size = log_header.HEADER.unpack_from(content)[2]
+    torn = content[: SIZE + log_header.FRAME.size + page_size + 3]
+    for other in {512, 4096, 65_536} - {page_size}:
+        changed = torn[:8] + other.to_bytes(4, "big") + torn[12:]
+        assert log_header.restored(database, changed) == content[:SIZE]
+
+
 def test_where_both_are_changed_it_is_damage(crashed: tuple[Path, Path]) -> None:
     """Nothing is made up, and the verdict is the same as for any other damage."""
     database, log = crashed
