@@ -15,9 +15,10 @@ from device_drivers.conformance.masking import masked
 from device_drivers.conformance.masking_behind import masked_behind
 from device_drivers.connections import hear, open_serial, open_tcp, reason
 from device_drivers.contract import Frame, FrameRefused, PollDriver, Settings, StreamDriver
+from device_drivers.line_faults import LineLost
 from device_drivers.modbus_tcp import Framing, open_modbus
 from device_drivers.serial_port import SerialPort
-from edge_agent.intake.subscriber import SubscriberIntake
+from edge_agent.intake.subscriber import SubscriberIntake, why_ended
 from telemetry import ConfigurationError, DeviceFault, EnvironmentFault, SystemClock
 
 if TYPE_CHECKING:
@@ -90,16 +91,23 @@ class TcpSource:
     """Of a Modbus device."""
 
     async def record(self, driver: Driver, take: Callable[[Frame], None]) -> None:
-        """Hand on every frame until cancelled. Raises `DeviceFault` and `ConfigurationError`."""
+        """Hand on every frame until cancelled. Raises as `Source`, and `DeviceFault`."""
         while True:
             connection = await self._open()
             await _ask(driver, connection, take, once=True, has_secret=self.has_secret)
             await asyncio.sleep(_BETWEEN_ROUNDS_S)
 
     async def _open(self) -> StreamConnection:
-        if self.framing is None:
-            return await open_tcp(self.host, self.port, ANSWER_TIMEOUT_S)
-        return await open_modbus(self.host, self.port, self.framing, ANSWER_TIMEOUT_S)
+        try:
+            if self.framing is None:
+                return await open_tcp(self.host, self.port, ANSWER_TIMEOUT_S)
+            return await open_modbus(self.host, self.port, self.framing, ANSWER_TIMEOUT_S)
+        except LineLost as lost:
+            raise EnvironmentFault(
+                f"the device cannot be reached: {lost.what}",
+                where=f"{self.host}:{self.port}",
+                fix="is it on, and in this network? does it listen on this port?",
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,7 @@ class BrokerSource:
     tls: ClientTls | None = None
 
     async def record(self, driver: Driver, take: Callable[[Frame], None]) -> None:  # noqa: ARG002 - nothing is asked
-        """Hand on every message until cancelled."""
+        """Hand on every message until cancelled. Raises `EnvironmentFault`, and `TrustUnusable`."""
 
         def deliver(batch: Batch) -> None:
             for arrival in batch.arrivals:
@@ -131,7 +139,17 @@ class BrokerSource:
         intake = SubscriberIntake(
             (self.host, self.port), login, session="", clock=SystemClock(), deliver=deliver, tls=self.tls
         )
-        await intake.run()
+        try:
+            try:
+                await intake.serve()
+            except ConnectionError:  # as of a broker without MQTT 5, which is asked in 3.1.1 then
+                await intake.serve()
+        except OSError as error:
+            raise EnvironmentFault(
+                f"the broker cannot be listened to: {why_ended(error)}",
+                where=f"{self.host}:{self.port}",
+                fix="see that it runs at this address and lets --username read --topic",
+            ) from None
 
 
 async def _ask(

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import socket
 from typing import TYPE_CHECKING, Final
 
 import serial_asyncio_fast
@@ -26,6 +28,12 @@ _SILENT_CHARACTERS: Final = 3.5
 _BITS: Final = 11
 _SHORTEST_SILENCE_S: Final = 0.00175
 """At 19200 baud and above."""
+_NUMBER: Final = re.compile(r"\[Errno (\d+)\]")
+_PLAIN: Final[dict[type[Exception], str]] = {
+    TimeoutError: "no answer in time",
+    asyncio.IncompleteReadError: "the connection ended",
+    asyncio.LimitOverrunError: "the answer does not end",
+}
 
 
 class StreamConnection:
@@ -144,5 +152,9 @@ async def hear(port: SerialPort, take: Callable[[bytes], None]) -> None:
 
 def reason(error: Exception) -> str:
     """An error of the system in few words, without what was on the line, and without the line's name."""
+    if isinstance(error, socket.gaierror):  # whose numbers are not the system's
+        return str(error.strerror)
     number = error.errno if isinstance(error, OSError) else None
-    return os.strerror(number) if number else type(error).__name__
+    if number is None and (first := _NUMBER.search(str(error))):  # of several addresses, each with an error of its own
+        number = int(first[1])
+    return os.strerror(number) if number else _PLAIN.get(type(error), type(error).__name__)

@@ -17,6 +17,7 @@ from broker import client_packets
 from broker.packets import MQTT_3_1_1, MQTT_5
 from broker.subscription import Heard, Login, Subscription
 from broker.topics import matches
+from device_drivers.connections import reason
 from device_drivers.contract import Frame
 from edge_agent.client_tls import TrustUnusable, why_not
 from edge_agent.events import Arrival, Batch
@@ -126,14 +127,16 @@ class SubscriberIntake:
         while True:
             wait_s = 0.1
             try:
-                await self._serve()
+                await self.serve()
             except (OSError, TrustUnusable) as error:  # TimeoutError is one of the former
-                reason = why_not(error) or str(error) or type(error).__name__
-                wait_s = self._availability.down(f"{self._host}:{self._port}: {reason}")
+                wait_s = self._availability.down(f"{self._host}:{self._port}: {why_ended(error)}")
             await asyncio.sleep(wait_s)
 
-    async def _serve(self) -> None:
-        """One connection, from its first byte to its end. Raises OSError, with the reason."""
+    async def serve(self) -> None:
+        """One connection, from its first byte to its end. Raises OSError, with the reason, and `TrustUnusable`.
+
+        ConnectionError, where a connection came about or was refused: the next one may be by another version of MQTT.
+        """
         self._generation += 1
         if self._read_password is not None:
             with contextlib.suppress(ConfigurationError):  # as one that is being written: as it was before
@@ -189,6 +192,12 @@ class SubscriberIntake:
             return
         token = SubscriberToken(self._generation)
         self._deliver(Batch(arrivals, self._clock.now(), session=self._session, token=token))
+
+
+def why_ended(error: Exception) -> str:
+    """Why there is no connection, of what `SubscriberIntake.serve` raised."""
+    is_the_systems = isinstance(error, TimeoutError) or getattr(error, "errno", None) is not None
+    return why_not(error) or (reason(error) if is_the_systems else str(error))
 
 
 class _Line(asyncio.Protocol):

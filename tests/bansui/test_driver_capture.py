@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import struct
 import threading
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import paho.mqtt.publish
 import pytest
 
 from bansui import driver_capture
-from bansui.driver_capture import SerialSource, TcpSource, settings_of, source_of
+from bansui.driver_capture import BrokerSource, SerialSource, TcpSource, settings_of, source_of
 from bansui.driver_scaffold import write
 from device_drivers.cases import run_line
 from device_drivers.conformance.masking import masked
@@ -185,6 +186,55 @@ async def test_silence_and_a_port_that_is_not_there_are_said_and_nothing_is_writ
     end.hang_up()
     with pytest.raises(EnvironmentFault, match="cannot be opened"):
         await driver_capture.record(entry, Settings(), SerialSource(str(tmp_path / "tty"), 9600), frames=1, seconds=5)
+
+
+@contextmanager
+def answering(*answers: bytes) -> Iterator[int]:
+    """A port that answers each connection's first bytes with the next of these, and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            for answer in answers:
+                line, _ = server.accept()
+                with line:
+                    line.recv(4096)
+                    line.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            thread.join()
+
+
+REFUSED = bytes.fromhex("20 03 00 87 00")
+
+
+@pytest.mark.parametrize(
+    ("answers", "what"),
+    [((REFUSED, REFUSED), "not authorized"), ((b"", b""), "the connection ended")],
+)
+async def test_a_broker_that_lets_nobody_listen_is_said_at_once(answers: tuple[bytes, ...], what: str) -> None:
+    with answering(*answers) as port:
+        source = BrokerSource("127.0.0.1", port, "acme/co2-a-301")
+        with pytest.raises(EnvironmentFault, match=what) as error:
+            await driver_capture.record(named("airgradient"), Settings(), source, frames=1, seconds=3600)
+    assert error.value.where == f"127.0.0.1:{port}"
+
+
+async def test_a_broker_or_a_device_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    where = f"127.0.0.1:{port}"
+    done = run_bansui(
+        "driver", "capture", "airgradient", "--out", str(tmp_path / "x"), "--broker", where, "--topic", "a/b"
+    )
+    assert done.returncode == 3
+    assert "the broker cannot be listened to: Connection refused" in done.stderr
+    assert where in done.stderr
+    with pytest.raises(EnvironmentFault, match="the device cannot be reached: Connection refused"):
+        await driver_capture.record(named("pjlink"), Settings(), TcpSource("127.0.0.1", port), frames=1, seconds=3600)
 
 
 DISCOVERY = {
