@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import apsw
 import pytest
 
-from edge_agent.store import engine, log_check
+from edge_agent.store import engine, log_check, log_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,3 +106,21 @@ def test_what_a_failed_transaction_has_left_is_no_damage(tmp_path: Path, kept: i
     assert torn < len(left) - frame
     log.write_bytes(content[:torn] + left[torn:])
     assert not log_check.is_damaged(database, log)
+
+
+def test_what_a_failed_transaction_has_left_is_taken_away(tmp_path: Path) -> None:
+    """The log ends with the last transaction that was committed, and all of those can be read from it."""
+    database, log = _left_by_a_crash(tmp_path)
+    writer = apsw.Connection(str(database))
+    writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    writer.pragma("cache_size", 4)
+    before = log.read_bytes()
+    writer.execute("BEGIN; INSERT INTO blobs SELECT zeroblob(900) FROM blobs; ROLLBACK")
+    assert log.stat().st_size > len(before)
+    log_file.trim(log, writer, None)
+    assert log.read_bytes() == before
+    log_file.trim(log, writer, None)
+    writer.execute("INSERT INTO blobs VALUES (x'01')")
+    engine.abandon(writer)
+    assert not log_check.is_damaged(database, log)
+    assert apsw.Connection(str(database)).execute("SELECT count(*) FROM blobs").get == 31

@@ -85,6 +85,27 @@ def test_of_the_last_minute_all_is_kept_however_often_there_is_a_checkpoint(benc
     assert rows_of(bench, "broker")[0] == 1
 
 
+def test_from_one_trim_to_the_next_it_is_a_minute(bench: Bench) -> None:
+    """Also behind the first: what came since is not trimmed by each checkpoint of a busy minute."""
+    next_minute(bench)
+    hear(bench, "broker", range(1, 901))
+    bench.checkpoint()
+    hear(bench, "broker", [901])
+    bench.checkpoint()
+    assert bench.core.state.receipts.of("broker") == newest(901, 901)
+
+
+def test_a_checkpoint_writes_nothing_of_sessions_that_said_nothing(bench: Bench) -> None:
+    """A school's devices are many, and flash wears."""
+    query = "SELECT position FROM receipt WHERE session = 'silent'"
+    hear(bench, "silent", [1])
+    next_minute(bench)
+    before = row(bench.store._connection, query)
+    hear(bench, "other", [1])
+    next_minute(bench)
+    assert row(bench.store._connection, query) == before
+
+
 def test_between_checkpoints_memory_is_bounded(bench: Bench) -> None:
     for first in range(1, 10 * MOST_RECEIPTS, 500):
         hear(bench, "device", range(first, first + 500))
