@@ -104,7 +104,7 @@ def _command(first: str) -> Callable[..., object]:
     """The command, with its help in the reader's language."""
     command = typer.main.get_command(build(first))
     if failures.language() == "zh":
-        help_words.translate(command, help_words.chinese())
+        help_words.translate(command, help_words.chinese(), failures.translated)
     return command
 
 
@@ -128,13 +128,26 @@ def _leaves(group: BaseExceptionGroup[BansuiError]) -> list[BansuiError]:
 
 
 def _refuse_call(error: typer.TyperException, *, as_json: bool) -> int:
-    message = error.format_message()
-    if message.startswith("Usage:"):  # a group called without a command answers with its help
+    message, context = _in_plain_words(error), getattr(error, "ctx", None)
+    if context is not None and message == context.get_help():  # a group called without a command answers with its help
         typer.echo(message, err=True)
         return failures.EXIT_USAGE
-    context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "bansui"
     return _fail([failures.UsageError(message, where=path, fix=f"{path} --help")], as_json=as_json)
+
+
+def _in_plain_words(error: typer.TyperException) -> str:
+    """What typer says, in one line; pydantic's own words about a value are for those who write Python."""
+    if error.__cause__ is not None:
+        from pydantic import ValidationError  # noqa: PLC0415 - waited for where a value failed alone
+
+        from telemetry.plain_words import plainly  # noqa: PLC0415 - as above
+
+        if isinstance(error.__cause__, ValidationError):
+            [item, *_] = error.__cause__.errors()
+            found = "" if item["type"] == "value_error" else f" (found {item['input']!r})"
+            error.message = plainly(item) + found
+    return error.format_message()
 
 
 def _missing_extra(error: ModuleNotFoundError, args: Sequence[str]) -> BansuiError:

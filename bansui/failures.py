@@ -84,15 +84,16 @@ def show(errors: Sequence[BansuiError], *, as_json: bool) -> None:
 
 
 def _shortened(what: str, rest: str) -> str:
-    """The first line and the first mistakes under it, and how many more there are."""
+    """The first line and the first mistakes under it, in the reader's language, and how many more there are."""
     first, *lines = what.split("\n")
+    shown = [translated(line) for line in (first, *lines[:_MOST_LINES])]
     if len(lines) > _MOST_LINES:
-        lines[_MOST_LINES:] = [f"  {rest.format(count=len(lines) - _MOST_LINES)}"]
-    return "\n".join((first, *lines))
+        shown.append(f"  {rest.format(count=len(lines) - _MOST_LINES)}")
+    return "\n".join(shown)
 
 
 def _meanings() -> dict[str, str]:
-    """What each code means, in the reader's language: what an error says of itself is English."""
+    """What each code means, in the reader's language: what many an error says of itself is English."""
     from bansui.explanations import explanations  # noqa: PLC0415 - read when something failed, not at each start
 
     named = (entry for entry in explanations() if entry.kind == "error" and entry.code not in _SAYS_NOTHING_MORE)
@@ -100,7 +101,7 @@ def _meanings() -> dict[str, str]:
 
 
 def translated(sentence: str) -> str:
-    """A sentence of the code's, that stands in remedies_zh.toml, in the reader's language."""
+    """A sentence of the code's or a library's in the reader's language, as far as bansui/*_zh.toml have it."""
     if language() == "en":
         return sentence
     from bansui.remedies import chinese, translate  # noqa: PLC0415 - as above

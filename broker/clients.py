@@ -116,7 +116,7 @@ def load_clients(tables: Iterable[ClientTable], base_folder: Path) -> Credential
     for table in tables:
         if table.id in clients:
             raise DuplicateClient(
-                f"client '{table.id}' is there twice",
+                f"client {table.id!r} is there twice",
                 why="two devices with one login cannot be told apart, nor can one of them be shut out",
                 fix="give every device an id of its own",
             )

@@ -47,7 +47,7 @@ def write_settings(credentials: Credentials, folder: Path) -> Path:
 def _password_line(client: Client) -> str:
     if isinstance(client.password, ScryptHash):
         raise HashNotForMosquitto(
-            f"the password of client '{client.id}' is given as a scrypt hash",
+            f"the password of client {client.id!r} is given as a scrypt hash",
             why="Mosquitto checks PBKDF2 alone, and a hash cannot be turned into another",
             fix="give this client a password_file",
         )

@@ -184,8 +184,8 @@ def _hash_of(agent: Agent, folder: Path) -> bytes:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the token of {agent.id!r} cannot be read: {error}", fix=_HOW_TO_MAKE_ONE) from None
     if len(token) < _LEAST_TOKEN:
-        what = f"{len(token)} characters; a token has at least {_LEAST_TOKEN}"
-        raise ConfigurationError(f"the token of {agent.id!r} has {what}", fix=_HOW_TO_MAKE_ONE)
+        what = f"the token of {agent.id!r} has {len(token)} characters, and needs {_LEAST_TOKEN} at least"
+        raise ConfigurationError(what, fix=_HOW_TO_MAKE_ONE)
     return hash_token(token)
 
 

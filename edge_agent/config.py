@@ -110,7 +110,7 @@ class UplinkTable(Table):
         address = web_address(url, "the centre is written https://HOST[:PORT]")
         parts = urlsplit(address)
         if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-            raise ValueError("http is for loopback alone; use https")
+            raise ValueError("http is for loopback alone: use https")
         return address
 
     @model_validator(mode="after")

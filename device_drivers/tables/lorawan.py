@@ -39,7 +39,7 @@ class LorawanTable(Table):
             return None
         if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= HIGHEST_PORT:
             fix = f"write the sensor's application port, 1 to {HIGHEST_PORT}"
-            raise ConfigurationError(f"{PORT_OPTION} is {port!r}", fix=fix)
+            raise ConfigurationError(f"option {PORT_OPTION} is {port!r}", fix=fix)
         return port
 
 

@@ -27,7 +27,7 @@ def read_offset(options: Mapping[str, str | int | float | bool]) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _FURTHEST_MINUTES:
         raise ConfigurationError(
-            f"{OPTION} is {value!r}",
+            f"option {OPTION} is {value!r}",
             why="it says how many minutes the device's clock is ahead of UTC",
             fix="write a whole number from -840 to 840, such as 480 for China",
         )

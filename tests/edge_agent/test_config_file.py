@@ -94,7 +94,7 @@ def test_many_mistakes_at_once(tmp_path: Path) -> None:
         ["line 25", "device[1].driver"],
     ]
     assert found[0] == "line 2: agent.id: a code is 1 to 32 of a-z, 0-9 and '-' (found 'Edge 1')"
-    assert "http is for loopback alone; use https (found 'http://centre.example')" in found[2]
+    assert "http is for loopback alone: use https (found 'http://centre.example')" in found[2]
     assert "no such key; did you mean 'interval_s'?" in found[3]
     assert "no [[room]] has this code (found 'a-310'); did you mean 'a-301'?" in found[4]
     assert "not one of the choices (found 'room_senser'); did you mean 'room_sensor'?" in found[5]
@@ -290,7 +290,7 @@ def test_a_host_that_cannot_be(tmp_path: Path, key: str, table: str, host: str) 
         ('"a/#"', '"a/#/b"', "subscriber.topics[2]: no topic filter of MQTT"),
         ('"a/#"', '"a+"', "subscriber.topics[2]: no topic filter of MQTT"),
         ('["$share/g/+/x", "a/#"]', '["#a"]', "subscriber.topics[1]: no topic filter of MQTT"),
-        ('["$share/g/+/x", "a/#"]', "[]", "subscriber.topics: tuple should have at least 1 item"),
+        ('["$share/g/+/x", "a/#"]', "[]", "subscriber.topics: too few: at least 1"),
         ('"a/#"', '""', "subscriber.topics[2]: no topic filter of MQTT"),
         ('"a/#"', f'"{"a" * 65_536}"', "subscriber.topics[2]: no topic filter of MQTT"),
     ],

@@ -20,7 +20,9 @@ class _Line(Table):
 
 class _File(Table):
     name: str = "a"
-    topics: tuple[str, ...] = ()
+    topics: tuple[str, ...] = Field(default=(), min_length=1, max_length=2)
+    word: str = Field(default="abc", min_length=2, max_length=4, pattern="^[a-z]*$")
+    step: int = Field(default=4, multiple_of=4)
     fitted: dt.date | None = None
     share: float = Field(default=0.5, gt=0, lt=1)
     loud: bool = False
@@ -33,6 +35,13 @@ class _File(Table):
     [
         ("name = 3", "name: text is wanted, in quotes (found 3)"),
         ('topics = "a/#"', "topics: a list is wanted, in [ ] (found 'a/#')"),
+        ("topics = []", "topics: too few: at least 1"),
+        ('topics = ["a", "b", "c"]', "topics: too many: at most 2"),
+        ('word = "a"', "word: too short: at least 2 (found 'a')"),
+        ('word = "abcde"', "word: too long: at most 4 characters (found 'abcde')"),
+        ('word = "AB"', "word: has to be written as the pattern ^[a-z]*$ (found 'AB')"),
+        ("step = 3", "step: has to be a multiple of 4 (found 3)"),
+        ("share = inf", "share: has to be less than 1 (found inf)"),
         ('fitted = "yesterday"', "fitted: a date is wanted, written 2026-11-30 without quotes (found 'yesterday')"),
         ('share = "much"', "share: a number is wanted (found 'much')"),
         ("share = 1", "share: has to be less than 1 (found 1)"),
