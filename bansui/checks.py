@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 import errno
 import os
@@ -82,6 +83,7 @@ def examine(loaded: LoadedConfiguration, prepared: Prepared) -> Iterator[Finding
     yield _disk(loaded, folder, prepared)
     yield from _serial_lines(loaded)
     yield from _tcp_devices(loaded, running=running)
+    yield from _fitted_to_come(loaded)
     yield from _topics(loaded)
     yield from _ports(loaded, running=running)
     yield from _broker(loaded)
@@ -209,6 +211,19 @@ def _tcp_devices(loaded: LoadedConfiguration, *, running: bool) -> Iterator[Find
                 )
             else:
                 yield Finding("devices", Verdict.GOOD, what=f"{host}:{port} takes a connection")
+
+
+def _fitted_to_come(loaded: LoadedConfiguration) -> Iterator[Finding]:
+    """No mistake of the file: a configuration may be written before its day, and an agent's clock may be behind."""
+    today = dt.datetime.now(loaded.tables.zone).date()
+    for device in loaded.tables.device:
+        if device.fitted is not None and device.fitted > today:
+            yield Finding(
+                "devices",
+                Verdict.DOUBTFUL,
+                what=f"{device.id} is fitted on {device.fitted}, which is to come",
+                fix="mend `fitted` before the agent runs with it: each other date makes what counts up begin anew",
+            )
 
 
 def _cannot_reach(where: tuple[str, int], tls: ClientTls | None = None) -> str:

@@ -105,6 +105,17 @@ def test_what_is_not_well_is_told_with_what_mends_it(school: School) -> None:
     assert "simulated devices" in found["privacy"][0][1]
 
 
+@pytest.mark.parametrize(
+    ("day", "said"), [("2999-01-31", ["meter-1 is fitted on 2999-01-31, which is to come"]), ("2025-01-31", [])]
+)
+def test_a_day_of_fitting_that_is_to_come_is_doubtful(school: School, day: str, said: list[str]) -> None:
+    """And no mistake of the configuration: an agent whose clock is behind has to start."""
+    school.config.write_text(school.config.read_text() + METER.format(port=1) + f"fitted = {day}\n")
+    code, found = examined(school)
+    assert code == 0
+    assert [what for verdict, what, _ in found["devices"] if verdict == "doubtful" and "fitted" in what] == said
+
+
 def test_a_device_that_takes_a_connection_is_well(school: School) -> None:
     """Whoever is there at its address."""
     with socket.create_server(("127.0.0.1", 0)) as server:
