@@ -21,32 +21,34 @@ class FileExists(ConfigurationError):
 
 
 def write_new(path: Path, text: str, *, mode: int = 0o644) -> None:
-    """Write a file that is not there yet. Raises `FileExists`, `EnvironmentFault`."""
+    """Write a file that is not there yet; nor is it, where it cannot be written to its end.
+
+    Raises `FileExists`, `EnvironmentFault`.
+    """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
         raise FileExists("is there already", where=str(path), fix="name another file, or remove this one") from None
     except OSError as error:
         raise _unwritable(path, error) from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise _unwritable(path, error) from None
 
 
 def replace_file(path: Path, text: str) -> None:
     """Write a file whole in place of the one there, keeping its mode and its owner. Raises `EnvironmentFault`."""
-    try:
+    with writing(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         before = path.stat()
-        descriptor, scratch = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(descriptor, before.st_mode & 0o777)
-            with contextlib.suppress(PermissionError):  # only root may give a file away
-                os.fchown(descriptor, before.st_uid, before.st_gid)
-            os.fsync(descriptor)
-        Path(scratch).replace(path)
-    except OSError as error:
-        raise _unwritable(path, error) from None
+        os.fchmod(file.fileno(), before.st_mode & 0o777)
+        with contextlib.suppress(PermissionError):  # only root may give a file away
+            os.fchown(file.fileno(), before.st_uid, before.st_gid)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_whole(path: Path, text: str) -> None:
