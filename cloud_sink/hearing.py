@@ -31,9 +31,13 @@ class Hearing:
         self._last: dict[str, int] = {}
 
     def take(self, heard: Iterable[tuple[str, int]]) -> None:
-        """Note agents and when a batch of theirs came, in the order of arrival."""
+        """Note agents and when a batch of theirs came, in the order of arrival.
+
+        Moments behind that are of a clock that was set back since, and say nothing any more.
+        """
         for agent, time_ms in heard:
             moments = self._heard.setdefault(agent, [])
+            del moments[bisect.bisect_right(moments, time_ms) :]
             if not moments or time_ms - moments[-1] >= _MINUTE_MS:
                 moments.append(time_ms)
                 del moments[: bisect.bisect_left(moments, time_ms - KEPT_MS)]

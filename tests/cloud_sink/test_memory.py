@@ -72,6 +72,15 @@ def test_a_silence_that_is_over_is_remembered_as_one() -> None:
     assert offline == [True, False, True, True, False, False, True]
 
 
+def test_moments_by_a_clock_that_was_set_back_are_forgotten() -> None:
+    """Else no agent had been heard until the centre's clock shows again what it showed before."""
+    hearing = Hearing()
+    hearing.take(("edge-1", NOON_MS + DAY_MS + minutes * MINUTE_MS) for minutes in (0, 5, 10))
+    hearing.take(("edge-1", NOON_MS + minutes * MINUTE_MS) for minutes in (0, 5, 10, 15))
+    offline = [hearing.was_offline("edge-1", NOON_MS + minutes * MINUTE_MS) for minutes in (-1, 2, 7, 16, 45)]
+    assert offline == [True, False, False, False, True]
+
+
 def test_rooms_are_counted_in_each_quarter_hour_and_what_comes_late_fills_it() -> None:
     tallies = Tallies()
     tallies.take([summary(), summary(fields={"mean": 1200}, room="a-302", device="co2-a-302")])
