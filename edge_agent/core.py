@@ -108,7 +108,7 @@ class Core:
     def __post_init__(self) -> None:
         now = self.clock.monotonic()
         self._started_ms = self.clock.now()
-        self._rate = Rate(totals(self.state.counts).get("summaries", 0), self._started_ms)
+        self._rate = Rate(self.clock, totals(self.state.counts).get("summaries", 0), now)
         # A crash left a journal: end it here, or a start would take longer after each crash that comes too soon.
         behind = self.timing.checkpoint_values if self.state.journal_rows else 0
         self._timers = _Timers(checkpoint=now, close=now, asked=now, journal_values=behind, trimmed=now)

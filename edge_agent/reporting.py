@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edge_agent.counts import CountKey
     from edge_agent.room import Room
     from edge_agent.state import State
+    from telemetry import Clock
 
 _HOUR_MINUTES: Final = 60
 _DAY_MINUTES: Final = 24 * 60
@@ -56,13 +57,15 @@ def totals(counts: Mapping[CountKey, int]) -> dict[str, int]:
 class Rate:
     """How many summaries the agent has made since when: how fast its buffer would fill."""
 
+    clock: Clock
     summaries_before: int
-    since_ms: int
+    since_s: float
+    """By monotonic time: the clock may be set meanwhile."""
 
-    def room_minutes(self, state: State, now_ms: int, room: Room) -> int:
+    def room_minutes(self, state: State, room: Room) -> int:
         """How long the store could take summaries at this rate; before there is one, a quarter hour a series."""
         made = totals(state.counts).get("summaries", 0) - self.summaries_before
-        hours = (now_ms - self.since_ms) / 3_600_000
+        hours = self.clock.passed(self.clock.monotonic() - self.since_s) / 3_600_000
         an_hour = made / hours if made and hours > 0 else max(len(state.windows.series), 1) * 4
         return room.minutes(state.used_bytes, an_hour)
 
@@ -106,7 +109,7 @@ def report_of(state: State, now_ms: int, surroundings: Surroundings, rate: Rate)
         fork=sums.get("fork", 0),
         refused=sums.get("refused", 0),
         stored_minutes=0 if oldest_ms is None else max(0, (now_ms - oldest_ms) // 60_000),
-        room_minutes=rate.room_minutes(state, now_ms, surroundings.room),
+        room_minutes=rate.room_minutes(state, surroundings.room),
         clock_offset_ms=surroundings.clock_trust.offset_ms,
         version=surroundings.version,
         configuration_hash=surroundings.configuration_hash,

@@ -13,6 +13,7 @@ from edge_agent.timetable import CompiledTimetable
 from edge_agent.timing import Timing
 from telemetry.uplink_contract import REPORT_PATH, WRITE_PATH, AgentReport, unseal
 from tests.edge_agent.harness import (
+    DAY,
     HOUR,
     MINUTE,
     TIMETABLE,
@@ -87,8 +88,13 @@ class TestReports:
         assert not bench.core.state.splitting
         bench.stop()
 
-    def test_the_buffer_is_shown_in_minutes(self, bench: Bench) -> None:
-        """How long the oldest summary waits, and how long the disk will do at this rate."""
+    @pytest.mark.parametrize("step_ms", [0, -10 * DAY, 10 * DAY])
+    def test_the_buffer_is_shown_in_minutes(self, bench: Bench, step_ms: int) -> None:
+        """How long the oldest summary waits, and how long the disk will do at this rate.
+
+        A machine without a battery shows at its start when it was last on: the rate is of the time that passes.
+        """
+        bench.clock.step(step_ms)
         bench.read("mast", *[["temperature", 1, str(channel)] for channel in range(120)])
         bench.until_closed(HOUR)
         report = bench.core.report()
