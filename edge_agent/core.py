@@ -292,7 +292,7 @@ class Core:
             checkpoint=self.state.checkpoint(),
             fittings={} if fittings == self.state.fittings else fittings,
             timetable_days=self.state.live_days(),
-            ledger_before_ms=self.clock.now() - self.timing.ledger_ms,
+            ledger_before_ms=self.clock.now() - self.timing.ledger_ms if self.watch.is_trusted else 0,
             ran_s=min(ran_s, self.timing.checkpoint_s),
             privacy_time=self.people.moment if self.watch.is_trusted else None,
             counts_closed_ms=self.state.spending.closed_until_ms,

@@ -226,7 +226,7 @@ class Transaction:
     trims_receipts: bool = False
     """Whether receipts that nobody asks for any more are forgotten with this checkpoint."""
     ledger_before_ms: int = 0
-    """Acknowledged bytes sealed before this moment become hashes."""
+    """Acknowledged bytes sealed before this moment become hashes; 0 while nobody knows what time it is."""
     fittings: Mapping[str, Fitting] = field(default_factory=dict)
     """Where every device is, and which unit, where that is not what the store has."""
     refitted: frozenset[str] = frozenset()

@@ -8,9 +8,11 @@ import pytest
 
 from edge_agent import unplaced
 from edge_agent.clock_trust import ASK_EVERY_S, EARLIEST_MS, TOLERANCE_S, Confirmed, kernel_is_synchronised
+from edge_agent.counts import CountKey
+from edge_agent.store.engine import row
 from edge_agent.timing import Timing
 from telemetry import ManualClock
-from tests.edge_agent.harness import DAY, HOUR, MINUTE, MONDAY_9, SECOND, Bench, frame, lines_of
+from tests.edge_agent.harness import DAY, HOUR, MINUTE, MONDAY_9, SECOND, Bench, delivered, frame, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,6 +198,25 @@ def test_a_clock_set_back_a_month_after_it_was_believed(tmp_path: Path) -> None:
     assert len(keys) == len(set(keys)) == 5
     assert sum(",revision=2," in series for series, _ in keys) == 3
     bench.stop()
+
+
+def test_a_clock_that_is_not_believed_shortens_no_ledger(bench: Bench, doubt: Doubt) -> None:
+    """By one that is years ahead the exact bytes of everything that left would be too old, and go for good."""
+    doubt.trusted = True
+    for minute in range(6):
+        bench.read("mast", ["temperature", 10 + minute])
+        bench.until_closed(MINUTE)
+        if bench.sends:
+            bench.answer(delivered)
+    assert bench.core.state.counts[CountKey("acknowledged")]
+    doubt.trusted = False
+    bench.clock.step(10 * 365 * DAY)
+    bench.checkpoint()
+    shortened = "SELECT count(*) FROM batch WHERE body IS NULL"
+    assert row(bench.store._connection, shortened)[0] == 0
+    doubt.trusted = True
+    bench.checkpoint()
+    assert row(bench.store._connection, shortened)[0]
 
 
 class TestTrust:
