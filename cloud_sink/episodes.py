@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from telemetry import Summary
 
 KEPT_MS: Final = 24 * 3600 * 1000
+_MANY: Final = 2 * KEPT_MS // 60_000
+"""Twice as many windows as a day has: then those of earlier days are forgotten."""
 
 Channel = tuple[str, str, str, str]
 """School, room, device, channel."""
@@ -52,6 +54,9 @@ class Episodes:
             run.above = {above for above in run.above if above > run.calm_ms}
         elif start_ms > run.calm_ms:
             run.above.add(start_ms)
+            if len(run.above) >= _MANY:
+                oldest_ms = max(run.above) - KEPT_MS
+                run.above = {above for above in run.above if above > oldest_ms}
 
     def since(self, channel: Channel, now_ms: int) -> int | None:
         """When its run of bad windows began, within the last day; None when it is calm."""

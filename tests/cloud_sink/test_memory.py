@@ -34,6 +34,16 @@ def test_a_run_of_bad_air_begins_after_the_last_calm_window_in_whatever_order_th
     assert Episodes().since(CHANNEL, NOON_MS) is None
 
 
+def test_a_sensor_that_is_never_calm_is_remembered_for_a_day() -> None:
+    """One that is stuck says so for years."""
+    episodes, windows = Episodes(), 60 * 96
+    for quarter in range(windows):
+        episodes.note(CHANNEL, NOON_MS + quarter * QUARTER_MS, 2000)
+    now_ms = NOON_MS + windows * QUARTER_MS
+    assert episodes.since(CHANNEL, now_ms) == now_ms - KEPT_MS + QUARTER_MS
+    assert len(episodes._runs[CHANNEL].above) < 2 * 24 * 60
+
+
 def test_the_bad_air_of_a_day_is_told_in_spans_the_longest_first() -> None:
     windows = [
         summary(start_ms=NOON_MS + quarter * QUARTER_MS, fields={"mean": mean}, room=room, device=f"co2-{room}")
