@@ -76,7 +76,7 @@ class Asking:
         self.sent = 0
         """Requests sent since the start."""
         self.awaited = 0
-        """Devices whose answers are wanted at the moment."""
+        """Requests whose answers are wanted at the moment: one of a node, whichever of its devices wants it."""
 
     async def run(self) -> None:
         """Look until cancelled."""

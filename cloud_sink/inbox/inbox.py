@@ -126,7 +126,7 @@ class Inbox:
     async def prune(self, projected: int) -> int:
         """Drop the bytes that every store has and that are a day old; marks stay. Returns how many.
 
-        None where there is no room even for that: SQLite writes before it frees.
+        0 where there is no room even for that: SQLite writes before it frees.
         """
         return await self._in_thread(lambda: self._prune(projected))
 

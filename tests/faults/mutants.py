@@ -77,6 +77,11 @@ def batches_are_sealed_by_an_untrusted_clock(patch: pytest.MonkeyPatch) -> None:
     _as_if_trusted(patch, "_seal_due")
 
 
+def ledger_is_shortened_by_an_untrusted_clock(patch: pytest.MonkeyPatch) -> None:
+    """Bytes are too old when the clock says so, whether it can be believed or not."""
+    _as_if_trusted(patch, "_checkpoint_due")
+
+
 def recall_checks_no_chain(patch: pytest.MonkeyPatch) -> None:
     """A batch that the centre has lost is offered again whatever the centre has before it."""
     real = DeliveryPlan.recall_due
@@ -119,6 +124,7 @@ MUTANTS: Final[dict[Mutant, tuple[int, ...]]] = {
     clock_set_back_makes_no_turn: (14, 16, 18),
     windows_close_by_an_untrusted_clock: (9, 0, 23),
     batches_are_sealed_by_an_untrusted_clock: (1, 18, 8),
+    ledger_is_shortened_by_an_untrusted_clock: (11, 1, 9),
     recall_checks_no_chain: (43, 47, 55),
     head_of_others_goes_unseen: (7, 15, 35),
 }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edge_agent.transactions import Transaction
 
 _BY_THE_CLOCK: Final = frozenset({Kind.CLOSE, Kind.RELEASE, Kind.SEAL, Kind.TURN, Kind.REVISE, Kind.PLACE})
-"""Steps that say when something was, or that it is over."""
+"""Steps that say when something was, or that it is over; a checkpoint does where bytes have become too old."""
 
 
 class FullDisk(PowerVFS):
@@ -66,7 +66,8 @@ class WatchedBench(Bench):
 
     def _made(self, transaction: Transaction) -> None:
         self._made_s = self.clock.monotonic()
-        believed = self.clock_trust.holds() or transaction.kind not in _BY_THE_CLOCK
+        is_by_the_clock = transaction.kind in _BY_THE_CLOCK or transaction.ledger_before_ms > 0
+        believed = self.clock_trust.holds() or not is_by_the_clock
         assert believed, f"{transaction.kind} by a clock that cannot be believed"
         if transaction.spend is not None:
             self.drawn.setdefault(transaction.spend.start_ms, self._made_s)
