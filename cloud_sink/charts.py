@@ -176,7 +176,10 @@ class _Drawing:
         if not self._gaps:
             return self._text("chart.nogap")
         wording = self._wording
-        named = [f"{wording.span(gap.from_ms, gap.to_ms)} ({gap.reason})" for gap in self._gaps[-_NAMED_GAPS:]]
+        named = [
+            wording.text("gap.named", span=wording.span(gap.from_ms, gap.to_ms), reason=gap.reason)
+            for gap in self._gaps[-_NAMED_GAPS:]
+        ]
         spans = self._text("list.comma").join(named)
         if len(self._gaps) > _NAMED_GAPS:
             return self._text("chart.gaps.more", n=len(self._gaps), spans=spans)

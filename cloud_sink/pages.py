@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from datetime import timedelta
 from functools import cache
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from cloud_sink.agent_views import agent_view
 from cloud_sink.charts import Frame, charts, limit_words
@@ -64,9 +66,17 @@ def _compiled() -> Environment:
         trim_blocks=True,
         auto_reload=False,
     )
+    templates.filters["whole_codes"] = _whole_codes
     for template in templates.list_templates():
         templates.get_template(template)  # compiled as the centre starts, and not for the first who asks
     return templates
+
+
+def _whole_codes(text: str) -> Markup:
+    """A sentence in which no line ends within a code, such as a-301, or a date."""
+    parts = re.split(r"([A-Za-z0-9]+(?:-[A-Za-z0-9]+)+)", text)
+    whole = Markup('<span class="code">{}</span>')
+    return Markup("").join(whole.format(part) if index % 2 else part for index, part in enumerate(parts))
 
 
 class Pages:

@@ -49,7 +49,7 @@ _ENGLISH: Final = {
 }
 _CHINESE: Final = {
     "opened": "物联中心页面。按 Ctrl-C 结束。",
-    "title": "仿真校园的一天",
+    "title": "仿真学校的一天",
     "time": "时刻",
     "rooms": "新鲜教室",
     "worst": "二氧化碳最高",

@@ -69,12 +69,21 @@ function across(plot, from, to) {
 
 function gaps(plot, chart) {
   const { top, height } = plot.bbox;
-  for (const [from, to, reason] of chart.gaps) {
+  for (const [from, to] of chart.gaps) {
     const [left, width] = across(plot, from, to);
     if (width <= 0) continue;
     const ctx = pen(plot, "--hairline");
     hatch(ctx, left, top, width, height);
-    ctx.fillStyle = ink("--muted");
+    ctx.restore();
+  }
+}
+
+// After all lines: a limit may run where the words of a gap stand.
+function reasons(plot, chart) {
+  const { top, height } = plot.bbox;
+  for (const [from, to, reason] of chart.gaps) {
+    const [left, width] = across(plot, from, to);
+    const ctx = pen(plot, "--muted");
     if (width > ctx.measureText(reason).width + 8 * devicePixelRatio) {
       label(ctx, reason, left + 4 * devicePixelRatio, top + height - 4 * devicePixelRatio);
     }
@@ -179,7 +188,7 @@ function options(box, chart) {
     ],
     hooks: {
       drawClear: [(plot) => gaps(plot, chart)],
-      draw: [(plot) => lessons(plot, chart), (plot) => limit(plot, chart)],
+      draw: [(plot) => lessons(plot, chart), (plot) => limit(plot, chart), (plot) => reasons(plot, chart)],
     },
   };
 }

@@ -87,6 +87,16 @@ def test_what_left_is_one_click_from_the_school(browser: Browser, centre: Runnin
         check(page, language, width)
 
 
+def test_no_line_of_a_headline_ends_within_a_code(browser: Browser, centre: Running) -> None:
+    """On a phone, where the first code would not fit behind the words before it."""
+    with watched_page(browser, width=390) as page:
+        page.goto(f"{centre.url}/?lang=en")
+        codes = page.locator("#headline .code")
+        assert codes.all_text_contents() == ["A-101", "A-102", "A-103"]
+        assert codes.evaluate_all("codes => codes.map(code => code.getClientRects().length)") == [1, 1, 1]
+        assert codes.evaluate_all("codes => codes.map(code => code.offsetHeight)") == [25, 25, 25]
+
+
 @pytest.mark.parametrize("query", ["?days=7", "?step=60", "?day=2025-10-11", "?wall=1"])
 def test_a_room_can_be_looked_at_in_other_ways(watched: Page, centre: Running, query: str) -> None:
     watched.goto(f"{centre.url}{PATHS['room']}{query}")

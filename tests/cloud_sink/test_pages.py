@@ -39,7 +39,7 @@ class Page(HTMLParser):
         self.ids: list[str] = []
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
-        self.feed(html)
+        self.feed(re.sub(r'<span class="code">([^<]*)</span>', r"\1", html))  # which reads on within its sentence
         self.close()
         assert self.open == []
         assert len(self.ids) == len(set(self.ids)), "an id stands twice"

@@ -119,7 +119,7 @@ def test_an_agent_that_does_not_report_is_an_alarm_at_any_hour(tmp_path: Path) -
         assert alarm == expected | {"room": "", "quantity": ""}
         assert centre.client.get("/api/v1/alarms", params={"school": "cn-014"}).json() == [], "it never told anything"
         assert centre.client.get("/api/v1/alarms", params={"school": "nowhere"}).status_code == 404
-        assert "边缘网关 edge-1 离线：第二小学，自 22:00" in centre.client.get("/", params={"lang": "zh-CN"}).text
+        assert "边缘网关 edge-1 离线：第二小学，自 22:00" in page(centre, "/", "zh-CN").text
     clock.now_ms += 72 * HOUR_MS
     with running_centre(tmp_path, clock) as centre:
         found = {alarm["kind"]: alarm for alarm in centre.client.get("/api/v1/alarms").json()}
