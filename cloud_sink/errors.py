@@ -15,6 +15,7 @@ _CODES: Final[Mapping[int, str]] = {
     403: "forbidden",
     404: "not found",
     405: "method not allowed",
+    408: "request timeout",
     409: "conflict",
     413: "request too large",
     422: "unprocessable entity",

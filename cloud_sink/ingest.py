@@ -125,8 +125,8 @@ class Ingest:
             if error.is_copy:
                 self._centre.memory.copies[writer.agent] = self._centre.clock.now()
             return refusal(409, str(error), headers=_fork_headers(error))
-        except (InboxFull, InboxFault) as error:
-            return refusal(503, str(error), retry_after_s=2)
+        except (InboxFull, InboxFault, TimeoutError) as error:  # to be sent again, as it is
+            return refusal(408 if isinstance(error, TimeoutError) else 503, str(error), retry_after_s=2)
         except ContractViolation as error:
             return _violation(error)
         finally:
@@ -134,7 +134,10 @@ class Ingest:
 
 
 async def _read_body(request: Request) -> bytes:
-    """The body, never holding more than the contract allows. Raises `BatchTooLarge`, `MalformedBatch`."""
+    """The body, never holding more than the contract allows.
+
+    Raises `BatchTooLarge`, `MalformedBatch`, and TimeoutError of a line that stalls: that says nothing of the batch.
+    """
     if request.headers.get("Content-Encoding", "").lower() != "gzip":
         raise MalformedBatch("the body is not gzip: Content-Encoding is not 'gzip'")
     body, size = bytearray(), 0
@@ -148,10 +151,8 @@ async def _read_body(request: Request) -> bytes:
                     body += chunk
                 if size > MOST_DRAINED:
                     break
-    except TimeoutError:
-        raise MalformedBatch(f"the body did not arrive within {BODY_WITHIN_S:.0f} s") from None
-    except ClientDisconnect:
-        raise MalformedBatch("the body was cut short") from None
+    except (TimeoutError, ClientDisconnect):
+        raise TimeoutError(f"the body did not arrive whole within {BODY_WITHIN_S:.0f} s") from None
     if size > LARGEST_BODY:
         raise BatchTooLarge(f"the body is larger than {LARGEST_BODY} bytes")
     return bytes(body)

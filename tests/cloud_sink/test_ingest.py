@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cloud_sink import ingest
 from telemetry.uplink_contract import (
     APPLIED_HEADER,
     GENESIS,
@@ -385,6 +386,21 @@ def test_a_body_cut_short_on_the_wire_leaves_nothing_and_the_centre_answers_on(r
             + body[:100]
         )
     assert refusing.client.get("/api/v1/health").json()["status"] == "ok"
+
+
+def test_a_body_that_does_not_arrive_in_time_is_asked_for_again(
+    refusing: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that stalls says nothing of the batch: an agent gives up for good what is refused."""
+    monkeypatch.setattr(ingest, "BODY_WITHIN_S", 0.05)
+    host, port = refusing.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as raw:
+        raw.sendall(
+            f"POST {WRITE_PATH}?org=changning&bucket={SCHOOLS['edge-1']}&precision=ms HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: Token {TOKENS['edge-1']}\r\nContent-Encoding: gzip\r\n"
+            f"Idempotency-Key: {EPOCH}-1\r\nContent-Length: 100\r\n\r\n".encode()
+        )
+        assert raw.recv(1000).startswith(b"HTTP/1.1 408 ")
 
 
 def test_more_open_requests_than_an_agent_may_have_are_told_to_come_back(tmp_path: Path) -> None:

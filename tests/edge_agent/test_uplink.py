@@ -88,6 +88,7 @@ async def test_a_report_goes_to_its_own_path() -> None:
         reply(302, "Location: http://127.0.0.1:1/elsewhere"),
         reply(500, body=b"{}"),
         reply(404),
+        reply(408),
         reply(409),
         reply(409, "Bansui-Applied: 0123456789abcdef-6"),
         reply(409, "Bansui-Applied: ffffffffffffffff-6", f"Bansui-Ledger-Head: {'0' * 64}"),
