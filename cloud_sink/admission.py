@@ -3,7 +3,7 @@ told, from the agent that owns the device."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
 from telemetry import ContractViolation, PrivacyClass, Summarise, quantity
@@ -78,10 +78,12 @@ class Admission:
         return _number_fault(summary, len(entry.states))
 
     def _is_aligned(self, summary: Summary) -> bool:
+        """Whether its window begins where one of its length does; a day, at midnight of standard time."""
         if summary.series.window_s != DAY_S:
             return summary.start_ms % (summary.series.window_s * 1000) == 0
         local = datetime.fromtimestamp(summary.start_ms / 1000, UTC).astimezone(self._timezone)
-        return (local.hour, local.minute, local.second, local.microsecond) == (0, 0, 0, 0)
+        standard = local.replace(tzinfo=None) - (local.dst() or timedelta())
+        return standard.time() == time.min
 
 
 def _foreign(summary: Summary, owner: str) -> str:
