@@ -132,7 +132,13 @@ def readme(
     try:
         path.write_text(renewed(path.read_text(encoding="utf-8"), load(driver)), encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"cannot be read or written: {error.strerror}", where=str(path)) from None
+        raise ConfigurationError(
+            f"cannot be read or written: {error.strerror}",
+            where=str(path),
+            fix="begin with the README.md of a folder that `bansui driver new` writes",
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not UTF-8 text", fix="save it as UTF-8") from None
     print(json.dumps({"written": str(path)}) if as_json else f"written: {path}")
 
 

@@ -37,7 +37,7 @@ def fixture_cases(folder: Path) -> list[dict[str, Any]]:
     """Every case in the `fixtures` of a driver's folder. Raises `CheckFailed` for a line that is none."""
     cases: list[dict[str, Any]] = []
     for file in sorted((folder / "fixtures").glob("*.jsonl")):
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(file.read_bytes().splitlines(), start=1):
             where = f"fixtures/{file.name}:{number}"
             try:
                 case = json.loads(line)

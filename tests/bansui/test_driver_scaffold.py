@@ -87,6 +87,28 @@ def test_a_readme_without_its_marks_is_not_touched_and_says_what_is_missing(tmp_
     assert (folder / "README.md").read_text() == "# mine"
 
 
+def test_a_readme_that_cannot_be_read_is_the_callers_to_mend(tmp_path: Path) -> None:
+    folder = write("acme_co2", "mqtt-json", tmp_path)
+    (folder / "README.md").write_bytes(b"\xff\xfe")
+    done = bansui(tmp_path, "driver", "readme", "acme_co2")
+    assert (done.returncode, "is not UTF-8 text" in done.stderr) == (2, True)
+    (folder / "README.md").unlink()
+    done = bansui(tmp_path, "driver", "readme", "acme_co2")
+    assert (done.returncode, "`bansui driver new`" in done.stderr) == (2, True)
+
+
+def test_a_line_of_the_recorded_frames_that_is_no_text_is_named(tmp_path: Path) -> None:
+    """And one whose text has a separator of lines that JSON does not know is one line."""
+    folder = write("acme_co2", "mqtt-json", tmp_path)
+    cases = folder / "fixtures" / "cases.jsonl"
+    whole = cases.read_text()
+    cases.write_text(whole.replace("the manual, page 1", "the manual,\u2028page 1"))
+    assert bansui(tmp_path, "driver", "test", "acme_co2").returncode == 0
+    cases.write_bytes(b'{"id": "\xff"}\n' + whole.encode())
+    done = bansui(tmp_path, "driver", "test", "acme_co2")
+    assert (done.returncode, "fixtures/cases.jsonl:1 is not JSON" in done.stdout) == (1, True)
+
+
 def test_the_new_program_writes_lines_that_its_driver_reads(tmp_path: Path) -> None:
     folder = write("acme_probe", "exec", tmp_path)
     done = subprocess.run([folder / PROGRAM], input="68\n50\n", capture_output=True, text=True, timeout=10, check=True)
