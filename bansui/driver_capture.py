@@ -233,7 +233,8 @@ class Recording:
 
     def _keep(self, frame: Frame, before: Sequence[Frame] = ()) -> None:
         case = self._case(frame, before)
-        if all({**case, "id": ""} != {**other, "id": ""} for other in self.cases):
+        is_new = all({**case, "id": ""} != {**other, "id": ""} for other in self.cases)
+        if is_new and len(self.cases) < self.most:  # a round of questions may bring more
             self.cases.append(case)
         if len(self.cases) >= self.most:
             self.is_full.set()

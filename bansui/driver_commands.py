@@ -187,8 +187,10 @@ def capture(
     settings = driver_capture.settings_of(entry, model, option or [], "" if broker else password)
     recording = asyncio.run(driver_capture.record(entry, settings, source, frames=frames, seconds=seconds))
     try:
+        already = len(out.read_bytes().splitlines()) if out.is_file() else 0
         with out.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(case, ensure_ascii=False) + "\n" for case in recording.cases)
+            for number, case in enumerate(recording.cases, already + 1):
+                file.write(json.dumps(case | {"id": f"captured-{number}"}, ensure_ascii=False) + "\n")
     except OSError as error:
         raise ConfigurationError(f"cannot be written: {error.strerror}", where=str(out)) from None
     told = {"cases": len(recording.cases), "withheld": recording.withheld, "file": str(out)}

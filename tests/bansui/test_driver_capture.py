@@ -159,6 +159,20 @@ async def test_a_projector_over_tcp_is_kept_with_its_questions_and_its_greeting_
     replays(found.cases, "pjlink")
 
 
+async def test_no_more_frames_are_kept_than_asked_for_and_each_has_an_id_of_its_own(tmp_path: Path) -> None:
+    """Though one round of questions brings more, and the file holds those of an earlier time."""
+    subject, out = subject_of("pjlink"), tmp_path / "captured.jsonl"
+    conversation = await asyncio.to_thread(lambda: subject.conversation)
+    server = await asyncio.get_running_loop().create_server(lambda: TcpEnd(Device(conversation)), "127.0.0.1", 0)
+    where = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    call = ("driver", "capture", "pjlink", "--out", str(out), "--tcp", where, "--frames", "2")
+    for _ in range(2):
+        done = await asyncio.to_thread(run_bansui, *call)
+        assert done.returncode == 0, done.stderr
+    server.close()
+    assert [json.loads(line)["id"] for line in out.read_text().splitlines()] == [f"captured-{n}" for n in (1, 2, 3, 4)]
+
+
 @pytest.mark.parametrize(
     ("stated", "what"),
     [
