@@ -85,8 +85,8 @@ class LateSeries:
 
     def document(self, key: SeriesKey) -> list[object]:
         """As a checkpoint keeps it under its name."""
-        lacking = [[carried, *_row(window)] for carried, window in self.lacking.values()]
-        return [*key, self.over, lacking, [_row(window) for window in self.late.values()]]
+        lacking = [[carried, *window.row()] for carried, window in self.lacking.values()]
+        return [*key, self.over, lacking, [window.row() for window in self.late.values()]]
 
     def _cover(self, start_ms: int, end_ms: int) -> None:
         if self.over and self.over[-1][0] <= start_ms <= self.over[-1][1]:
@@ -181,10 +181,10 @@ class LateWindows:
             series, cadence = found._of((device, channel, name)), cadence_of(device)
             series.over = over
             for carried, *row in lacking:
-                window = _window(row, cadence)
+                window = Window.restore(row, cadence)
                 series.lacking[window.start_ms, window.length_s] = Held(*carried) if carried else None, window
             for row in late:
-                window = _window(row, cadence)
+                window = Window.restore(row, cadence)
                 series.late[window.start_ms, window.length_s] = window
             found._late += len(late)
         return found
@@ -205,15 +205,3 @@ def _end(place: Place) -> int:
 def _follows_silence(window: Window, carried: Held | None, cadence: Cadence) -> bool:
     """Whether the slot before the window had no reading."""
     return carried is None or carried.event_ms < window.start_ms - cadence.every_ms
-
-
-def _row(window: Window) -> list[object]:
-    return [window.start_ms, window.length_s, window.readings, list(window.slots)]
-
-
-def _window(row: list[Any], cadence: Cadence) -> Window:
-    start_ms, length_s, readings, values = row
-    window = Window(start_ms, length_s, readings=readings)
-    for event_ms, ticks in values:
-        window.put(event_ms, ticks, cadence)
-    return window

@@ -39,6 +39,10 @@ class Slots:
 
     __hash__ = None  # type: ignore[assignment] # it changes
 
+    def numbers(self) -> list[int]:
+        """When each value was measured and its ticks, in turn."""
+        return self._packed.tolist()
+
     def copy(self) -> Slots:
         """The same values, to be changed by themselves."""
         made = Slots()

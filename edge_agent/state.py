@@ -239,7 +239,7 @@ class State:
             [
                 *key,
                 windows.carried if turned_ms is None else _not_after(windows.carried, turned_ms),
-                [_window_row(window) for window in windows.open.values()],
+                [window.row() for window in windows.open.values()],
             ]
             for key, windows in self.windows.series.items()
             if key not in without
@@ -259,10 +259,9 @@ class State:
         document = msgspec.json.decode(checkpoint)
         for device, channel, quantity, carried, rows in document["series"]:
             kept = SeriesWindows(carried=Held(*carried) if carried else None)
-            for start_ms, length_s, readings, values in rows:
-                window = kept.open[start_ms, length_s] = Window(start_ms, length_s, readings=readings)
-                for event_ms, ticks in values:
-                    window.put(event_ms, ticks, _cadence(bindings, device))
+            for row in rows:
+                window = Window.restore(row, _cadence(bindings, device))
+                kept.open[window.start_ms, window.length_s] = window
             self.windows.restore((device, channel, quantity), kept)
         for device, channel, quantity, event_ms, ticks in document["safety"]:
             self.safety[device, channel, quantity] = Held(event_ms, ticks)
@@ -289,10 +288,6 @@ def stamp_of_event(event_ms: int, told: Held | None) -> int:
     """The second an event is stamped with: its own, or the first after the event told before it."""
     second = event_ms - event_ms % 1000
     return second if told is None else max(second, told.event_ms + 1000)
-
-
-def _window_row(window: Window) -> list[object]:
-    return [window.start_ms, window.length_s, window.readings, list(window.slots)]
 
 
 def _run(row: list[Any]) -> Run:

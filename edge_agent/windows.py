@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.slots import Held, Slots
 from telemetry import Quantity, Summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,19 @@ class Window:
         """Put a value into its slot."""
         since_ms = event_ms - self.start_ms
         self.slots.put(event_ms, ticks, event_ms - since_ms % cadence.every_ms, cadence.every_ms)
+
+    def row(self) -> list[object]:
+        """As a checkpoint keeps it."""
+        return [self.start_ms, self.length_s, self.readings, self.slots.numbers()]
+
+    @classmethod
+    def restore(cls, row: Sequence[Any], cadence: Cadence) -> Window:
+        """From such a row; the cadence may be another now."""
+        start_ms, length_s, readings, numbers = row
+        window, values = cls(start_ms, length_s, readings=readings), iter(numbers)
+        for event_ms, ticks in zip(values, values, strict=True):
+            window.put(event_ms, ticks, cadence)
+        return window
 
     def expected(self, cadence: Cadence) -> int:
         """How many slots the window has."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import apsw
 
-from edge_agent.store import journal, outbox, records, spending, summaries
+from edge_agent.store import journal, outbox, records, schema, spending, summaries
 from edge_agent.store.balance import EQUATIONS, balance_of
 from edge_agent.store.recovery import read_recovered
 from edge_agent.store.schema import sum_of
@@ -179,7 +179,8 @@ def _copy_windows(source: _Source, target: apsw.Connection) -> None:
     for number, state, checked in source.few("checkpoint", "position, state, sum"):
         if isinstance(number, int) and sum_of(state) == checked:
             position = number
-            target.execute("INSERT INTO checkpoint VALUES (1, ?, ?, ?)", (number, state, checked))
+            flat = schema.in_one_list(state)
+            target.execute("INSERT INTO checkpoint VALUES (1, ?, ?, ?)", (number, flat, sum_of(flat)))
             nothing = number, b"", b"", b"", b"", sum_of(b"")
             target.execute(_JOURNAL, nothing)  # the position stays taken, so that positions go on rising
     series = journal.read_series(target)

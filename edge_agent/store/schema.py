@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import apsw
 
-VERSION: Final = 4
+VERSION: Final = 5
 """`sum` is the CRC-32 of what a row says: SQLite itself does not look into its rows, and a disk may change them."""
 SERIES_BITS: Final = 20
 """The number of a summary: the start of its window in milliseconds, and behind it, in so many bits, that of its series
@@ -82,6 +84,10 @@ _MIGRATIONS: Final[Mapping[int, tuple[str, ...]]] = {
         "DROP TABLE batch_of_2",
     ),
     3: (_SPENDING, _PRIVACY_CLOCK),
+    4: (
+        """UPDATE checkpoint SET (state, sum) = (SELECT flat, crc32(flat) FROM (SELECT in_one_list(state) AS flat))
+           WHERE sum = crc32(state)""",
+    ),
 }
 """By the schema it mends; each leads to the next."""
 
@@ -92,6 +98,34 @@ def sum_of(*parts: apsw.SQLiteValue) -> int:
     for part in parts:
         checked = crc32(part if isinstance(part, bytes) else str(part).encode(), checked)
     return checked
+
+
+def in_one_list(checkpoint: bytes) -> bytes:
+    """A checkpoint in which each window has its values in one list: until schema 4, each was a list of its own.
+
+    What is no checkpoint stays as it is, for whoever reads it to refuse.
+    """
+    try:
+        document = msgspec.json.decode(checkpoint)
+        for *_, windows in document["series"]:
+            for window in windows:
+                window[-1] = _flat(window[-1])
+        for *_, lacking, late in document.get("late", {}).get("series", ()):
+            for window in (*lacking, *late):
+                window[-1] = _flat(window[-1])
+    except (msgspec.DecodeError, TypeError, LookupError, ValueError):
+        return checkpoint
+    return msgspec.json.encode(document)
+
+
+def _in_one_list(*checkpoint: apsw.SQLiteValue) -> apsw.SQLiteValue:
+    """As SQL calls it."""
+    (state,) = checkpoint
+    return in_one_list(state) if isinstance(state, bytes) else state
+
+
+def _flat(values: list[Any]) -> list[Any]:
+    return [number for each in values for number in (each if isinstance(each, list) else (each,))]
 
 
 def create(connection: apsw.Connection) -> None:
@@ -110,6 +144,7 @@ def can_migrate(found: int) -> bool:
 def migrate(connection: apsw.Connection, found: int) -> None:
     """Bring a database from an earlier schema to today's, in the transaction that is open."""
     connection.create_scalar_function("crc32", sum_of)
+    connection.create_scalar_function("in_one_list", _in_one_list)
     for version in range(found, VERSION):
         for statement in _MIGRATIONS[version]:
             connection.execute(statement)
