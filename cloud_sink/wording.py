@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cloud_sink.text import Text
     from telemetry import Summary
 
-THIN: Final = "\N{THIN SPACE}"
+THIN: Final = "\N{NARROW NO-BREAK SPACE}"
 MINUS: Final = "\N{MINUS SIGN}"
 _YEAR_MINUTES: Final = 366 * 24 * 60
 
@@ -69,7 +69,7 @@ class Wording:
         return f"{MINUS if ticks < 0 else ''}{number}{THIN if entry.symbol else ''}{entry.symbol}"
 
     def grouped(self, number: int) -> str:
-        """A whole number with a thin space between its thousands."""
+        """A whole number with thin spaces, at which no line ends, between its thousands."""
         return f"{number:,}".replace(",", THIN)
 
     def seconds(self, milliseconds: int) -> str:

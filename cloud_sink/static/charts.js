@@ -4,7 +4,7 @@
 import uPlot from "/static/vendor/uPlot.esm.js";
 
 const HEIGHT = 184;
-const THIN = "\u2009";
+const THIN = "\u202f";
 const STRIP = 5;
 const LIGHT = ["#0b5cad", "#b4530a", "#4b7f52", "#7a4fa3", "#a0264c", "#4d6470"];
 const DARK = ["#7db7f5", "#f0a35e", "#8fc496", "#c3a1e6", "#f08aa8", "#a9bccb"];

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edge_agent.local.words import Words
     from telemetry import Quantity, Summary
 
-THIN: Final = "\N{THIN SPACE}"
+THIN: Final = "\N{NARROW NO-BREAK SPACE}"
 _SLOTS: Final = frozenset({"n", "expected"})
 
 
@@ -45,7 +45,7 @@ def clock(time_ms: int, zone: zoneinfo.ZoneInfo) -> str:
 
 
 def grouped(number: int) -> str:
-    """A whole number with a thin space between its thousands."""
+    """A whole number with thin spaces, at which no line ends, between its thousands."""
     return f"{number:,}".replace(",", THIN)
 
 

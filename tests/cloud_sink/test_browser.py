@@ -97,6 +97,16 @@ def test_no_line_of_a_headline_ends_within_a_code(browser: Browser, centre: Runn
         assert codes.evaluate_all("codes => codes.map(code => code.offsetHeight)") == [25, 25, 25]
 
 
+@pytest.mark.parametrize("path", [*PATHS.values(), f"{PATHS['school']}/left"])
+def test_no_column_of_a_table_shrinks_to_single_characters(browser: Browser, centre: Running, path: str) -> None:
+    """Between Chinese characters a line may end anywhere: on a phone, nothing else would keep a column wide."""
+    with watched_page(browser, width=390) as page:
+        page.goto(f"{centre.url}{path}?lang=zh-CN")
+        cells = page.locator("tbody :is(th, td):visible").filter(has_text=re.compile("[一-鿿]{4}"))
+        widths = cells.evaluate_all("cells => cells.map(cell => cell.clientWidth)")
+        assert all(width >= 60 for width in widths), widths
+
+
 @pytest.mark.parametrize("query", ["?days=7", "?step=60", "?day=2025-10-11", "?wall=1"])
 def test_a_room_can_be_looked_at_in_other_ways(watched: Page, centre: Running, query: str) -> None:
     watched.goto(f"{centre.url}{PATHS['room']}{query}")
@@ -132,12 +142,12 @@ def test_values_change_on_all_three_pages_when_a_batch_arrives(watched: Page, tm
         clock.now_ms += QUARTER_MS
         later = summary(room="a-101", device="co2-a-101", start_ms=NOON_MS + QUARTER_MS, fields={"mean": 1430})
         centre.write(later, sequence=2)
-        expect(room.locator("#tiles")).to_contain_text("1\u2009430")
+        expect(room.locator("#tiles")).to_contain_text("1\u202f430")
         expect(room.locator("#headline")).to_contain_text("12:15")
-        expect(pages[1].locator("#grid")).to_contain_text("1\u2009430")
+        expect(pages[1].locator("#grid")).to_contain_text("1\u202f430")
         expect(pages[0].locator("#headline")).to_contain_text("A-101")
         room.locator("details summary").first.click()
-        expect(room.locator("#rows-carbon_dioxide")).to_contain_text("1\u2009430")
+        expect(room.locator("#rows-carbon_dioxide")).to_contain_text("1\u202f430")
         for page in pages:
             page.goto("about:blank")
 

@@ -123,24 +123,24 @@ def test_a_school_lists_its_rooms_worst_first_each_number_with_time_and_freshnes
     shown = page(centre, "/school/cn-002").text
     rooms = shown[shown.index("Rooms, worst first") :]
     assert rooms.index("A-301") < rooms.index("Science room") < rooms.index("A-302")
-    assert "1\u2009450\u2009ppm ● fresh 12:00 · 15\u2009min" in rooms
-    assert "600\u2009ppm ○ stale 07:00 · 15\u2009min" in rooms
+    assert "1\u202f450\u202fppm ● fresh 12:00 · 15\u202fmin" in rooms
+    assert "600\u202fppm ○ stale 07:00 · 15\u202fmin" in rooms
     assert "✕ no data" in rooms
     assert "needs air" in rooms
 
 
 def test_a_room_tells_its_numbers_its_day_and_everything_else_in_a_table(centre: Running) -> None:
     shown = page(centre, "/school/cn-002/room/a-301").text
-    assert "A-301: CO2 1\u2009450\u2009ppm at 12:00, fresh. A-301 needs air since 11:45." in shown
-    assert "\N{MINUS SIGN}0.50\u2009°C" in shown
-    assert "energy meter/l1 12\u2009345.678\u2009kWh 12:00 15\u2009min ● fresh" in shown
-    assert "occupancy pir 12.5\u2009% of the time" in shown
+    assert "A-301: CO2 1\u202f450\u202fppm at 12:00, fresh. A-301 needs air since 11:45." in shown
+    assert "\N{MINUS SIGN}0.50\u202f°C" in shown
+    assert "energy meter/l1 12\u202f345.678\u202fkWh 12:00 15\u202fmin ● fresh" in shown
+    assert "occupancy pir 12.5\u202f% of the time" in shown
     assert "fault pir error" in shown
     table = shown[shown.index("Table: CO2") : shown.index("Table: temperature")]
     assert "00:00 —" in table
-    assert "11:15 700\u2009ppm" in table
-    assert "11:30 950\u2009ppm" in table
-    assert "12:00 1\u2009450\u2009ppm" in table
+    assert "11:15 700\u202fppm" in table
+    assert "11:30 950\u202fppm" in table
+    assert "12:00 1\u202f450\u202fppm" in table
     assert "12:15" not in table, "the future is no gap"
 
 
@@ -221,7 +221,7 @@ def test_an_agents_report_is_told_and_ages(tmp_path: Path) -> None:
             report(time_ms=NOON_MS, stored_minutes=2, room_minutes=71 * 1440, clock_offset_ms=-20, version=100)
         )
         shown = page(centre, "/school/cn-002").text
-        assert "edge-1 ● online 12:00 2\u2009min 71\u2009d 0 \N{MINUS SIGN}0.02\u2009s 0.1.0" in shown
+        assert "edge-1 ● online 12:00 2\u202fmin 71\u202fd 0 \N{MINUS SIGN}0.02\u202fs 0.1.0" in shown
         clock.now_ms = NOON_MS + 15 * 60_000
         assert "edge-1 ◐ late 12:00" in page(centre, "/school/cn-002").text
         clock.now_ms = NOON_MS + DAY_MS
@@ -240,11 +240,11 @@ def test_the_all_clear_ends_a_safety_alert(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("minutes", "said"),
     [
-        (0, "0\u2009min"),
-        (59, "59\u2009min"),
-        (192, "3\u2009h 12\u2009min"),
-        (2 * 1440, "2\u2009d"),
-        (71 * 1440, "71\u2009d"),
+        (0, "0\u202fmin"),
+        (59, "59\u202fmin"),
+        (192, "3\u202fh 12\u202fmin"),
+        (2 * 1440, "2\u202fd"),
+        (71 * 1440, "71\u202fd"),
         (3660 * 1440, "over 1 year"),
     ],
 )
@@ -255,9 +255,9 @@ def test_a_duration_is_as_coarse_as_it_is_long(minutes: int, said: str) -> None:
 @pytest.mark.parametrize(
     ("quantity", "ticks", "said"),
     [
-        ("carbon_dioxide", 1420, "1\u2009420\u2009ppm"),
-        ("temperature", -5, "\N{MINUS SIGN}0.05\u2009°C"),
-        ("energy", 1_234_567_890, "1\u2009234\u2009567.890\u2009kWh"),
+        ("carbon_dioxide", 1420, "1\u202f420\u202fppm"),
+        ("temperature", -5, "\N{MINUS SIGN}0.05\u202f°C"),
+        ("energy", 1_234_567_890, "1\u202f234\u202f567.890\u202fkWh"),
         ("voc_index", 37, "0.37"),
     ],
 )
@@ -270,7 +270,7 @@ def test_what_left_a_school_is_shown_with_its_lines_and_what_they_mean(centre: R
     answer = centre.client.get("/school/cn-002/left", params={"lang": "en"})
     shown = Page(answer.text).text
     assert "Today: 10 summaries of this school arrived here" in shown
-    assert "CO2 15\u2009min 5 2 " in shown
+    assert "CO2 15\u202fmin 5 2 " in shown
     assert (
         "to better the air, light and sound of rooms, and to save energy; to the school, the district; kept 730 days"
         in shown
@@ -278,14 +278,14 @@ def test_what_left_a_school_is_shown_with_its_lines_and_what_they_mean(centre: R
     assert "smoke at once 1 1 " in shown
     lines = re.findall(r"<li><code>([^<]+)</code>", answer.text)
     assert f"temperature,building=a,device=co2-a-301,room=a-301,school=cn-002,window=900 mean=-0.50 {NOON_MS}" in lines
-    assert "A-301, 12:00\N{EN DASH}12:15: mean 1\u2009450\u2009ppm, slots with a reading" not in shown  # it has none
-    assert "A-301, 12:00\N{EN DASH}12:15: mean 1\u2009450\u2009ppm." in shown
-    size = re.search(r"arrived here, ([\d\u2009]+) bytes", shown)
+    assert "A-301, 12:00\N{EN DASH}12:15: mean 1\u202f450\u202fppm, slots with a reading" not in shown  # it has none
+    assert "A-301, 12:00\N{EN DASH}12:15: mean 1\u202f450\u202fppm." in shown
+    size = re.search(r"arrived here, ([\d\u202f]+) bytes", shown)
     assert size is not None
     exported = centre.client.get(
         "/api/v1/export", params={"school": "cn-002", "from": 0, "to": NOON_MS + DAY_MS}
     ).content
-    assert int(size[1].replace("\u2009", "")) == len(exported)
+    assert int(size[1].replace("\u202f", "")) == len(exported)
 
 
 def test_a_day_without_data_says_so_and_a_school_that_is_not_there_too(centre: Running) -> None:

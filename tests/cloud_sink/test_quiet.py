@@ -51,7 +51,7 @@ def test_at_night_rooms_are_quiet_on_every_page_and_in_the_api(tmp_path: Path) -
         assert "Second Primary School – 0 ◌ outside hours" in district
         assert "All 2 rooms are outside timetable hours" in school
         assert "Outside timetable hours the policy lets little of rooms leave" in school
-        assert "A-301: CO2 850\u2009ppm at 12:45, outside hours." in room
+        assert "A-301: CO2 850\u202fppm at 12:45, outside hours." in room
         assert "co2-a-301 ◌ outside hours" in room
         for shown in (district, school, room):
             assert not {"stale", "late", "Alerts"} & set(shown.replace("Alerts 0", "").split())
@@ -78,7 +78,7 @@ def test_a_room_that_fell_silent_in_timetable_hours_stands_out_among_quiet_ones(
         told_by_one(centre, clock, summary(start_ms=NOON_MS - 3 * HOUR_MS, room="b-101", device="co2-b-101"))
         assert "0 of 1 room is fresh. 2 are outside timetable hours." in page(centre, "/").text
         shown = page(centre, "/school/cn-002").text
-        assert "B-101 850\u2009ppm ○ stale 09:00" in shown
+        assert "B-101 850\u202fppm ○ stale 09:00" in shown
 
 
 def test_the_nights_gap_in_a_chart_says_that_it_is_the_policy(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ async def test_what_left_today_is_what_left(looking: Looking) -> None:
     )
     all_of_it = next(connection.execute("SELECT sum(summaries) FROM batch"))[0]
     assert 0 < count < all_of_it
-    plain = body.replace("\N{THIN SPACE}", "")
+    plain = body.replace("\N{NARROW NO-BREAK SPACE}", "")
     assert f"Today until 10:00, {count} summaries left this school, {length} bytes." in plain
     numbers = re.findall(r'<th scope="row">[^<]+</th><td class="number">(\d+)</td><td class="number">(\d+)', plain)
     assert sum(int(summaries) for summaries, _ in numbers) == count
@@ -100,7 +100,8 @@ async def test_the_lines_are_those_that_left(looking: Looking) -> None:
     assert len(shown) > 2
     assert set(shown) <= masked
     assert re.search(
-        r"CO2, A-301, 09:\d\d–(09:\d\d|10:00): mean 650\N{THIN SPACE}ppm, slots with a reading: \d+ of 15", body
+        r"CO2, A-301, 09:\d\d–(09:\d\d|10:00): mean 650\N{NARROW NO-BREAK SPACE}ppm, slots with a reading: \d+ of 15",
+        body,
     )
 
 
