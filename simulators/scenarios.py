@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from simulators.kinds import MODBUS, ROLES, ROOM_SENSOR, Kind, Load
@@ -16,6 +17,7 @@ from simulators.physics import SEATED_MET
 from telemetry import ConfigurationError, Placement
 from telemetry.plain_words import keys_at, plainly, what_would_do
 from telemetry.table_file import dotted
+from telemetry.timetable_table import WEEKDAYS, TimetableTable
 from telemetry.toml_file import locate, syntax_error_line
 
 if TYPE_CHECKING:
@@ -26,16 +28,32 @@ if TYPE_CHECKING:
 WINDOW_S: Final = 900
 MOST_DAYS: Final = 31
 MOST_SCHOOLS: Final = 1000
-_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_EARLIEST: Final = dt.date(2000, 1, 1)
+_LATEST: Final = dt.date(2099, 12, 31)
 _FOLDER: Final = Path(__file__).parent / "scenarios"
 LONGEST_CODE: Final = 32
 _Code = Annotated[str, StringConstraints(pattern=rf"^[a-z0-9-]{{1,{LONGEST_CODE}}}$")]
-_TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-_Day = Annotated[str, StringConstraints(pattern=r"^(mon|tue|wed|thu|fri|sat|sun)$")]
 _MISFIT: Final = "misfit"
-_Date = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 
 
+def _time(text: str) -> str:
+    if re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text) is None:
+        raise ValueError("a time of day is written HH:MM")
+    return text
+
+
+def _day(text: str) -> str:
+    try:
+        is_day = text in WEEKDAYS or dt.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        is_day = False
+    if not is_day:
+        raise ValueError("a day is written mon, or 2026-11-30")
+    return text
+
+
+_TimeOfDay = Annotated[str, AfterValidator(_time)]
+_Day = Annotated[str, AfterValidator(_day)]
 _Place = tuple[str | int, ...]
 _Misfit = tuple[str, _Place, *tuple[_Place, ...]]
 """What does not fit together, and the keys whose values do not, the likeliest to be wrong first."""
@@ -55,15 +73,6 @@ class _Model(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
 
 
-class TimetableModel(_Model):
-    """The timetable as an agent is told it."""
-
-    days: tuple[_Day, ...]
-    hours: tuple[tuple[_TimeOfDay, _TimeOfDay], ...]
-    holidays: tuple[_Date, ...] = ()
-    make_up_days: tuple[_Date, ...] = ()
-
-
 class WeatherModel(_Model):
     """The day outside: means, and the swing of the temperature about its mean."""
 
@@ -76,7 +85,7 @@ class WeatherModel(_Model):
 class BellsModel(_Model):
     """The lessons of certain days, by weekday or date, in place of the usual ones."""
 
-    on: tuple[_Day | _Date, ...] = ()
+    on: tuple[_Day, ...] = ()
     lessons: tuple[tuple[_TimeOfDay, _TimeOfDay], ...]
     attendance: float = Field(default=1.0, ge=0, le=1)
     """The share of the pupils who come."""
@@ -153,7 +162,7 @@ class Scenario(_Model):
     """How many such schools there are."""
     timezone: str
     latitude: float = Field(default=31.2, ge=-66, le=66)
-    date: dt.date
+    date: dt.date = Field(ge=_EARLIEST, le=_LATEST)
     days: int = Field(default=1, ge=1, le=MOST_DAYS)
     """How many days, from `date`: it begins at `starts` on the first, and is over at `ends` on the last."""
     starts: _TimeOfDay
@@ -164,7 +173,8 @@ class Scenario(_Model):
     """What a pupil weighs."""
     airing_min: int = Field(default=10, ge=0, le=60)
     """Minutes that windows stand open after a lesson."""
-    timetable: TimetableModel
+    timetable: TimetableTable
+    """As an agent is told it."""
     weather: WeatherModel
     climate: ClimateModel = ClimateModel()
     room: tuple[RoomModel, ...]
@@ -255,11 +265,9 @@ class Scenario(_Model):
 
     def bells_of(self, date: dt.date) -> BellsModel:
         """The lessons of a date: none on holidays and at weekends, those of a school day on days made up for."""
-        weekday, text = _WEEKDAYS[date.weekday()], date.isoformat()
-        is_school = text in self.timetable.make_up_days
-        if not is_school and (text in self.timetable.holidays or weekday not in self.timetable.days):
+        if not self.timetable.is_school_day(date):
             return BellsModel(lessons=())
-        for key in (text, weekday):
+        for key in (date.isoformat(), WEEKDAYS[date.weekday()]):
             for bells in self.bells:
                 if key in bells.on:
                     return bells

@@ -76,7 +76,7 @@ def _device(folder: Path, device: Mapping[str, Any]) -> str:
 
 
 def _table(header: str, values: Mapping[str, Any]) -> str:
-    # a JSON string, number, boolean or array of these is written the same in TOML
+    # a JSON string, number, boolean, array of these or empty object is written the same in TOML
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items()]
     return f"{header}\n{''.join(lines)}\n"
 

@@ -103,6 +103,11 @@ def test_every_mistake_of_a_file_is_named_with_its_line(tmp_path: Path) -> None:
         ('["08:05", "08:45"]', '["08:45", "08:05"]', "not times in order", "lessons"),
         ('["08:05", "08:45"]', '["08:05", "08:45"], ["08:40", "08:50"]', "not times in order", "lessons"),
         ("date = 2026-10-12", "date = 2026-10-12\ndays = 99", "days: has to be 31 or less", "days = 99"),
+        ('starts = "08:00"', 'starts = "8:00"', "starts: a time of day is written HH:MM", "starts"),
+        ("2026-10-12", "9999-12-31", "date: has to be 2099-12-31 or less", "date"),
+        ('days = ["mon"]', 'days = ["mon"]\nholidays = ["2026-13-45"]', r"timetable.holidays\[1\]", "holidays"),
+        ('[["08:00", "09:00"]]', '[["09:00", "08:00"]]', "timetable.hours: hours are pairs", "hours"),
+        ("[timetable]", '[[bells]]\non = ["mo"]\nlessons = []\n[timetable]', r"bells\[1\].on\[1\]: a day is", "on"),
         ("pupils = 30", "pupil = 30", r"room\[1\].pupil: no such key; did you mean 'pupils'", "pupil"),
         ('"Asia/Shanghai"', '"Asia/Atlantis"', "timezone: .*not in the time zone database", "timezone"),
         (

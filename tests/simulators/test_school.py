@@ -96,7 +96,7 @@ async def test_wiring_says_all_an_agent_needs(hour: Scenario, tmp_path: Path, re
             *("schema", "district", "school", "timezone", "timetable", "rooms", "devices", "clients", "relay")
         }
         assert (wiring["district"], wiring["school"]) == ("changning", "cn-002")
-        assert set(wiring["timetable"]) == {"days", "hours", "holidays", "make_up_days"}
+        assert set(wiring["timetable"]) == {"days", "hours", "holidays", "make_up_days", "half_days"}
         assert {room["placement"] for room in wiring["rooms"]} == {"indoor", "outdoor", "plant"}
         assert len(wiring["devices"]) == len(hour.device)
         for device in wiring["devices"]:
