@@ -177,6 +177,35 @@ def test_what_waits_for_the_clock_is_bounded(bench: Bench, doubt: Doubt, monkeyp
     assert sum("smoke" in line for line in bench.told()) == 8
 
 
+def test_an_alarm_that_comes_and_goes_is_bounded_too(
+    bench: Bench, doubt: Doubt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loose contact without the time: its alarms become fewer, from the first to the last all-clear; a
+    leak stays as it was, with the moment it began in."""
+    monkeypatch.setattr(unplaced, "MOST", 40)
+    times = []
+    for minute in range(400):
+        times.append(bench.clock.now() // SECOND * SECOND)
+        bench.read("alarm", ["smoke", minute % 2])
+        if minute % 4 == 0:
+            bench.read("alarm", ["water_leak", int(minute > 0)])
+        bench.clock.advance(MINUTE)
+        assert len(bench.core.state.unplaced) <= 40
+    assert bench.core.state.unplaced.readings == 500
+    confirm(bench, doubt, 0)
+    bench.until_closed(6 * MINUTE)
+    found = bench.audit()
+    assert found.faults == []
+    assert found.balance["summarised"] == 500
+    smoke = {(int(line.rpartition(" ")[2]), line.split(" ")[1]) for line in bench.told() if "smoke" in line}
+    assert {(times[1], "last=1"), (times[399], "last=1")} < smoke
+    leaks = [line.split(" ")[1:] for line in bench.told() if "water_leak" in line]
+    assert [(fields, int(start_ms) // MINUTE) for fields, start_ms in leaks] == [
+        ("last=0", times[0] // MINUTE),
+        ("last=1", times[4] // MINUTE),
+    ]
+
+
 def test_a_clock_set_back_a_month_after_it_was_believed(tmp_path: Path) -> None:
     """The time service itself was wrong: what is told again is a revision; nothing is late for a month."""
     bench = Bench(tmp_path, timing=TIMING)
