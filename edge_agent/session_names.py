@@ -35,22 +35,37 @@ class SessionNames:
     def of(cls, folder: Path, rename: Callable[[Callable[[str], str]], None]) -> SessionNames:
         """Those of the agent whose state is in `folder`. Raises `StoreUnusable`.
 
-        Where there is no key yet one is drawn, and what an earlier version has on disk is renamed first.
+        Where there is no key yet one is drawn, and what an earlier version has on disk is renamed by it. The key is on
+        disk before, in a file of another name: a start that is cut short is gone on with by the same key.
         """
-        path = folder / FILE_NAME
+        path, drawn = folder / FILE_NAME, folder / f"{FILE_NAME}.part"
         try:
-            key = path.read_bytes() if path.exists() else b""
-            if len(key) == _KEY_BYTES:
+            if (key := _read(path)) is not None:
                 return cls(key)
-            names = cls(secrets.token_bytes(_KEY_BYTES))
+            if (key := _read(drawn)) is None:
+                key = secrets.token_bytes(_KEY_BYTES)
+                _write(drawn, key)
+            names = cls(key)
             rename(names)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(names._key)
-                file.flush()
-                os.fsync(descriptor)
+            drawn.replace(path)
             sync_folder(folder)
         except OSError as error:
             fix = f"let the agent's user own {folder}"
             raise StoreUnusable(f"{path} cannot be used: {error.strerror}", fix=fix) from None
         return names
+
+
+def _read(path: Path) -> bytes | None:
+    """The key in a file; None where there is none, or half of one."""
+    key = path.read_bytes() if path.exists() else b""
+    return key if len(key) == _KEY_BYTES else None
+
+
+def _write(path: Path, key: bytes) -> None:
+    """On disk when it returns."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(descriptor)
+    sync_folder(path.parent)

@@ -12,6 +12,7 @@ from edge_agent.store.engine import StoreUnusable
 from tests.edge_agent.harness import MINUTE, Bench, frame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 CLIENT = "sensor/张伟的手机"
@@ -38,6 +39,22 @@ def test_a_key_cut_short_is_drawn_again(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"short")
     SessionNames.of(tmp_path, nothing)
     assert len((tmp_path / FILE_NAME).read_bytes()) == 32
+
+
+def test_a_start_that_is_cut_short_goes_on_with_the_same_key(tmp_path: Path) -> None:
+    """What is renamed on disk would be nobody's otherwise, and copies of its messages would count twice."""
+    given: list[str] = []
+
+    def cut_short(name_of: Callable[[str], str]) -> None:
+        given.append(name_of(CLIENT))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        SessionNames.of(tmp_path, cut_short)
+    again: list[str] = []
+    names = SessionNames.of(tmp_path, lambda name_of: again.append(name_of(CLIENT)))
+    assert given == again == [names(CLIENT)] == [SessionNames.of(tmp_path, nothing)(CLIENT)]
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
