@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from edge_agent.store import summaries
+from edge_agent.counts import CountKey
+from edge_agent.store import Store, outbox, summaries
 from edge_agent.transactions import Kind, NewSummary, SealOrder, Transaction
 from telemetry import ContractViolation
-from telemetry.uplink_contract import BatchId
+from telemetry.uplink_contract import BatchId, unseal
 from tests.documents import ROOT
 from tests.edge_agent.harness import DAY, MINUTE, Bench, delivered, lines_of
 
@@ -38,7 +39,7 @@ MAY: Final = {
     "edge_agent/addresses.py": {"httpx"},  # asks what connects whether an address can be one, and opens nothing
     # to devices and to the school's own broker, named in the configuration
     "device_drivers/serial_port.py": {"serial"},
-    "device_drivers/connections.py": {"serial_asyncio_fast", "connection_for_serial", "open_connection"},
+    "device_drivers/connections.py": {"serial_asyncio_fast", "connection_for_serial", "open_connection", "socket"},
     "edge_agent/intake/subscriber.py": {"create_connection"},
     "edge_agent/intake/child_process.py": {"subprocess"},  # the program that the configuration names, and its keeper
     "edge_agent/intake/exec_keeper.py": {"execve"},
@@ -179,6 +180,20 @@ def test_what_is_not_of_the_contract_is_never_sealed(kind: str, tmp_path: Path) 
     assert [line for line in sent if line.startswith("temperature,") and "mean=5.00" in line]
     assert not any(each.line in sent or part in sent for each in smuggled for part in each.line.splitlines())
     assert bench.audit().balance["refused"] == 1
+
+
+def test_what_is_not_of_the_contract_costs_none_of_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are checked a few at a time: all of them are, and those beside one that is refused are sealed."""
+    monkeypatch.setattr(outbox, "_CHECKED_AT_ONCE", 2)
+    good = [NewSummary(SERIES.replace("device=mast", f"device=mast-{number}"), DAY, "mean=5.00") for number in range(5)]
+    store = Store(tmp_path, new_epoch=lambda: "0" * 16)
+    summaries.add(store._connection, [*good, SMUGGLED["a field more"], SMUGGLED["a tag more"]])
+    order = SealOrder(BatchId(store.epoch, 1), bytes(32), MINUTE, 10)
+    written = store.commit(Transaction(kind=Kind.SEAL, seal=order))
+    assert written.batch is not None
+    assert unseal(written.batch.body).decode().splitlines() == [each.line for each in good]
+    assert written.counts == {CountKey("refused"): 2}
+    store.close()
 
 
 def test_a_report_that_is_not_of_the_contract_is_never_sealed(tmp_path: Path) -> None:
