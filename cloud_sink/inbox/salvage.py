@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 LONGEST_S: Final = 4.0
 """After which what was not read yet is for the agents to send again."""
-_FURTHEST_SKIP: Final = 40
+_LAST: Final = (1 << 63) - 1
+"""The highest position there can be."""
 _DIGEST: Final = hashlib.sha256().digest_size
 _COLUMNS: Final = "position, agent, epoch, sequence, kind, lines, sha256, received_ms"
 
@@ -55,13 +56,10 @@ class _Mark(NamedTuple):
 
 def salvage(damaged: Path, target: apsw.Connection, projected: int) -> int:
     """Copy what can be kept into an empty inbox; what it takes from then on goes behind `projected`. How many marks."""
-    deadline = time.monotonic() + LONGEST_S
     kept = 0
     with contextlib.closing(apsw.Connection(str(damaged))) as source, transaction(target):
         source.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         for mark in _marks(source):
-            if time.monotonic() > deadline:
-                break
             body = _body(source, mark)
             if body is not None or mark.position <= projected or mark.kind == Kind.REFUSED:
                 kept += _insert(target, mark, body)
@@ -81,13 +79,18 @@ def _marks(source: apsw.Connection) -> Iterator[_Mark]:
 
 
 def _rows(source: apsw.Connection) -> Iterator[tuple[Any, ...]]:
-    """Rows of the table of marks, read around what cannot be read."""
+    """Rows of the table of marks, read around what cannot be read; only as many as there is time for."""
+    deadline = time.monotonic() + LONGEST_S
     position: int | None = 0
     columns = f"{_COLUMNS}, from_ms, to_ms"
-    while position is not None:
+    while position is not None and time.monotonic() <= deadline:
         query = f"SELECT {columns} FROM mark NOT INDEXED WHERE position > ? ORDER BY position"  # noqa: S608 - our own words
         try:
             for row in source.execute(query, (position,)):
+                if time.monotonic() > deadline:
+                    return
+                if row[0] <= position:
+                    raise apsw.CorruptError("the pages go round")
                 position = row[0]
                 yield row
         except apsw.SQLError:
@@ -101,14 +104,40 @@ def _rows(source: apsw.Connection) -> Iterator[tuple[Any, ...]]:
 
 
 def _behind(source: apsw.Connection, position: int) -> int | None:
-    """A position behind which something can be read again; None where there is nothing."""
-    for doubling in range(_FURTHEST_SKIP):
-        start = position + (1 << doubling)
-        with contextlib.suppress(apsw.Error):
-            query = "SELECT position FROM mark NOT INDEXED WHERE position > ? ORDER BY position LIMIT 1"
-            found = source.execute(query, (start,)).fetchone()
-            return start if found is not None else None
-    return None
+    """Where to go on where the mark behind `position` cannot be read; None where there is nothing.
+
+    That mark itself, where it can be found at least. Otherwise its page is lost: the next one begins between the last
+    position behind which nothing can be found and the first behind which something can.
+    """
+    with contextlib.suppress(apsw.Error):
+        return _next(source, position)
+    low, high, step = position, position, 1
+    while not _leads_on(source, high):
+        if high == _LAST:
+            return None
+        low, high, step = high, min(high + step, _LAST), 2 * step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _leads_on(source, middle) else (middle, high)
+    found = _next(source, high)
+    return None if found is None else found - 1
+
+
+def _leads_on(source: apsw.Connection, position: int) -> bool:
+    try:
+        _next(source, position)
+    except apsw.Error:
+        return False
+    return True
+
+
+def _next(source: apsw.Connection, position: int) -> int | None:
+    """The first mark behind a position; None where there is none."""
+    query = "SELECT position FROM mark NOT INDEXED WHERE position > ? ORDER BY position LIMIT 1"
+    found = source.execute(query, (position,)).fetchone()
+    if found is not None and found[0] <= position:
+        raise apsw.CorruptError("the pages go round")
+    return None if found is None else int(found[0])
 
 
 def _body(source: apsw.Connection, mark: _Mark) -> bytes | None:

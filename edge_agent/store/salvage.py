@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 LONGEST_S: Final = 6.0
 """After which what was not read yet counts as lost: an agent that does not start loses more."""
-_FURTHEST_SKIP: Final = 40
+_LONGEST_STEP_S: Final = 1.0
+"""What one row counts for at most: a machine that stood still meanwhile has lost nothing."""
+_LAST: Final = (1 << 63) - 1
+"""The highest rowid there can be."""
 _FEW: Final = 200_000
 """More rows than a small table ever has: its pages go round."""
 _LAST_BATCHES: Final = 8
@@ -53,21 +56,35 @@ class _BatchRow(NamedTuple):
     oldest_ms: Any
 
 
+class _Patience:
+    """How much longer the reading may take; asked at every step."""
+
+    def __init__(self) -> None:
+        self._left_s = LONGEST_S
+        self._asked = time.monotonic()
+
+    def is_over(self) -> bool:
+        """Whether all of it is used up, by the steps so far."""
+        before, self._asked = self._asked, time.monotonic()
+        self._left_s -= min(self._asked - before, _LONGEST_STEP_S)
+        return self._left_s < 0
+
+
 class _Source:
     """A damaged database, read row by row around what cannot be read."""
 
-    def __init__(self, connection: apsw.Connection, deadline: float) -> None:
+    def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._deadline = deadline
+        self._patience = _Patience()
 
     def rows(self, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
         """Every row that can be read, by its rowid; damaged pages may lead back to rows that were there before."""
         query = f"SELECT rowid, {columns} FROM {table} WHERE rowid > ? ORDER BY rowid"  # noqa: S608 - our own words
         position: int | None = -(1 << 62)
-        while position is not None:
+        while position is not None and not self._patience.is_over():
             try:
                 for each in _legible(self._connection.execute(query, (position,))):
-                    if time.monotonic() > self._deadline:
+                    if self._patience.is_over():
                         return
                     if each is None:
                         continue
@@ -93,17 +110,38 @@ class _Source:
         return found
 
     def _behind(self, table: str, position: int) -> int | None:
-        """A position from which something further on can be read; None where there is nothing."""
+        """Where to go on where the row behind `position` cannot be read; None where there is nothing.
+
+        That row itself, where it can be found at least. Otherwise its page is lost: the next one begins between the
+        last rowid behind which nothing can be found and the first behind which something can.
+        """
+        with contextlib.suppress(apsw.Error):
+            return self._next(table, position)
+        low, high, step = position, max(position, 0), 1
+        while not self._leads_on(table, high):
+            if high == _LAST:
+                return None
+            low, high, step = high, min(high + step, _LAST), 2 * step
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._leads_on(table, middle) else (middle, high)
+        found = self._next(table, high)
+        return None if found is None else found - 1
+
+    def _leads_on(self, table: str, position: int) -> bool:
+        try:
+            self._next(table, position)
+        except apsw.Error:
+            return False
+        return True
+
+    def _next(self, table: str, position: int) -> int | None:
+        """The first rowid behind a position; None where there is none."""
         query = f"SELECT rowid FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT 1"  # noqa: S608 - our own words
-        for doubling in range(_FURTHEST_SKIP):
-            start = max(position, 0) + (1 << doubling)
-            with contextlib.suppress(apsw.Error):
-                found = self._connection.execute(query, (start,)).fetchone()
-                if found is None:
-                    return None
-                if found[0] > start:
-                    return start
-        return None
+        found = self._connection.execute(query, (position,)).fetchone()
+        if found is not None and found[0] <= position:
+            raise apsw.CorruptError("the pages go round")
+        return None if found is None else int(found[0])
 
 
 def _legible(cursor: apsw.Cursor) -> Iterator[tuple[Any, ...] | None]:
@@ -128,7 +166,7 @@ def salvage(damaged: Path, target: apsw.Connection, epoch: str) -> tuple[int, in
     try:
         connection.execute("PRAGMA query_only = ON")
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # the file stays as it was found
-        source = _Source(connection, time.monotonic() + LONGEST_S)
+        source = _Source(connection)
         _copy_meta(source, target, epoch)
         _copy_names(source, target)
         _copy_windows(source, target)

@@ -167,6 +167,36 @@ async def test_a_tally_that_is_another_than_the_marks_say_is_counted_anew(tmp_pa
     await after.close()
 
 
+async def test_a_mark_that_cannot_be_read_far_behind_the_last_is_passed_over(tmp_path: Path) -> None:
+    """Positions go on behind what stores have, and may leave millions out: none of them is looked for."""
+    before = Inbox(tmp_path, Now())
+    await before.commit(batch(1))
+    before._connection.execute("UPDATE sqlite_sequence SET seq = 50000000 WHERE name = 'mark'")
+    await before.commit(batch(1, agent="edge-2"))
+    await before.commit(batch(1, agent="edge-3"))
+    before._connection.execute("UPDATE mark SET kind = CAST(x'61ff' AS TEXT) WHERE agent = 'edge-2'")
+    await before.close()
+    after = Inbox(tmp_path, Now())
+    assert [tally.agent for tally in await after.tallies()] == ["edge-1", "edge-3"]
+    await after.close()
+
+
+@pytest.mark.parametrize("place", [0, 10])
+async def test_of_a_page_of_marks_that_cannot_be_read_no_other_is_lost(tmp_path: Path, place: int) -> None:
+    before = Inbox(tmp_path, Now())
+    agents = [f"edge-{number}" for number in range(1000)]
+    for start in range(0, len(agents), 50):
+        await asyncio.gather(*(before.commit(batch(1, agent=agent)) for agent in agents[start : start + 50]))
+    leaf = "SELECT pageno, ncell FROM dbstat WHERE name = 'mark' AND pagetype = 'leaf' ORDER BY path LIMIT 1 OFFSET ?"
+    page, marks = next(before._connection.execute(leaf, (place,)))
+    await before.close()
+    content = (tmp_path / FILE_NAME).read_bytes()
+    (tmp_path / FILE_NAME).write_bytes(content[: (page - 1) * 4096] + b"\xff" * 4096 + content[page * 4096 :])
+    after = Inbox(tmp_path, Now())
+    assert len(await after.tallies()) == len(agents) - marks
+    await after.close()
+
+
 async def test_a_restart_keeps_marks_heads_and_gaps(tmp_path: Path) -> None:
     before = Inbox(tmp_path, Now())
     await before.commit(batch(1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Final
 
 import apsw
@@ -150,6 +151,64 @@ def test_pages_that_go_round_are_read_once(tmp_path: Path) -> None:
     assert len(kept) > 90
     assert kept[-1] == 99
     target.close()
+
+
+@pytest.mark.parametrize("place", [0, 7])
+def test_of_a_page_that_cannot_be_read_no_other_is_lost(tmp_path: Path, place: int) -> None:
+    """Numbers of summaries are far apart, and behind the first page there is nothing to go by."""
+    damaged = tmp_path / FILE_NAME
+    connection = apsw.Connection(str(damaged))
+    connection.execute("CREATE TABLE merged (id INTEGER PRIMARY KEY, filler TEXT)")
+    numbers = [(1_760_000_000_000 + 900_000 * window) << 20 | 3 for window in range(400)]
+    connection.executemany("INSERT INTO merged VALUES (?, ?)", [(number, "x" * 100) for number in numbers])
+    leaf = "SELECT pageno, ncell FROM dbstat WHERE name = 'merged' AND pagetype = 'leaf' ORDER BY path LIMIT 1 OFFSET ?"
+    page, rows = next(connection.execute(leaf, (place,)))
+    connection.close()
+    _spoil(damaged, page)
+    assert _salvaged(tmp_path) == len(numbers) - rows
+
+
+def test_a_row_that_cannot_be_read_far_behind_the_last_is_passed_over(tmp_path: Path) -> None:
+    """Its number can be read, and nothing else of it."""
+    damaged = tmp_path / FILE_NAME
+    connection = apsw.Connection(str(damaged))
+    connection.execute("CREATE TABLE merged (filler TEXT, id INTEGER)")
+    rows = [(number, "x" * length, number) for number, length in ((1, 1), (1 << 50, 20_000), ((1 << 50) + 1, 1))]
+    connection.executemany("INSERT INTO merged (rowid, filler, id) VALUES (?, ?, ?)", rows)
+    connection.close()
+    content = damaged.read_bytes()
+    content = content.replace((5).to_bytes(4, "big") + b"x" * 100, (9000).to_bytes(4, "big") + b"x" * 100)
+    assert content != damaged.read_bytes()
+    damaged.write_bytes(content)
+    assert _salvaged(tmp_path) == 2
+
+
+@pytest.mark.parametrize(("stands_still_s", "every", "kept"), [(1000.0, 30, 100), (0.2, 1, 30)])
+def test_a_machine_that_stands_still_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stands_still_s: float, every: int, kept: int
+) -> None:
+    """Suspended for a quarter of an hour now and then; a disk that is slow at every row is given up in time."""
+    connection = apsw.Connection(str(tmp_path / FILE_NAME))
+    connection.execute("CREATE TABLE merged (id INTEGER PRIMARY KEY)")
+    connection.executemany("INSERT INTO merged VALUES (?)", [(number,) for number in range(100)])
+    connection.close()
+    asked = itertools.count()
+    monkeypatch.setattr("edge_agent.store.salvage.time.monotonic", lambda: next(asked) // every * stands_still_s)
+    assert kept - 10 <= _salvaged(tmp_path) <= kept
+
+
+def _spoil(path: Path, page: int) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: (page - 1) * PAGE] + b"\xff" * PAGE + content[page * PAGE :])
+
+
+def _salvaged(folder: Path) -> int:
+    """How many rows of `merged` are kept."""
+    target = _empty_store(folder / "new")
+    salvage(folder / FILE_NAME, target, "0" * 16)
+    (number,) = next(target.execute("SELECT count(*) FROM merged"))
+    target.close()
+    return int(number)
 
 
 def _empty_store(folder: Path) -> apsw.Connection:
