@@ -81,37 +81,38 @@ def _marks(source: apsw.Connection) -> Iterator[_Mark]:
 def _rows(source: apsw.Connection) -> Iterator[tuple[Any, ...]]:
     """Rows of the table of marks, read around what cannot be read; only as many as there is time for."""
     deadline = time.monotonic() + LONGEST_S
-    position: int | None = 0
+    start: int | None = 0
     columns = f"{_COLUMNS}, from_ms, to_ms"
-    while position is not None and time.monotonic() <= deadline:
-        query = f"SELECT {columns} FROM mark NOT INDEXED WHERE position > ? ORDER BY position"  # noqa: S608 - our own words
+    while start is not None and start <= _LAST and time.monotonic() <= deadline:
+        query = f"SELECT {columns} FROM mark NOT INDEXED WHERE position >= ? ORDER BY position"  # noqa: S608 - our own words
         try:
-            for row in source.execute(query, (position,)):
+            for row in source.execute(query, (start,)):
                 if time.monotonic() > deadline:
                     return
-                if row[0] <= position:
+                if row[0] < start:
                     raise apsw.CorruptError("the pages go round")
-                position = row[0]
+                start = row[0] + 1
                 yield row
         except apsw.SQLError:
             if columns == _COLUMNS:
                 return  # no table of marks can be found
             columns = _COLUMNS  # an inbox of version 1
         except (apsw.Error, UnicodeDecodeError):
-            position = _behind(source, position)
+            start = _behind(source, start)
         else:
             return
 
 
-def _behind(source: apsw.Connection, position: int) -> int | None:
-    """Where to go on where the mark behind `position` cannot be read; None where there is nothing.
+def _behind(source: apsw.Connection, start: int) -> int | None:
+    """The position from which to go on where the first mark from `start` cannot be read; None where there is nothing.
 
-    That mark itself, where it can be found at least. Otherwise its page is lost: the next one begins between the last
-    position behind which nothing can be found and the first behind which something can.
+    That one is passed over, where it can be found at least. Otherwise its page is lost: the next one begins between the
+    last position from which nothing can be found and the first from which something can.
     """
     with contextlib.suppress(apsw.Error):
-        return _next(source, position)
-    low, high, step = position, position, 1
+        found = _first(source, start)
+        return None if found is None else found + 1
+    low, high, step = start, start, 1
     while not _leads_on(source, high):
         if high == _LAST:
             return None
@@ -119,23 +120,22 @@ def _behind(source: apsw.Connection, position: int) -> int | None:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if _leads_on(source, middle) else (middle, high)
-    found = _next(source, high)
-    return None if found is None else found - 1
+    return _first(source, high)
 
 
-def _leads_on(source: apsw.Connection, position: int) -> bool:
+def _leads_on(source: apsw.Connection, start: int) -> bool:
     try:
-        _next(source, position)
+        _first(source, start)
     except apsw.Error:
         return False
     return True
 
 
-def _next(source: apsw.Connection, position: int) -> int | None:
-    """The first mark behind a position; None where there is none."""
-    query = "SELECT position FROM mark NOT INDEXED WHERE position > ? ORDER BY position LIMIT 1"
-    found = source.execute(query, (position,)).fetchone()
-    if found is not None and found[0] <= position:
+def _first(source: apsw.Connection, start: int) -> int | None:
+    """The first mark from a position on; None where there is none."""
+    query = "SELECT position FROM mark NOT INDEXED WHERE position >= ? ORDER BY position LIMIT 1"
+    found = source.execute(query, (start,)).fetchone()
+    if found is not None and found[0] < start:
         raise apsw.CorruptError("the pages go round")
     return None if found is None else int(found[0])
 

@@ -79,24 +79,24 @@ class _Source:
 
     def rows(self, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
         """Every row that can be read, by its rowid; damaged pages may lead back to rows that were there before."""
-        query = f"SELECT rowid, {columns} FROM {table} WHERE rowid > ? ORDER BY rowid"  # noqa: S608 - our own words
-        position: int | None = -(1 << 62)
-        while position is not None and not self._patience.is_over():
+        query = f"SELECT rowid, {columns} FROM {table} WHERE rowid >= ? ORDER BY rowid"  # noqa: S608 - our own words
+        start: int | None = -(1 << 62)
+        while start is not None and start <= _LAST and not self._patience.is_over():
             try:
-                for each in _legible(self._connection.execute(query, (position,))):
+                for each in _legible(self._connection.execute(query, (start,))):
                     if self._patience.is_over():
                         return
                     if each is None:
                         continue
                     number, *found = each
-                    if number <= position:
+                    if number < start:
                         raise apsw.CorruptError("the pages go round")
-                    position = number
+                    start = number + 1
                     yield tuple(found)
             except apsw.SQLError:
                 return  # a table of an earlier schema, or none
             except apsw.Error:
-                position = self._behind(table, position)
+                start = self._behind(table, start)
             else:
                 return
 
@@ -109,15 +109,16 @@ class _Source:
                     found.append(each)  # noqa: PERF401 - what came before an error stays
         return found
 
-    def _behind(self, table: str, position: int) -> int | None:
-        """Where to go on where the row behind `position` cannot be read; None where there is nothing.
+    def _behind(self, table: str, start: int) -> int | None:
+        """The rowid from which to go on where the first row from `start` cannot be read; None where there is nothing.
 
-        That row itself, where it can be found at least. Otherwise its page is lost: the next one begins between the
-        last rowid behind which nothing can be found and the first behind which something can.
+        That row is passed over, where it can be found at least. Otherwise its page is lost: the next one begins between
+        the last rowid from which nothing can be found and the first from which something can.
         """
         with contextlib.suppress(apsw.Error):
-            return self._next(table, position)
-        low, high, step = position, max(position, 0), 1
+            found = self._first(table, start)
+            return None if found is None else found + 1
+        low, high, step = start, max(start, 0), 1
         while not self._leads_on(table, high):
             if high == _LAST:
                 return None
@@ -125,21 +126,20 @@ class _Source:
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if self._leads_on(table, middle) else (middle, high)
-        found = self._next(table, high)
-        return None if found is None else found - 1
+        return self._first(table, high)
 
-    def _leads_on(self, table: str, position: int) -> bool:
+    def _leads_on(self, table: str, start: int) -> bool:
         try:
-            self._next(table, position)
+            self._first(table, start)
         except apsw.Error:
             return False
         return True
 
-    def _next(self, table: str, position: int) -> int | None:
-        """The first rowid behind a position; None where there is none."""
-        query = f"SELECT rowid FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT 1"  # noqa: S608 - our own words
-        found = self._connection.execute(query, (position,)).fetchone()
-        if found is not None and found[0] <= position:
+    def _first(self, table: str, start: int) -> int | None:
+        """The first rowid from one on; None where there is none."""
+        query = f"SELECT rowid FROM {table} WHERE rowid >= ? ORDER BY rowid LIMIT 1"  # noqa: S608 - our own words
+        found = self._connection.execute(query, (start,)).fetchone()
+        if found is not None and found[0] < start:
             raise apsw.CorruptError("the pages go round")
         return None if found is None else int(found[0])
 

@@ -154,12 +154,13 @@ def test_pages_that_go_round_are_read_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 7])
-def test_of_a_page_that_cannot_be_read_no_other_is_lost(tmp_path: Path, place: int) -> None:
-    """Numbers of summaries are far apart, and behind the first page there is nothing to go by."""
+@pytest.mark.parametrize(("first", "step"), [(1_760_000_000_000 << 20 | 3, 900_000 << 20), (1, 1)])
+def test_of_a_page_that_cannot_be_read_no_other_is_lost(tmp_path: Path, place: int, first: int, step: int) -> None:
+    """Numbers of summaries are high and far apart, those of others go on by one."""
     damaged = tmp_path / FILE_NAME
     connection = apsw.Connection(str(damaged))
     connection.execute("CREATE TABLE merged (id INTEGER PRIMARY KEY, filler TEXT)")
-    numbers = [(1_760_000_000_000 + 900_000 * window) << 20 | 3 for window in range(400)]
+    numbers = range(first, first + 400 * step, step)
     connection.executemany("INSERT INTO merged VALUES (?, ?)", [(number, "x" * 100) for number in numbers])
     leaf = "SELECT pageno, ncell FROM dbstat WHERE name = 'merged' AND pagetype = 'leaf' ORDER BY path LIMIT 1 OFFSET ?"
     page, rows = next(connection.execute(leaf, (place,)))
