@@ -260,6 +260,9 @@ def _ports(loaded: LoadedConfiguration, *, running: bool) -> Iterator[Finding]:
         if running:
             yield Finding("ports", Verdict.GOOD, what=f"{key} {port}: the agent is running")
             continue
+        if not port:
+            yield Finding("ports", Verdict.GOOD, what=f"{key} 0: a free port is chosen at each start")
+            continue
         try:
             with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
                 yield Finding("ports", Verdict.GOOD, what=f"{key} {port} is free")

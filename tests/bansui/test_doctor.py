@@ -81,6 +81,7 @@ def test_a_school_that_is_well(school: School) -> None:
     assert code == 0, found
     assert "knows the token" in found["centre"][0][1]
     assert [finding[0] for finding in found["ports"]] == ["good", "good"]
+    assert found["ports"][0][1] == "health.port 0: a free port is chosen at each start"
     assert found["privacy"][0][:2] == ("good", "the policy is `strict`; `bansui privacy explain` says what leaves")
     assert found["disk"][0][0] == found["sqlite"][0][0] == found["packages"][0][0] == found["clock"][0][0] == "good"
 
