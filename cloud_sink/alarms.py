@@ -63,7 +63,7 @@ def alarms(memory: Memory, school: str, agents: Iterable[AgentRow], now_ms: int)
         for code, room in memory.latest.rooms(school).items()
         for event in room.alarms
     ]
-    told_ms = memory.latest.told_ms
+    told_ms = memory.told_ms(now_ms)
     if told_ms is not None and memory.is_clock_ahead(now_ms):
         found.append(Alarm(AlarmKind.CENTRE_CLOCK, school, told_ms))
     for agent in agents:

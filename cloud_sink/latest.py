@@ -99,10 +99,12 @@ class LatestValues:
         self._told_ms: int | None = None
         self.reports: dict[str, AgentReport] = {}
 
-    @property
-    def told_ms(self) -> int | None:
-        """The latest moment that any agent told of, by a window's end or by its own clock; None when none did."""
-        moments = [report.time_ms for report in self.reports.values()]
+    def told_ms(self, until_ms: int) -> int | None:
+        """The latest moment up to one that any agent told of, by a window's end or by its own clock, if any did.
+
+        An agent whose clock is further on says nothing of what time it is.
+        """
+        moments = [report.time_ms for report in self.reports.values() if report.time_ms <= until_ms]
         return max(moments if self._told_ms is None else [self._told_ms, *moments], default=None)
 
     def take(self, summaries: Iterable[Summary]) -> list[Summary]:

@@ -50,9 +50,13 @@ class Memory:
         self.sensors.take(summaries)
         return self.latest.take(summaries)
 
+    def told_ms(self, now_ms: int) -> int | None:
+        """The latest moment that any agent told of which can be believed by this time; None when none did."""
+        return self.latest.told_ms(believed_until(now_ms))
+
     def is_clock_ahead(self, now_ms: int) -> bool:
         """Whether the centre's clock cannot be believed where something would be deleted by it."""
-        return is_ahead(now_ms, self.latest.told_ms)
+        return is_ahead(now_ms, self.told_ms(now_ms))
 
     def judge(self, school: str, now_ms: int) -> Judge:
         """Who says of a school's numbers what they are worth at a moment."""

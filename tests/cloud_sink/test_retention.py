@@ -86,3 +86,19 @@ def test_a_clock_that_is_a_year_ahead_deletes_nothing_and_is_an_alarm(
         assert centre.export().count("\n") == 4, "it is too old, and goes by a clock that is right"
     assert caplog.text.count("is more than a day ahead") == 1
     assert caplog.text.count("agrees with what agents tell") == 1
+
+
+def test_an_agent_whose_clock_is_further_ahead_vouches_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The centre is ten years ahead, and one agent's battery is dead too: what the others told stays."""
+    monkeypatch.setattr("cloud_sink.projector.FORGET_EVERY_S", 0.0)
+    with running_centre(tmp_path) as centre:
+        centre.write(summary())
+    clock = ManualClock(NOON_MS + 4000 * DAY_MS)
+    with running_centre(tmp_path, clock) as centre:
+        centre.report(report(time_ms=NOON_MS + 9000 * DAY_MS), 2)
+        centre.write(summary(start_ms=NOON_MS + QUARTER_MS), sequence=3)
+        alarms = json.loads(centre.client.get("/api/v1/alarms").text)
+        assert {each["kind"] for each in alarms} == {"centre_clock", "agent_clock"}
+        assert centre.export().count("\n") == 2
