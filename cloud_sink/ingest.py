@@ -106,11 +106,14 @@ class Ingest:
         return _stored(receipt)
 
     async def _refuse(self, writer: Writer, batch_id: BatchId, body: bytes, error: ContractViolation) -> Response:
-        """Mark the batch as refused, durably, before the agent hears that it is."""
+        """Mark the batch as refused, durably, before the agent hears that it is.
+
+        One that is stored stays so, whatever the centre asks for by now: its agent did not hear that it is.
+        """
         if isinstance(error, NotThisSchool):
             return _violation(error)  # the agent keeps the batch until somebody mends the token
         receipt = await self._centre.inbox.refuse(writer.agent, batch_id, body)
-        return _violation(error, _receipt_headers(receipt))
+        return _violation(error, _receipt_headers(receipt)) if receipt.is_refused else _stored(receipt)
 
     async def _guarded(self, request: Request, take: Callable[[Writer, BatchId], Awaitable[Response]]) -> Response:
         writer = self._centre.access.writer(request.headers.get("Authorization"))

@@ -80,6 +80,8 @@ class Receipt:
     epoch: str
     applied: int
     head: bytes
+    is_refused: bool = False
+    """Whether the batch that it answers is marked as refused: its bytes are nowhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -97,7 +98,8 @@ class Inbox:
     async def refuse(self, agent: str, batch_id: BatchId, body: bytes) -> Receipt:
         """Mark a batch that was refused as a whole, so that those behind it stand without a gap.
 
-        One that is known already keeps the mark it has. Raises as `commit` does.
+        One that is known already keeps the mark it has: of one that was taken once, the receipt says so. Raises as
+        `commit` does.
         """
         return await self.commit(Batch(agent, batch_id, Kind.REFUSED, body, 0))
 
@@ -184,7 +186,7 @@ class Inbox:
                 self._connection.execute(note, (agent, self._now()))
                 return ForkedBatch(what, receipt, self._told_since(batch), is_copy=True)
             if kind != Kind.REFUSED or batch.kind is Kind.REFUSED:
-                return receipt
+                return replace(receipt, is_refused=kind == Kind.REFUSED)
             self._connection.execute("DELETE FROM mark WHERE position = ?", (position,))  # refused once, good now
         if sequence > receipt.applied + OPEN_WINDOW:
             what = f"batch {batch.id} is more than {OPEN_WINDOW} ahead of {receipt.applied}, the last without a gap"
@@ -199,7 +201,7 @@ class Inbox:
         self._connection.execute(_COUNT, (agent, batch.kind.value, batch.lines))
         if batch.kind is not Kind.REFUSED:
             self._connection.execute("INSERT INTO body VALUES (?, ?)", (position, batch.body))
-        return self._advance(agent, receipt, position)
+        return replace(self._advance(agent, receipt, position), is_refused=batch.kind is Kind.REFUSED)
 
     def _advance(self, agent: str, receipt: Receipt, position: int) -> Receipt:
         applied, head = receipt.applied, receipt.head

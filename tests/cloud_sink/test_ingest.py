@@ -23,6 +23,7 @@ from telemetry.uplink_contract import (
     seal,
 )
 from tests.cloud_sink.support import (
+    CONFIG,
     EPOCH,
     NOON_MS,
     QUARTER_MS,
@@ -137,6 +138,20 @@ def test_batches_behind_refused_ones_are_taken(centre: Running) -> None:
     assert (taken.headers[APPLIED_HEADER], taken.headers[HEAD_HEADER]) == (f"{EPOCH}-6", chain(head, last).hex())
     centre.settle()
     assert centre.export().count("\n") == 1
+
+
+def test_a_stored_batch_that_would_be_refused_by_now_is_acknowledged(tmp_path: Path) -> None:
+    """Its answer got lost, and the centre was configured anew: its agent must not take it for refused."""
+    day = sealed(summary("battery", MIDNIGHT_MS, window_s=86_400))
+    with running_centre(tmp_path) as centre:
+        assert centre.post(day).status_code == 204
+    elsewhere = CONFIG.replace("Asia/Shanghai", "Asia/Kathmandu")
+    with running_centre(tmp_path, config=elsewhere) as centre:
+        assert centre.post(day).status_code == 204
+        refused(centre.post(sealed(summary(start_ms=NOON_MS + 1)), 2), 422, "unprocessable entity")
+        refused(centre.post(sealed(summary(start_ms=NOON_MS + 1)), 2), 422, "unprocessable entity")
+        centre.settle()
+        assert (balances(centre)[0]["batches"], centre.export().count("\n")) == (1, 1)
 
 
 def test_batches_out_of_order_are_taken_and_applied_up_to_the_gap(centre: Running) -> None:
