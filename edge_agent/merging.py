@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edge_agent.transactions import Waiting
 
 DAY_S: Final = 86_400
-_LONGER_S: Final[Mapping[int, int]] = {60: 900, 900: 3600, 3600: DAY_S}
+LONGER_S: Final[Mapping[int, int]] = {60: 900, 900: 3600, 3600: DAY_S}
 """What windows of each length are merged into; an event of safety has none."""
 
 
@@ -51,7 +51,7 @@ def merges(waiting: Iterable[tuple[Waiting, Summary]], order: MergeOrder) -> Ite
     """The groups among these that are whole; each comes with what it says."""
     groups: dict[tuple[Series, int], list[tuple[int, Summary]]] = defaultdict(list)
     for each, summary in waiting:
-        longer_s = _LONGER_S.get(summary.series.window_s)
+        longer_s = LONGER_S.get(summary.series.window_s)
         if longer_s is not None:
             start_ms = _start(summary.start_ms, longer_s, order.day_start)
             groups[replace(summary.series, window_s=longer_s), start_ms].append((each.number, summary))

@@ -27,6 +27,8 @@ RELEASE_BELOW: Final = 0.95
 MERGED_AT_ONCE: Final = 20_000
 RETRY_S: Final = 1.0
 LOOK_EVERY_S: Final = 1.0
+TRY_AGAIN_S: Final = 600.0
+"""After which there may be something to give up where there was nothing: more windows are over, or acknowledged."""
 
 
 class Pressure:
@@ -40,6 +42,7 @@ class Pressure:
         self._used_before = 0
         self._full_until: float | None = None
         self._relief_at = now
+        self._try_again_at = now + TRY_AGAIN_S
         self.is_holding = False
         """Whether nothing may be taken in."""
 
@@ -56,12 +59,14 @@ class Pressure:
             return
         self._look_at = now + LOOK_EVERY_S
         self._share = state.used_bytes / self._room.bytes_for(state.used_bytes)
-        if self._share < SHORTEN_FROM and self._full_until is None:
-            self._nothing_to_shorten = self._nothing_to_merge = False
+        is_relaxed = self._share < SHORTEN_FROM and self._full_until is None
         if self._share >= HOLD_FROM and self._nothing_to_shorten and self._nothing_to_merge:
             self.is_holding = True
         elif self._share < RELEASE_BELOW and (self._full_until is None or now >= self._full_until):
             self.is_holding, self._full_until = False, None
+        if is_relaxed or now >= self._try_again_at:
+            self._nothing_to_shorten = self._nothing_to_merge = False
+            self._try_again_at = now + TRY_AGAIN_S
 
     def is_waiting(self, now: float) -> bool:
         """Whether a commit found the disk full a moment ago, so that nothing but relief is worth a try."""

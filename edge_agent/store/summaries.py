@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.merging import LONGER_S
 from edge_agent.store.engine import row
 from edge_agent.store.schema import SERIES_BITS, sum_of
 from edge_agent.transactions import NewSummary, Waiting
@@ -24,6 +25,7 @@ _ID: Final = f"? << {SERIES_BITS} | id"
 _ADD: Final = f"INSERT INTO summary SELECT {_ID}, ?, ?, ? FROM line_series WHERE text = ?"  # noqa: S608 - our own words
 _DROP_SAME: Final = f"DELETE FROM summary WHERE id = (SELECT {_ID} FROM line_series WHERE text = ?)"  # noqa: S608 - our own words
 _MERGED: Final = f"INSERT OR IGNORE INTO merged SELECT {_ID} FROM line_series WHERE text = ?"  # noqa: S608 - our own words
+_MERGEABLE: Final = " OR ".join(f"text LIKE '%,window={length_s}'" for length_s in LONGER_S)
 _IN_USE: Final = "SELECT EXISTS (SELECT 1 FROM summary) OR EXISTS (SELECT 1 FROM merged)"
 _MANY_SERIES: Final = 1 << (SERIES_BITS - 2)
 _WAITING: Final = f"""
@@ -56,8 +58,7 @@ def read_refused(connection: apsw.Connection) -> list[Waiting]:
 
 def read_oldest(connection: apsw.Connection, most: int) -> list[Waiting]:
     """Those with the earliest start that could be put together over longer windows."""
-    condition = "WHERE most IS NULL AND text NOT LIKE '%,window=86400' ORDER BY summary.id LIMIT ?"
-    return list(_read(connection, condition, most))
+    return list(_read(connection, f"WHERE most IS NULL AND ({_MERGEABLE}) ORDER BY summary.id LIMIT ?", most))
 
 
 def read_between(connection: apsw.Connection, from_ms: int, to_ms: int) -> list[Waiting]:

@@ -109,6 +109,33 @@ def test_then_summaries_are_merged(bench: Bench, disk: Disk) -> None:
     assert found.balance["waiting"] == 0
 
 
+def test_what_can_be_merged_by_now_is_merged(bench: Bench, disk: Disk) -> None:
+    """Where there was nothing left to give up, an hour more of windows is: a centre may be away for weeks."""
+    live(bench, 40, answered=False)
+    merged = []
+    for minute in range(120):
+        disk.free = int(bench.core.state.used_bytes * 0.13)
+        live(bench, 1, answered=False)
+        if minute in (30, 119):
+            merged.append(bench.audit().balance["merged"])
+        assert not bench.is_holding
+    assert merged[1] > merged[0] + 50 > 50
+    assert bench.audit().faults == []
+
+
+def test_events_of_safety_stand_in_no_merges_way(bench: Bench, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are never merged: an alarm that came and went all night leaves the oldest that wait."""
+    monkeypatch.setattr("edge_agent.pressure.MERGED_AT_ONCE", 50)
+    for number in range(60):
+        bench.read("alarm", ["smoke", number % 2])
+        bench.pass_time(SECOND)
+    live(bench, 40, answered=False)
+    disk.free = 0
+    bench.until_closed(10 * SECOND)
+    assert bench.audit().balance["merged"] >= 14
+    assert bench.audit().faults == []
+
+
 def test_a_longer_window_is_remembered_while_a_part_of_it_may_come_back(tmp_path: Path) -> None:
     """A batch of parts may be refused, or sealed anew under another name, long after the others were merged."""
     store = Store(tmp_path, new_epoch=lambda: "0123456789abcdef")
