@@ -226,12 +226,12 @@ class DuckDbStore:
 
     def _append(self, position: int, batches: Sequence[Projected]) -> None:
         summaries = _summary_columns(position, batches)
-        reports = [(b.agent, json.dumps(b.report.as_dict())) for b in batches if b.report is not None]
+        reports = {b.agent: json.dumps(b.report.as_dict()) for b in batches if b.report is not None}
         with self._transaction():
             self._insert("INSERT INTO summary SELECT * FROM arriving", pa.table(summaries, schema=_SUMMARY_SCHEMA))
             if reports:
-                agents, texts = zip(*reports, strict=True)
-                columns = [[position] * len(reports), agents, texts]
+                columns = [[position] * len(reports), list(reports), list(reports.values())]
+                self._connection.execute("DELETE FROM report WHERE list_contains(?, agent)", [list(reports)])
                 self._insert("INSERT INTO report SELECT * FROM arriving", pa.table(columns, schema=_REPORT_SCHEMA))
                 told = {(b.agent, b.report.hours_day, b.report.hours) for b in batches if b.report is not None}
                 for each in sorted(told):

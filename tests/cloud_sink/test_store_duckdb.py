@@ -12,7 +12,6 @@ from cloud_sink.retention import Expiry
 from cloud_sink.store import Count, Projected, Selection
 from cloud_sink.store_duckdb import DuckDbStore
 from telemetry import encode_all
-from telemetry.uplink_contract import AgentReport
 from tests.cloud_sink.support import NOON_MS, QUARTER_MS, report, summary
 
 if TYPE_CHECKING:
@@ -136,7 +135,10 @@ async def test_the_last_report_of_each_agent_is_kept(store: DuckDbStore) -> None
     await store.append(1, [Projected("edge-1", report=report(received=1))])
     await store.append(2, [Projected("edge-1", report=report(received=2))])
     assert await store.reports() == {"edge-1": report(received=2)}
-    assert isinstance(report(), AgentReport)
+    backlog = [Projected(agent, report=report(received=3 + n)) for n in range(5) for agent in ("edge-1", "edge-2")]
+    await store.append(12, backlog)
+    assert await store.reports() == {"edge-1": report(received=7), "edge-2": report(received=7)}
+    assert store._select("SELECT count(*) FROM report") == [(2,)], "years of them would be read at each start"
 
 
 SUMMARIES = [mean(800 + quarter, quarter) for quarter in range(5)] + [mean(950, 2, revision=1)]
