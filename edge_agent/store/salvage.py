@@ -75,16 +75,17 @@ class _Source:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._patience = _Patience()
+        self.patience = _Patience()
+        """Used up by all that is read."""
 
     def rows(self, table: str, columns: str) -> Iterator[tuple[Any, ...]]:
         """Every row that can be read, by its rowid; damaged pages may lead back to rows that were there before."""
         query = f"SELECT rowid, {columns} FROM {table} WHERE rowid >= ? ORDER BY rowid"  # noqa: S608 - our own words
         start: int | None = -(1 << 62)
-        while start is not None and start <= _LAST and not self._patience.is_over():
+        while start is not None and start <= _LAST and not self.patience.is_over():
             try:
                 for each in _legible(self._connection.execute(query, (start,))):
-                    if self._patience.is_over():
+                    if self.patience.is_over():
                         return
                     if each is None:
                         continue
@@ -108,6 +109,14 @@ class _Source:
                 if each is not None:
                     found.append(each)  # noqa: PERF401 - what came before an error stays
         return found
+
+    def body(self, batch: int, digest: bytes) -> bytes | None:
+        """The bytes of a batch, if they can be read and are what was sealed."""
+        with contextlib.suppress(apsw.Error, UnicodeDecodeError):
+            found = self._connection.execute("SELECT body FROM batch WHERE id = ?", (batch,)).get
+            if isinstance(found, bytes) and hashlib.sha256(found).digest() == digest:
+                return found
+        return None
 
     def _behind(self, table: str, start: int) -> int | None:
         """The rowid from which to go on where the first row from `start` cannot be read; None where there is nothing.
@@ -172,6 +181,7 @@ def salvage(damaged: Path, target: apsw.Connection, epoch: str) -> tuple[int, in
         _copy_windows(source, target)
         _copy_outbox(source, target)
         _copy_spending(source, target)
+        _copy_ledger(source, target)
         _drop_sealed(target)
         _name_epochs(target)
     finally:
@@ -237,20 +247,30 @@ def _copy_outbox(source: _Source, target: apsw.Connection) -> None:
         with contextlib.suppress(apsw.ConstraintError):
             target.execute("INSERT INTO summary VALUES (?, ?, ?, ?)", found)
     summaries.drop(target, [each.number for each in summaries.read_all(target) if not each.line])
-    bodies = dict(source.rows("batch", "id, body"))
     for found in source.rows("batch", ", ".join(_BatchRow._fields)):
-        batch, body = _BatchRow(*found), bodies.get(found[0])
+        batch, body = _BatchRow(*found), None
         if not _is_batch(batch):
             continue
-        if not isinstance(body, bytes) or hashlib.sha256(body).digest() != batch.body_sha256:
-            body = None
         if batch.state == "sealed":
-            if body is None:
+            if (body := source.body(batch.id, batch.body_sha256)) is None:
                 continue
             if batch.summaries:
                 batch = batch._replace(summaries=unseal(body).count(b"\n"))
         with contextlib.suppress(apsw.ConstraintError):
             target.execute("INSERT INTO batch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*batch, body))
+
+
+def _copy_ledger(source: _Source, target: apsw.Connection) -> None:
+    """The bytes of what the centre has spoken of, the newest first: of what there is no time for, the hashes stay.
+
+    One by one: what left in half a year may be more than the memory.
+    """
+    query = "SELECT id, body_sha256 FROM batch WHERE body IS NULL ORDER BY id DESC"
+    for number, digest in list(target.execute(query)):
+        if source.patience.is_over():
+            return
+        if (body := source.body(number, digest)) is not None:
+            target.execute("UPDATE batch SET body = ? WHERE id = ?", (body, number))
 
 
 def _copy_spending(source: _Source, target: apsw.Connection) -> None:

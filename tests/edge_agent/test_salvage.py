@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,7 @@ from edge_agent.store import summaries
 from edge_agent.store.engine import FILE_NAME
 from edge_agent.store.salvage import salvage
 from edge_agent.transactions import NewSummary
+from telemetry.uplink_contract import seal
 from tests.edge_agent.harness import HOUR, MINUTE, Bench, delivered
 
 if TYPE_CHECKING:
@@ -196,6 +198,29 @@ def test_a_machine_that_stands_still_loses_nothing(
     asked = itertools.count()
     monkeypatch.setattr("edge_agent.store.salvage.time.monotonic", lambda: next(asked) // every * stands_still_s)
     assert kept - 10 <= _salvaged(tmp_path) <= kept
+
+
+def test_where_time_is_short_old_bytes_are_given_up_and_no_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of half a year of them the hashes do; what the centre has not is the newest, and comes whole."""
+    _empty_store(tmp_path).close()
+    connection = apsw.Connection(str(tmp_path / FILE_NAME))
+    for number in range(301):
+        state = "acknowledged" if number < 300 else "sealed"
+        body = seal(f"temperature,school=s mean={number} {number}\n".encode())
+        values = "a" * 16, number + 1, "summaries", state, hashlib.sha256(body).digest(), bytes(32), 1, 1, 1, body
+        connection.execute("INSERT INTO batch VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+    connection.close()
+    asked = itertools.count()
+    monkeypatch.setattr("edge_agent.store.salvage.time.monotonic", lambda: next(asked) * 0.0125)
+    target = _empty_store(tmp_path / "new")
+    salvage(tmp_path / FILE_NAME, target, "0" * 16)
+    kept = [has_body for (has_body,) in target.execute("SELECT body IS NOT NULL FROM batch ORDER BY id")]
+    target.close()
+    assert len(kept) == 301
+    assert 50 < sum(kept) < 250
+    assert all(kept[-sum(kept) :]), "the newest"
 
 
 def _spoil(path: Path, page: int) -> None:
