@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+import shutil
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import apsw
@@ -24,7 +26,6 @@ from telemetry.uplink_contract import GENESIS, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 LONGEST_S: Final = 6.0
 """After which what was not read yet counts as lost: an agent that does not start loses more."""
@@ -261,15 +262,20 @@ def _copy_outbox(source: _Source, target: apsw.Connection) -> None:
 
 
 def _copy_ledger(source: _Source, target: apsw.Connection) -> None:
-    """The bytes of what the centre has spoken of, the newest first: of what there is no time for, the hashes stay.
+    """The bytes of what the centre has spoken of, the newest first: of what there is no time or no room for, the hashes
+    stay.
 
-    One by one: what left in half a year may be more than the memory.
+    One by one: what left in half a year may be more than the memory. The damaged file lies beside the new one, which
+    its log doubles until it is whole.
     """
+    room = shutil.disk_usage(Path(target.filename).parent).free // 3
     query = "SELECT id, body_sha256 FROM batch WHERE body IS NULL ORDER BY id DESC"
     for number, digest in list(target.execute(query)):
-        if source.patience.is_over():
+        body = source.body(number, digest)
+        room -= len(body or b"")
+        if source.patience.is_over() or room < 0:
             return
-        if (body := source.body(number, digest)) is not None:
+        if body is not None:
             target.execute("UPDATE batch SET body = ? WHERE id = ?", (body, number))
 
 

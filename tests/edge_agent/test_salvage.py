@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import shutil
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
 import apsw
@@ -200,8 +202,9 @@ def test_a_machine_that_stands_still_loses_nothing(
     assert kept - 10 <= _salvaged(tmp_path) <= kept
 
 
-def test_where_time_is_short_old_bytes_are_given_up_and_no_batch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("step_s", "free"), [(0.0125, 1 << 30), (0.0, 2_000_000)])
+def test_where_time_or_room_is_short_old_bytes_are_given_up_and_no_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_s: float, free: int
 ) -> None:
     """Of half a year of them the hashes do; what the centre has not is the newest, and comes whole."""
     _empty_store(tmp_path).close()
@@ -213,13 +216,14 @@ def test_where_time_is_short_old_bytes_are_given_up_and_no_batch(
         connection.execute("INSERT INTO batch VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
     connection.close()
     asked = itertools.count()
-    monkeypatch.setattr("edge_agent.store.salvage.time.monotonic", lambda: next(asked) * 0.0125)
+    monkeypatch.setattr("edge_agent.store.salvage.time.monotonic", lambda: next(asked) * step_s)
     target = _empty_store(tmp_path / "new")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=free))
     salvage(tmp_path / FILE_NAME, target, "0" * 16)
     kept = [has_body for (has_body,) in target.execute("SELECT body IS NOT NULL FROM batch ORDER BY id")]
     target.close()
     assert len(kept) == 301
-    assert 50 < sum(kept) < 250
+    assert 50 < sum(kept) < 290
     assert all(kept[-sum(kept) :]), "the newest"
 
 
