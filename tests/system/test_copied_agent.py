@@ -96,7 +96,7 @@ async def test_a_copy_that_was_put_back_tells_no_people_and_is_an_alarm_at_the_c
             await agent.stop()
         assert counts(centre) == told, "the copy told a count"
         pages = [centre.client.get(path, params={"lang": "en"}).text for path in ("/", "/school/cn-002")]
-        assert all("Agent edge-1 was put back from a copy" in page for page in pages)
+        assert all('Agent <span class="code">edge-1</span> was put back from a copy' in page for page in pages)
         assert "由备份恢复" in centre.client.get("/", params={"lang": "zh-CN"}).text
         assert agent.audit().faults == []
     with running_centre(tmp_path / "centre", clock) as centre:
