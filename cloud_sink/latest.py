@@ -50,10 +50,13 @@ class RoomNow:
         return self._alarms
 
     def freshness(self, judge: Judge) -> Freshness:
-        """The worst of its main quantities, or of the others where it has none of these."""
+        """The worst of its main quantities, or of the others where it has none of these.
+
+        Of safety only where it tells nothing else: what is told when it changes is not due at any time.
+        """
         if not self._series:
             return Freshness.NEVER
-        judged = self.main.values() or self._series.values()
+        judged = _judged(self.main, self._series.values())
         if judge.now_ms < self._fresh_until_ms:
             return Freshness.FRESH
         return max((judge.freshness(summary) for summary in judged), key=_ORDER.index)
@@ -71,7 +74,7 @@ class RoomNow:
             return False
         self._series[key] = summary
         self._main = None
-        if quantity(series.quantity).summarise is Summarise.EVENT:
+        if _is_event(summary):
             self._alarms = [told for told in self._series.values() if _is_alarm(told)]
         return True
 
@@ -83,7 +86,7 @@ class RoomNow:
 
     def _judge(self) -> dict[str, Summary]:
         main = newest(self._series.values())
-        self._fresh_until_ms = min(map(fresh_until, main.values() or self._series.values()), default=0)
+        self._fresh_until_ms = min(map(fresh_until, _judged(main, self._series.values())), default=0)
         return main
 
 
@@ -157,8 +160,17 @@ def newest(windows: Iterable[Summary]) -> dict[str, Summary]:
     return {name: told[name] for name in MAIN if name in told}
 
 
+def _judged(main: Mapping[str, Summary], windows: Collection[Summary]) -> Collection[Summary]:
+    """The windows that say how fresh a room is."""
+    return main.values() or [told for told in windows if not _is_event(told)] or windows
+
+
+def _is_event(summary: Summary) -> bool:
+    return quantity(summary.series.quantity).summarise is Summarise.EVENT
+
+
 def _is_alarm(summary: Summary) -> bool:
-    return quantity(summary.series.quantity).summarise is Summarise.EVENT and bool(summary.fields.get("last"))
+    return _is_event(summary) and bool(summary.fields.get("last"))
 
 
 def _rank(summary: Summary) -> tuple[int, int, str]:

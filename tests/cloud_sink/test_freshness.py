@@ -173,6 +173,16 @@ def test_what_is_told_in_timetable_hours_alone_follows_from_the_policy(
     assert span_in_hours(DEMO, quantity, window_s) is None
 
 
+def test_a_smoke_sensor_that_had_nothing_to_tell_makes_no_room_stale() -> None:
+    """It tells when its state changes, and its battery by the day: that is what is due."""
+    room, tomorrow_ms = RoomNow(), NOON_MS + 24 * HOUR_MS
+    room.take(summary("smoke", NOON_MS, {"last": 0}, window_s=1))
+    assert room.freshness(judge(tomorrow_ms)) is Freshness.STALE, "nothing says that it is there"
+    room.take(summary("battery", NOON_MS - 12 * HOUR_MS, window_s=86_400))
+    assert room.freshness(judge(tomorrow_ms)) is Freshness.FRESH
+    assert room.freshness(judge(tomorrow_ms + 20 * 24 * HOUR_MS)) is Freshness.STALE
+
+
 def test_days_long_past_are_forgotten() -> None:
     hours = hours_at(*(at("9:00", day) for day in range(KEPT_DAYS + 7)))
     assert hours.missed(at("0:00"), at("0:00", 4), Span.HOUR, 1000) == 0
