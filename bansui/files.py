@@ -20,6 +20,14 @@ class FileExists(ConfigurationError):
     code = "file_exists"
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, unless it is there. Raises `EnvironmentFault`."""
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
 def write_new(path: Path, text: str, *, mode: int = 0o644) -> None:
     """Write a file that is not there yet; nor is it, where it cannot be written to its end.
 

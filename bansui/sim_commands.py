@@ -132,6 +132,34 @@ def run(
 
 
 @app.command()
+def configure(
+    wiring: Annotated[Path, typer.Argument(help="The file that --wiring has written.")],
+    *,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Write here; made if it is not there.")] = Path("trial"),
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Where devices connect: the port of --broker.")] = 1883,
+    centre_port: Annotated[
+        int, typer.Option(min=1, max=65_535, help="Where the centre listens: the port of --relay-to.")
+    ] = 8086,
+    as_json: AsJson = False,
+) -> None:
+    """Write agent.toml and centre.toml for a simulated school that runs, and say how to start them."""
+    from bansui import sim_text
+    from bansui.sim_configuration import Timing, agent_files, centre_files
+    from bansui.sim_wiring import read
+
+    found = read(wiring)
+    timing = Timing.at(found.shared_clock.speed)
+    files = centre_files(found, centre_port)
+    files.add(agent_files(found, timing, listener_port=port, health_port=0, centre_port=centre_port))
+    written = files.write(out)
+    told = sim_text.next_steps(found.shared_clock, timing, out, centre_port)
+    if as_json:
+        print(json.dumps({"files": [str(file) for file in written], **told}, indent=2))
+    else:
+        sim_text.print_configured(files, out, told)
+
+
+@app.command()
 def score(
     truth: Annotated[Path, typer.Argument(help="The file that --truth has written.")],
     *,

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, field_validator
 from rich.console import Console
 from rich.table import Table
 
+from bansui import sim_files
 from bansui.sim_words import words
 from simulators.score import Score, score
 from simulators.truth import SCHEMA
 from telemetry import (
-    ConfigurationError,
     ContractViolation,
     EnvironmentFault,
     UnknownQuantity,
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 _WITHIN_S: Final = 120.0
 _DAY_MS: Final = 86_400_000
-_WRITTEN: Final = "give a file that `bansui sim run --truth` has written"
 
 
 class _Window(BaseModel):
@@ -67,12 +65,6 @@ class _Truth(BaseModel):
     faults: list[_Fault]
 
 
-class TruthUnreadable(ConfigurationError):
-    """A file that is no ground truth of a schema known here."""
-
-    code = "truth"
-
-
 class CentreUnreachable(EnvironmentFault):
     """A centre that does not answer as a centre does."""
 
@@ -80,22 +72,8 @@ class CentreUnreachable(EnvironmentFault):
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The truth in a file. Raises `TruthUnreadable`."""
-    try:
-        truth = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:  # what is not UTF-8, not JSON, or JSON to exhaust a reader
-        why = error.strerror if isinstance(error, OSError) else error
-        raise TruthUnreadable(f"cannot be read: {why}", where=str(path), fix=_WRITTEN) from None
-    schema = truth.get("schema") if isinstance(truth, dict) else None
-    if schema != SCHEMA:
-        what = f"this has schema {schema!r}, and {SCHEMA} is known here"
-        raise TruthUnreadable(what, where=str(path), fix=_WRITTEN)
-    try:
-        return _Truth.model_validate(truth).model_dump()
-    except ValidationError as error:
-        first = error.errors()[0]
-        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise TruthUnreadable(what, where=str(path), fix="give a file that nobody has changed") from None
+    """The truth in a file. Raises `RunFileUnreadable`."""
+    return sim_files.read(path, _Truth, schema=SCHEMA, option="--truth").model_dump()
 
 
 def judge(truth: Mapping[str, Any], url: str) -> Score:

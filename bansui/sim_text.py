@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from bansui.failures import language
+from bansui.sim_configuration import AGENT_FILE, CENTRE_FILE, START_WITHIN_S
 from bansui.sim_words import words
 from simulators.cost import cpu_s, peak_memory_mb
 from simulators.faults import FAULTS
@@ -13,10 +15,13 @@ from simulators.school import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
+    from bansui.sim_configuration import Files, Timing
     from simulators.broker_watch import BrokerNews
     from simulators.scenarios import Scenario
     from simulators.school import Outcome, Run
+    from telemetry import ScaledClock
 
 
 _FAULTS_ATTACK: Final = "Faults (--fault NAME@TIME[+LENGTH][:DEVICE]), each with what it attacks:"
@@ -116,6 +121,30 @@ def _name(key: str) -> str:
     """A name as wide as the others; a Chinese character takes two columns."""
     name = words()[key]
     return name + " " * (6 - sum(1 + (ord(letter) > 0x2E80) for letter in name))
+
+
+def next_steps(clock: ScaledClock, timing: Timing, folder: Path, centre_port: int) -> dict[str, Any]:
+    """The commands that start what was configured, each to its end; then, so many seconds after the day, its score."""
+    url = f"http://127.0.0.1:{centre_port}"
+    started = {"centre": CENTRE_FILE, "agent": AGENT_FILE}
+    commands = {
+        part: shlex.join(["bansui", part, "run", "--config", str(folder / file), "--clock", clock.option])
+        for part, file in started.items()
+    }
+    score = f"bansui sim score truth.json --centre {url}"
+    return {**commands, "score": score, "settled_s": timing.settled_s(clock.speed)}
+
+
+def print_configured(files: Files, folder: Path, steps: Mapping[str, Any]) -> None:
+    """What was written, and what to do next."""
+    say = words()
+    print(
+        say["configured"].format(files=", ".join(str(folder / name) for name in files.texts), count=len(files.secrets))
+    )
+    print(say["configured.start"].format(seconds=START_WITHIN_S))
+    print(f"  {steps['centre']}\n  {steps['agent']}")
+    print(say["configured.score"].format(seconds=steps["settled_s"]))
+    print(f"  {steps['score']}")
 
 
 def print_broker(address: tuple[str, int], news: BrokerNews) -> None:

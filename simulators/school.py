@@ -137,6 +137,7 @@ class School:
             await self._relay.open()
         document = wiring(
             self._devices,
+            self._run.clock,
             serial_ports=self._wires.serial_ports,
             tcp_ports=self._wires.tcp_ports,
             relay_port=None if self._relay is None else self._relay.port,

@@ -14,18 +14,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from simulators.scenarios import DeviceModel
+    from telemetry import ScaledClock
 
 SCHEMA: Final = 1
 HOST: Final = "127.0.0.1"
 
 
 def wiring(
-    devices: Devices, *, serial_ports: Mapping[str, str], tcp_ports: Mapping[str, int], relay_port: int | None
+    devices: Devices,
+    clock: ScaledClock,
+    *,
+    serial_ports: Mapping[str, str],
+    tcp_ports: Mapping[str, int],
+    relay_port: int | None,
 ) -> dict[str, object]:
     """The document; it holds passwords, so its file is its owner's alone."""
     scenario = devices.scenario
     return {
         "schema": SCHEMA,
+        "clock": [clock.origin_ms, clock.started_ms, clock.speed],
         "district": scenario.district,
         "school": scenario.school,
         "timezone": scenario.timezone,

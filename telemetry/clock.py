@@ -61,6 +61,11 @@ class ScaledClock:
     started_ms: int
     speed: float
 
+    @property
+    def option(self) -> str:
+        """The three numbers, as `--clock` takes them."""
+        return f"{self.origin_ms},{self.started_ms},{self.speed}"
+
     def now(self) -> int:
         """Scaled wall time."""
         elapsed = time.time_ns() / 1_000_000 - self.started_ms

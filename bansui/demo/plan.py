@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from simulators.scenarios import Scenario
 
 SCENARIO: Final = "school-day"
-AGENT: Final = "edge-1"
 FAULTS: Final = ("uplink-outage@10:00+1h", "agent-kill@10:40", "agent-kill@14:00")
 """The second strikes while the uplink is cut, the third on a quiet afternoon."""
 SHORTEST_S: Final = 25
@@ -53,11 +52,6 @@ class Plan:
             sabotage=sabotage,
             keep=keep,
         )
-
-    @property
-    def clock_option(self) -> str:
-        """The clock as every process is given it."""
-        return f"{self.clock.origin_ms},{self.clock.started_ms},{self.clock.speed}"
 
     @property
     def settled_ms(self) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import shutil
 import tempfile
 import time
@@ -12,15 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bansui.demo.children import Child, end_all
-from bansui.demo.configuration import write_agent, write_centre
 from bansui.demo.plan import FAULTS, SCENARIO
 from bansui.free_port import free_port
+from bansui.sim_configuration import AGENT_FILE, CENTRE_FILE, Timing, agent_files, centre_files
+from bansui.sim_wiring import SchoolTables, read
 from telemetry import EnvironmentFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bansui.demo.plan import Plan
+    from simulators.scenarios import Scenario
 
 _POLL_S: Final = 0.02
 _START_WITHIN_S: Final = 30.0
@@ -38,7 +39,7 @@ class Stage:
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.plan = plan
         self.folder = folder
-        self.agent_config = folder / "agent.toml"
+        self.agent_config = folder / AGENT_FILE
         self.truth_file = folder / "truth.json"
         self.kills = 0
         self._wiring_file, self._pid_file = folder / "wiring.json", folder / "agent.pid"
@@ -60,13 +61,14 @@ class Stage:
     async def open(self) -> None:
         """Start the centre, the school and the agent. Raises `ChildEnded`, `TooSlow`."""
         plan = self.plan
-        clock = ("--clock", plan.clock_option)
-        centre_config = write_centre(self.folder, plan)
-        self._centre = Child("centre", ["centre", "run", "--config", str(centre_config), *clock], self.folder)
+        clock = ("--clock", plan.clock.option)
+        centre_files(_school_of(plan.scenario), plan.port).write(self.folder)
+        config = str(self.folder / CENTRE_FILE)
+        self._centre = Child("centre", ["centre", "run", "--config", config, *clock], self.folder)
         self._simulator = Child("simulator", [*self._simulator_args(), *clock], self.folder)
         await self.until(self._wiring_file.exists, "the simulator opens its wires")
-        wiring = json.loads(self._wiring_file.read_text(encoding="utf-8"))
-        write_agent(self.folder, plan, wiring, self._listener_port, self.health_port)
+        ports = {"listener_port": self._listener_port, "health_port": self.health_port, "centre_port": plan.port}
+        agent_files(read(self._wiring_file), _timing(plan), **ports).write(self.folder)
         self._start_agent()
         centre = self._centre
         await self.until(lambda: "listening on" in centre.output, "the centre listens")
@@ -116,7 +118,7 @@ class Stage:
 
     def _start_agent(self) -> None:
         self._pid_file.unlink(missing_ok=True)
-        args = ["--config", str(self.agent_config), "--clock", self.plan.clock_option]
+        args = ["--config", str(self.agent_config), "--clock", self.plan.clock.option]
         self._agent = Child("agent", ["agent", "run", *args, "--pid-file", str(self._pid_file)], self.folder)
 
     def _simulator_args(self) -> list[str]:
@@ -133,6 +135,21 @@ class Stage:
         }
         pairs = [word for pair in options.items() for word in pair]
         return ["sim", "run", SCENARIO, *pairs, *faults, *sabotage, "--stay"]
+
+
+def _school_of(scenario: Scenario) -> SchoolTables:
+    """What the centre is told of the school, before its wires are open."""
+    return SchoolTables(
+        district=scenario.district,
+        school=scenario.school,
+        timezone=scenario.timezone,
+        timetable=scenario.timetable.model_dump(mode="json"),
+    )
+
+
+def _timing(plan: Plan) -> Timing:
+    """Hurried, so that people see what is said of the day while it passes."""
+    return Timing(interval_s=0.5, report_s=5, retry_s=0.2, checkpoint_s=5, lateness_s=plan.lateness_s)
 
 
 @contextlib.contextmanager

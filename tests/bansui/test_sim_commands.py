@@ -5,7 +5,7 @@ import json
 import re
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -212,8 +212,8 @@ async def test_signal_ends_it_early_with_its_truth_written(
         ("{", "cannot be read"),
         ('{"schema": 1}', "schema 1"),
         ("[]", "schema None"),
-        ('{"schema": 2}', "school: Field required"),
-        (truth_of('{"device": "d", "quantity": "temperature"}'), "windows.0.start_ms: Field required"),
+        ('{"schema": 2}', "school: is missing"),
+        (truth_of('{"device": "d", "quantity": "temperature"}'), "windows.0.start_ms: is missing"),
         (
             truth_of(
                 '{"device": "d", "quantity": "q", "start_ms": 0, "sum_ticks": 1, "physics_sum_ticks": null, "n": 1, '
@@ -235,6 +235,110 @@ def test_score_of_what_is_no_truth_exits_2(
     said = capsys.readouterr().err
     assert what in said
     assert "fix: give a file that" in said
+
+
+WIRING: dict[str, Any] = {
+    "schema": 1,
+    "clock": [1_760_000_400_000, 1_760_000_000_000, 285.0],
+    "district": "changning",
+    "school": "cn-002",
+    "timezone": "Asia/Shanghai",
+    "timetable": {"days": ["mon"], "hours": [["08:00", "12:00"]]},
+    "rooms": [{"code": "a-101", "building": "a", "placement": "indoor"}],
+    "devices": [
+        {
+            "id": "screen-1",
+            "room": "a-101",
+            "role": "display",
+            "driver": "pjlink",
+            "model": "a display",
+            "cadence_s": 60,
+            "transport": "tcp",
+            "tcp": {"host": "127.0.0.1", "port": 4352, "password": "secret"},
+        }
+    ],
+    "clients": [{"id": "zigbee", "password": "hidden", "publish": ["zigbee2mqtt/#"]}],
+    "relay": None,
+}
+
+
+def test_what_configure_writes_is_valid_and_secrets_are_their_owners_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "wiring.json").write_text(json.dumps(WIRING))
+    out = tmp_path / "a trial"
+    call = ["sim", "configure", str(tmp_path / "wiring.json"), "--out", str(out), "--centre-port", "8087"]
+    assert cli.run(call) == 0
+    clock = "--clock 1760000400000,1760000000000,285.0"
+    said = capsys.readouterr().out
+    assert f"bansui agent run --config '{out}/agent.toml' {clock}\n" in said
+    assert f"bansui centre run --config '{out}/centre.toml' {clock}\n" in said
+    assert "bansui sim score truth.json --centre http://127.0.0.1:8087\n" in said
+    for part in ("agent", "centre"):
+        assert cli.run([part, "validate", "--config", str(out / f"{part}.toml")]) == 0
+    assert "8087" in (out / "agent.toml").read_text()
+    secrets = {"mqtt-zigbee.password": "hidden\n", "screen-1.password": "secret\n"}
+    assert {name: (out / name).read_text() for name in secrets} == secrets
+    assert all((out / name).stat().st_mode & 0o777 == 0o600 for name in (*secrets, "uplink.token"))
+
+
+def test_configure_writes_nothing_where_a_file_of_its_own_is_already(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "wiring.json").write_text(json.dumps(WIRING))
+    (tmp_path / "agent.toml").write_text("somebody's")
+    assert cli.run(["sim", "configure", str(tmp_path / "wiring.json"), "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert f"where: {tmp_path}/agent.toml" in said
+    assert "name another folder" in said
+    assert {file.name for file in tmp_path.iterdir()} == {"wiring.json", "agent.toml"}
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (None, "No such file"),
+        ("half", "cannot be read"),
+        ("[]", "schema None"),
+        (json.dumps({**WIRING, "schema": 2}), "schema 2, and 1 is known"),
+        (json.dumps({"schema": 1}), "is missing"),
+        (json.dumps({**WIRING, "clock": [0, 0, 0]}), "clock.2: has to be more than 0"),
+        (json.dumps({**WIRING, "clients": [{"id": "../x", "password": "", "publish": []}]}), "a code is"),
+        (json.dumps({**WIRING, "devices": [{**WIRING["devices"][0], "tcp": {}}]}), "where the device is reached"),
+    ],
+)
+def test_configure_of_what_is_no_wiring_exits_2_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None, what: str
+) -> None:
+    file, out = tmp_path / "wiring.json", tmp_path / "trial"
+    if content is not None:
+        file.write_text(content)
+    assert cli.run(["sim", "configure", str(file), "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert what in said
+    assert f"where: {file}" in said
+    assert "fix: give a file that" in said
+    assert not out.exists()
+
+
+def test_configure_names_the_wirings_of_several_schools(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for school in ("cn-002", "cn-003"):
+        (tmp_path / f"wiring.{school}.json").write_text(json.dumps({**WIRING, "school": school}))
+    assert cli.run(["sim", "configure", str(tmp_path / "wiring.json"), "--out", str(tmp_path / "trial")]) == 2
+    assert "give one: wiring.cn-002.json, wiring.cn-003.json" in capsys.readouterr().err
+
+
+def test_configure_speaks_chinese(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    file = tmp_path / "wiring.json"
+    call = ["sim", "configure", str(file), "--out", str(tmp_path / "trial")]
+    assert cli.run(call) == 2
+    assert "给出由 `bansui sim run --wiring` 写出的文件" in capsys.readouterr().err
+    file.write_text(json.dumps(WIRING))
+    assert cli.run(call) == 0
+    assert "各开一个终端" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:{port}", "127.0.0.1:{port}", "http://[::1"])

@@ -20,6 +20,7 @@ from simulators.mhz19 import QUESTION
 from simulators.modbus import check_sum
 from simulators.scenarios import Scenario, load
 from simulators.wiring import wiring
+from telemetry import ScaledClock
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def test_only_what_says_when_it_measured_is_expected_in_windows(mixed_school: Sc
 def test_the_wiring_names_one_port_for_a_shared_line_and_each_address_on_it(mixed_school: Scenario) -> None:
     devices = Devices(mixed_school, seed=1)
     ports = {model.id: model.line or model.id for model in mixed_school.device}
-    document = wiring(devices, serial_ports=ports, tcp_ports=defaultdict(int), relay_port=None)
+    document = wiring(devices, ScaledClock(0, 0, 1.0), serial_ports=ports, tcp_ports=defaultdict(int), relay_port=None)
     entries = {entry["id"]: entry for entry in document["devices"]}  # type: ignore[attr-defined]
     assert [entries[name]["options"]["address"] for name in ("air-b-201", "meter-b-202")] == [11, 22]
     assert entries["air-b-201"]["serial"]["port"] == entries["meter-b-202"]["serial"]["port"] == "bus-b-2"

@@ -93,7 +93,7 @@ async def test_wiring_says_all_an_agent_needs(hour: Scenario, tmp_path: Path, re
     async with started(plan(hour, tmp_path, recorder.port, real_s=600, relay_to=("127.0.0.1", 9))):
         wiring = json.loads((tmp_path / "wiring.json").read_text(encoding="utf-8"))
         assert set(wiring) == {
-            *("schema", "district", "school", "timezone", "timetable", "rooms", "devices", "clients", "relay")
+            *("schema", "clock", "district", "school", "timezone", "timetable", "rooms", "devices", "clients", "relay")
         }
         assert (wiring["district"], wiring["school"]) == ("changning", "cn-002")
         assert set(wiring["timetable"]) == {"days", "hours", "holidays", "make_up_days", "half_days"}

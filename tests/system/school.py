@@ -151,7 +151,7 @@ class School:
         self.folder = folder
         self._processes = processes
         self.clock = ScaledClock(_MONDAY_8, time.time_ns() // 1_000_000, SPEED)
-        self.clock_option = f"{self.clock.origin_ms},{self.clock.started_ms},{self.clock.speed}"
+        self.clock_option = self.clock.option
         self.config = folder / "agent.toml"
         self.hits = folder / "hits"
         (folder / "token").write_text(TOKEN)
