@@ -76,7 +76,8 @@ def lock(folder: Path) -> int:
 def open_writer(folder: Path, *, vfs: str | None = None) -> apsw.Connection:
     """Open the writer's connection, making the database where there is none.
 
-    Raises `apsw.CorruptError` or `apsw.NotADBError` for a file that is no longer a database.
+    Raises `apsw.CorruptError` or `apsw.NotADBError` for a file that is no longer a database, or whose log the disk
+    cannot read.
     """
     path, log = folder / FILE_NAME, folder / LOG_NAME
     try:
@@ -86,6 +87,8 @@ def open_writer(folder: Path, *, vfs: str | None = None) -> apsw.Connection:
             _mend_header(path, log, vfs)
         is_damaged = had_log and log_check.is_damaged(path, log)
     except OSError as error:
+        if error.errno == errno.EIO:
+            raise apsw.CorruptError("the write-ahead log cannot be read") from None
         raise StoreUnusable(
             f"the store in {folder} cannot be opened: {error.strerror}", fix=f"let the agent's user own {folder}"
         ) from None

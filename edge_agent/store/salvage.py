@@ -14,6 +14,7 @@ import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import quote
 
 import apsw
 
@@ -172,10 +173,9 @@ def salvage(damaged: Path, target: apsw.Connection, epoch: str) -> tuple[int, in
 
     `epoch` is the new database's name where the old one's cannot be read. Returns the readings and summaries lost.
     """
-    connection = apsw.Connection(str(damaged))
+    connection = _open(damaged)
     try:
         connection.execute("PRAGMA query_only = ON")
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # the file stays as it was found
         source = _Source(connection)
         _copy_meta(source, target, epoch)
         _copy_names(source, target)
@@ -189,6 +189,21 @@ def salvage(damaged: Path, target: apsw.Connection, epoch: str) -> tuple[int, in
         connection.close()
         damaged.with_name(f"{damaged.name}-shm").unlink(missing_ok=True)
     return _close_balance(target)
+
+
+def _open(damaged: Path) -> apsw.Connection:
+    """The file as it was found; without its log where the disk cannot read that."""
+    connection = apsw.Connection(str(damaged))
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+    except (apsw.IOError, apsw.CantOpenError):
+        connection.close()
+        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
+        return apsw.Connection(f"file:{quote(str(damaged))}?immutable=1", flags=flags)
+    except apsw.Error:
+        pass  # read around it
+    return connection
 
 
 def _copy_meta(source: _Source, target: apsw.Connection, epoch: str) -> None:

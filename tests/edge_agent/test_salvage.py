@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import shutil
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
+from unittest.mock import Mock
 
 import apsw
 import pytest
 
-from edge_agent.store import summaries
+from edge_agent.store import log_check, summaries
 from edge_agent.store.engine import FILE_NAME
 from edge_agent.store.salvage import salvage
 from edge_agent.transactions import NewSummary
@@ -225,6 +227,27 @@ def test_where_time_or_room_is_short_old_bytes_are_given_up_and_no_batch(
     assert len(kept) == 301
     assert 50 < sum(kept) < 290
     assert all(kept[-sum(kept) :]), "the newest"
+
+
+def test_a_log_that_the_disk_cannot_read_costs_what_is_in_it_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is what is written most, and wears first; without it the file is as it was at its last checkpoint."""
+    connection = apsw.Connection(str(tmp_path / FILE_NAME))
+    connection.execute("CREATE TABLE merged (id INTEGER PRIMARY KEY); INSERT INTO merged VALUES (1), (2)")
+    connection.pragma("journal_mode", "wal")
+    connection.close()
+    (tmp_path / f"{FILE_NAME}-wal").mkdir()
+    assert _salvaged(tmp_path) == 2
+
+    bench = Bench(tmp_path / "agent")
+    bench.stop()
+    (tmp_path / "agent" / f"{FILE_NAME}-wal").touch()
+    error = OSError(errno.EIO, "Input/output error")
+    monkeypatch.setattr(log_check, "is_damaged", Mock(side_effect=[error, False]))
+    bench.start()
+    assert list(bench.folder.glob("*.corrupt-*"))
+    bench.stop()
 
 
 def _spoil(path: Path, page: int) -> None:
