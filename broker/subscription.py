@@ -128,6 +128,11 @@ class Subscription:
         self._opened = now
         self._pinged = None
 
+    @property
+    def is_answer_due(self) -> bool:
+        """Whether the broker was asked for a sign of life and has not given it."""
+        return self._pinged is not None
+
     def tick(self, now: float) -> Heard:
         """Keep the connection alive (section 3.1.2.10); ended when the broker does not answer.
 

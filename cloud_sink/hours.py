@@ -50,8 +50,9 @@ class Hours:
         if not report.hours_next_ms or report.time_ms > now_ms + _DAY_MS:
             return
         self.note(report.hours_day, report.hours, now_ms)
-        if report.time_ms >= self._told_ms:
-            self._told_ms, self._next_ms = report.time_ms, report.hours_next_ms
+        told_ms = min(report.time_ms, now_ms)  # by a clock that is ahead it would stand until it is that late
+        if told_ms >= self._told_ms:
+            self._told_ms, self._next_ms = told_ms, report.hours_next_ms
 
     def note(self, day: int, hours: int, now_ms: int) -> None:
         """Note one day's hours, two bits each, as `AgentReport.hours` has them: of the last days, and no later ones."""

@@ -110,8 +110,9 @@ class Ingest:
 
         One that is stored stays so, whatever the centre asks for by now: its agent did not hear that it is.
         """
-        if isinstance(error, NotThisSchool):
-            return _violation(error)  # the agent keeps the batch until somebody mends the token
+        if isinstance(error, NotThisSchool):  # the agent keeps the batch until somebody mends the token
+            standing = await self._centre.inbox.standing(writer.agent, batch_id, body)
+            return _violation(error) if standing is None else _stored(standing)
         receipt = await self._centre.inbox.refuse(writer.agent, batch_id, body)
         return _violation(error, _receipt_headers(receipt)) if receipt.is_refused else _stored(receipt)
 

@@ -103,6 +103,12 @@ class Inbox:
         """
         return await self.commit(Batch(agent, batch_id, Kind.REFUSED, body, 0))
 
+    async def standing(self, agent: str, batch_id: BatchId, body: bytes) -> Receipt | None:
+        """The receipt of a batch that was taken with these bytes; None of any other. Raises `InboxFault`."""
+        if self._broken is not None:
+            raise self._broken
+        return await self._in_thread(lambda: self._select_standing(agent, batch_id, body))
+
     async def pending(self, after: int, most: int) -> list[StoredBatch]:
         """The next batches after a position, in the order of arrival."""
         return await self._in_thread(lambda: self._select_pending(after, most))
@@ -222,6 +228,13 @@ class Inbox:
         for applied, head in self._connection.execute(query, (agent, epoch)):
             return Receipt(epoch, applied, head)
         return Receipt(epoch, 0, GENESIS)
+
+    def _select_standing(self, agent: str, batch_id: BatchId, body: bytes) -> Receipt | None:
+        query = "SELECT 1 FROM mark WHERE agent = ? AND epoch = ? AND sequence = ? AND sha256 = ? AND kind != ?"
+        known = agent, batch_id.epoch, batch_id.sequence, hashlib.sha256(body).digest(), Kind.REFUSED.value
+        if self._connection.execute(query, known).fetchone() is None:
+            return None
+        return self._receipt(agent, batch_id.epoch)
 
     def _told_since(self, disputed: Batch) -> Told | None:
         """All that the agent's other copy told: what came with this batch or one after it, and behind that, in

@@ -152,7 +152,7 @@ class SubscriberIntake:
             while not line.ended.done():
                 await asyncio.wait((line.ended,), timeout=TICK_S)
                 line.tick()
-                if line.subscribed_at is not None and self._clock.monotonic() - line.subscribed_at >= PROVEN_S:
+                if line.is_proven():
                     self._availability.up()
             if line.has_other_version:
                 self._level = MQTT_3_1_1 if self._level == MQTT_5 else MQTT_5
@@ -236,6 +236,12 @@ class _Line(asyncio.Protocol):
         self._lost.set_result(None)
         self.has_other_version = self.has_other_version or not self._heard_anything
         self._end(str(exc) if exc is not None else "the connection ended")
+
+    def is_proven(self) -> bool:
+        """Whether it has stood for long enough, and no sign of life is due: a silent broker is not back."""
+        if self.subscribed_at is None or self.ended.done() or self._subscription.is_answer_due:
+            return False
+        return self._clock.monotonic() - self.subscribed_at >= PROVEN_S
 
     def acknowledge(self, packet_ids: list[int]) -> None:
         """Send the PUBACKs for these."""

@@ -197,3 +197,12 @@ def test_an_agent_whose_clock_is_far_ahead_hides_nothing() -> None:
     hours.note(ahead // (24 * HOUR_MS), 1, now_ms)
     assert judge(at("20:00", 1), hours).freshness(summary(start_ms=at("15:45"))) is Freshness.STALE
     assert not hours.was_outside(ahead, ahead + 1), "of that day nothing is known but that hours began before it"
+
+
+def test_an_agent_whose_clock_was_ahead_is_heard_when_it_is_right() -> None:
+    """By less than a day, which is believed; the right report that follows counts for more, at once."""
+    hours, day = Hours(), at("0:00") // (24 * HOUR_MS)
+    hours.take(report(time_ms=at("20:00"), hours_day=day, hours=1, hours_next_ms=at("0:00", 3)), at("9:00"))
+    hours.take(report(time_ms=at("9:05"), hours_day=day, hours=1, hours_next_ms=at("0:00", 1)), at("9:05"))
+    assert hours.is_outside(at("23:59"))
+    assert not hours.is_outside(at("8:00", 1))

@@ -154,6 +154,18 @@ def test_a_stored_batch_that_would_be_refused_by_now_is_acknowledged(tmp_path: P
         assert (balances(centre)[0]["batches"], centre.export().count("\n")) == (1, 1)
 
 
+def test_a_stored_batch_of_the_school_an_agent_was_at_is_acknowledged(tmp_path: Path) -> None:
+    """Its answer got lost, and the agent stands in another school by now: it would send the batch for ever."""
+    with running_centre(tmp_path) as centre:
+        assert centre.post(sealed(summary()), bucket="cn-002").status_code == 204
+    moved = CONFIG.replace('id = "edge-1"\nschool = "cn-002"', 'id = "edge-1"\nschool = "cn-014"')
+    with running_centre(tmp_path, config=moved) as centre:
+        answer = centre.post(sealed(summary()), bucket="cn-014")
+        assert (answer.status_code, answer.headers[APPLIED_HEADER]) == (204, f"{EPOCH}-1")
+        refused(centre.post(sealed(summary(start_ms=NOON_MS + QUARTER_MS)), 1, bucket="cn-014"), 403, "forbidden")
+        refused(centre.post(sealed(summary()), 2, bucket="cn-014"), 403, "forbidden")
+
+
 def test_batches_out_of_order_are_taken_and_applied_up_to_the_gap(centre: Running) -> None:
     bodies = [sealed(summary(start_ms=NOON_MS + index * QUARTER_MS)) for index in range(6)]
     marks = [centre.post(bodies[n - 1], n).headers[APPLIED_HEADER] for n in (2, 4, 1, 3)]

@@ -21,6 +21,7 @@ from edge_agent.transactions import Kind, Transaction
 from telemetry import SystemClock
 from tests.edge_agent.harness import MONDAY_9
 from tests.edge_agent.running import SENSOR, SUBSCRIBER, configure, running, watched
+from tests.edge_agent.servers import serving
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import until
 
@@ -169,6 +170,37 @@ async def test_a_broker_that_restarts(
         assert agent.audit().faults == []
     said = [record.levelname for record in caplog.records if record.name == availability.__name__]
     assert said == ["WARNING", "INFO"]
+
+
+async def test_a_broker_that_grants_and_then_is_silent_is_not_back(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sign of life is due when the subscription has stood for long enough, and never comes."""
+    monkeypatch.setattr(subscriber, "PROVEN_S", 0.7)
+    monkeypatch.setattr(subscriber, "TICK_S", 0.05)
+    monkeypatch.setattr(availability, "FIRST_WAIT_S", 0.01)
+    caplog.set_level("INFO", availability.__name__)
+    met: list[bytes] = []
+    batches: list[Batch] = []
+
+    async def grant(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        met.append(await reader.read(4096))
+        writer.write(b"\x20\3\0\0\0")
+        if len(met) > 1:
+            await reader.read(4096)
+            writer.write(b"\x90\4\0\1\0\1")
+            while await reader.read(4096):
+                pass
+        writer.close()
+
+    login = Login(client_id="bansui-edge-1", topics=("zigbee2mqtt/#",), keep_alive_s=1)
+    async with serving(grant) as port:
+        intake = SubscriberIntake(("127.0.0.1", port), login, session="s", clock=SystemClock(), deliver=batches.append)
+        task = asyncio.create_task(intake.run())
+        await until(lambda: len(met) > 3, timeout=20)
+        task.cancel()
+        await asyncio.wait((task,))
+    assert [record.levelname for record in caplog.records if record.name == availability.__name__] == ["WARNING"]
 
 
 async def test_a_broker_keeps_a_subscriber_that_reads_nothing_for_a_while(mosquitto: Mosquitto) -> None:
