@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME: Final = "inbox.sqlite"
+MOST_ASIDE: Final = 3
+"""Damaged files that are kept, the newest: a disk that fails again and again would fill with them."""
 _REPLACEMENT: Final = f"{FILE_NAME}.replacement"
 _OLDEST_SQLITE: Final = (3, 51, 3)
 _DAMAGE: Final = (apsw.CorruptError, apsw.NotADBError, apsw.SQLError)
@@ -173,7 +175,9 @@ def _prepare_replacement(folder: Path, projected: int) -> int:
 
 def _end_replacing(folder: Path) -> str:
     """Put a replacement that is ready in its place, also after a crash in the middle of it; the damaged file's name."""
-    aside = f"{FILE_NAME}.corrupt-{time.time_ns()}"
+    numbers = [name.rpartition("-")[2] for name in set_aside(folder)]
+    asides = sorted((int(number) for number in numbers if number.isdecimal()), reverse=True)
+    aside = _aside(max([time.time_ns(), *(number + 1 for number in asides)]))  # a clock may have been set back
     if (folder / _REPLACEMENT).exists():
         path = folder / FILE_NAME
         for damaged, name in ((_log_of(path), f"{aside}-wal"), (path, aside)):  # its log must not meet the new file
@@ -181,8 +185,16 @@ def _end_replacing(folder: Path) -> str:
                 damaged.rename(folder / name)
         (folder / f"{FILE_NAME}-shm").unlink(missing_ok=True)
         (folder / _REPLACEMENT).rename(path)
+        for number in asides[MOST_ASIDE - 1 :]:
+            for old in (folder / _aside(number), _log_of(folder / _aside(number))):
+                with contextlib.suppress(OSError):  # one that the disk does not let go of stays
+                    old.unlink()
         state_folder.sync(folder)
     return aside
+
+
+def _aside(number: int) -> str:
+    return f"{FILE_NAME}.corrupt-{number}"
 
 
 def _log_of(path: Path) -> Path:

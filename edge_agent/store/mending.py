@@ -6,6 +6,7 @@ begins the mending again, from the file that was moved aside.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import shutil
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _FOLDER: Final = "mending"
-_ASIDE: Final = re.compile(re.escape(engine.FILE_NAME) + r"\.corrupt-\d+")
+_ASIDE: Final = re.compile(re.escape(engine.FILE_NAME) + r"\.corrupt-(\d+)")
+MOST_ASIDE: Final = 3
+"""Damaged files that are kept, the newest: a disk that fails again and again would fill with them."""
+_UNREADABLE: Final = frozenset({apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS})
+"""What SQLite says where a disk does not give back what is on it: a start would find the same again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,9 @@ def open_or_mend(folder: Path, new_epoch: Callable[[], str], vfs: str | None) ->
     shutil.rmtree(folder / _FOLDER, ignore_errors=True)
     try:
         return _open_whole(folder, vfs)
-    except (apsw.CorruptError, apsw.NotADBError, ValueError, LookupError) as error:
+    except (apsw.CorruptError, apsw.NotADBError, apsw.IOError, ValueError, LookupError) as error:
+        if isinstance(error, apsw.IOError) and getattr(error, "extendedresult", None) not in _UNREADABLE:
+            raise
         _log.error("the store is damaged (%s)", type(error).__name__)
         _say(mend(folder, new_epoch(), vfs))
         return _open_whole(folder, vfs)
@@ -92,17 +99,24 @@ def _open_whole(folder: Path, vfs: str | None) -> apsw.Connection:
 
 
 def _move_aside(folder: Path) -> str:
-    """Keep the damaged file and its log, under one name; returns that. One that is there already is kept."""
+    """Keep the damaged file and its log, under one name; returns that. One that a mending began with is that."""
+    asides = sorted(int(found[1]) for each in folder.iterdir() if (found := _ASIDE.fullmatch(each.name)))
     if (folder / engine.FILE_NAME).exists():
-        aside = f"{engine.FILE_NAME}.corrupt-{time.time_ns()}"
-    else:
-        aside = max(each.name for each in folder.iterdir() if _ASIDE.fullmatch(each.name))
+        asides.append(max([time.time_ns(), *(number + 1 for number in asides)]))  # a clock may have been set back
     for name in (engine.FILE_NAME, engine.LOG_NAME):
         if (folder / name).exists():
-            (folder / name).rename(folder / name.replace(engine.FILE_NAME, aside))
+            (folder / name).rename(folder / _aside(asides[-1], name))
     (folder / f"{engine.FILE_NAME}-shm").unlink(missing_ok=True)
+    for number in asides[:-MOST_ASIDE]:
+        for name in (engine.FILE_NAME, engine.LOG_NAME):
+            with contextlib.suppress(OSError):  # one that the disk does not let go of stays
+                (folder / _aside(number, name)).unlink()
     engine.sync_folder(folder)
-    return aside
+    return _aside(asides[-1], engine.FILE_NAME)
+
+
+def _aside(number: int, name: str) -> str:
+    return name.replace(engine.FILE_NAME, f"{engine.FILE_NAME}.corrupt-{number}")
 
 
 def _keep(damaged: Path, connection: apsw.Connection, epoch: str) -> tuple[int, int]:

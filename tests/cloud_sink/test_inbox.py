@@ -16,7 +16,7 @@ from telemetry import EnvironmentFault
 from telemetry.uplink_contract import GENESIS, BatchId, Told, chain
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 EPOCH = "00000000000000aa"
 EARLIER_INBOX: Final = Path(__file__).parents[1] / "faults" / "fixtures" / "inbox-1.sql"
@@ -165,6 +165,26 @@ async def test_a_tally_that_is_another_than_the_marks_say_is_counted_anew(tmp_pa
     assert len(after.set_aside) == 1
     assert [tally.lines for tally in await after.tallies()] == [1]
     await after.close()
+
+
+def _logs(folder: Path) -> Iterator[Path]:
+    return folder.glob("*.corrupt-*-wal")
+
+
+async def test_of_damaged_files_the_newest_are_kept(tmp_path: Path) -> None:
+    """A disk that fails again and again would fill with them; by a clock that was set back the last is the newest."""
+    await Inbox(tmp_path, Now()).close()
+    for number in (10, 9, 8, 1 << 62):
+        (tmp_path / f"{FILE_NAME}.corrupt-{number}").touch()
+        (tmp_path / f"{FILE_NAME}.corrupt-{number}-wal").touch()
+    (tmp_path / f"{FILE_NAME}.corrupt-of-march").touch()
+    (tmp_path / FILE_NAME).write_bytes(b"no database" * 1000)
+    inbox = Inbox(tmp_path, Now())
+    kept = [f"{FILE_NAME}.corrupt-{name}" for name in ("10", 1 << 62, (1 << 62) + 1, "of-march")]
+    assert inbox.set_aside == kept
+    assert len(list(_logs(tmp_path))) == 2
+    assert (tmp_path / kept[2]).read_bytes().startswith(b"no database")
+    await inbox.close()
 
 
 async def test_a_mark_that_cannot_be_read_far_behind_the_last_is_passed_over(tmp_path: Path) -> None:

@@ -5,23 +5,25 @@ from __future__ import annotations
 import errno
 import hashlib
 import itertools
+import os
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from unittest.mock import Mock
 
 import apsw
 import pytest
 
-from edge_agent.store import log_check, summaries
+from edge_agent.store import engine, log_check, summaries
 from edge_agent.store.engine import FILE_NAME
+from edge_agent.store.mending import mend, open_or_mend
+from edge_agent.store.recovery import check_readable
 from edge_agent.store.salvage import salvage
 from edge_agent.transactions import NewSummary
 from telemetry.uplink_contract import seal
 from tests.edge_agent.harness import HOUR, MINUTE, Bench, delivered
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.faults.vfs import PowerFile, PowerVFS, registered
 
 PAGE: Final = 4096
 
@@ -248,6 +250,68 @@ def test_a_log_that_the_disk_cannot_read_costs_what_is_in_it_and_no_more(
     bench.start()
     assert list(bench.folder.glob("*.corrupt-*"))
     bench.stop()
+
+
+@pytest.mark.parametrize("name", [FILE_NAME, f"{FILE_NAME}-wal"])
+def test_a_file_that_the_disk_does_not_give_back_is_mended(bench: Bench, name: str) -> None:
+    """A bad sector, which SQLite meets: the next start would meet it again."""
+    engine.abandon(bench.store._connection)
+    os.close(bench.store._lock)
+    with registered(_BadSector(bench.folder / name)) as disk:
+        connection = open_or_mend(bench.folder, lambda: "0" * 16, disk.name)
+        assert disk.hits
+        check_readable(connection)
+        engine.abandon(connection)
+    assert len([each for each in bench.folder.glob("*.corrupt-*") if not each.name.endswith("-wal")]) == 1
+
+
+def test_of_damaged_files_the_newest_are_kept(bench: Bench) -> None:
+    """A disk that fails again and again would fill with them; by a clock that was set back the last is the newest."""
+    bench.stop()
+    old = [bench.folder / f"{FILE_NAME}.corrupt-{number}" for number in (10, 9, 8, 1 << 62)]
+    for each in old:
+        each.touch()
+        each.with_name(f"{each.name}-wal").touch()
+    kept = bench.folder / f"{FILE_NAME}.corrupt-of-march"
+    kept.touch()
+    content = (bench.folder / FILE_NAME).read_bytes()
+    mended = mend(bench.folder, "0" * 16)
+    assert mended.aside == f"{FILE_NAME}.corrupt-{(1 << 62) + 1}"
+    assert (bench.folder / mended.aside).read_bytes() == content
+    assert [each.exists() for each in old] == [True, False, False, True]
+    assert [each.with_name(f"{each.name}-wal").exists() for each in old] == [True, False, False, True]
+    assert kept.exists(), "somebody has put it there"
+    bench.start()
+    assert bench.audit().faults == []
+    bench.stop()
+
+
+class _BadSector(PowerVFS):
+    """Does not give back what is in one file, by whatever name."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("bad-sector")
+        self.inode = path.stat().st_ino
+        self.hits = 0
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> PowerFile:  # noqa: N802 - apsw's name
+        return _BadFile(name, flags, self)
+
+
+class _BadFile(PowerFile):
+    def __init__(self, name: str | apsw.URIFilename | None, flags: list[int], vfs: _BadSector) -> None:
+        super().__init__(name, flags, vfs)
+        path = name.filename() if isinstance(name, apsw.URIFilename) else name or ""
+        self._disk = vfs
+        self._is_bad = Path(path).exists() and Path(path).stat().st_ino == vfs.inode
+
+    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - apsw's name
+        if self._is_bad:
+            self._disk.hits += 1
+            error = apsw.IOError("Input/output error")
+            error.extendedresult = apsw.SQLITE_IOERR_CORRUPTFS  # type: ignore[attr-defined] # read where it is set
+            raise error
+        return super().xRead(amount, offset)
 
 
 def _spoil(path: Path, page: int) -> None:
