@@ -106,6 +106,7 @@ def _number_fault(summary: Summary, states: int) -> str | None:
         return f"n is {fields['n']} of {fields['expected']} expected"
     if fields.get("error95", LEAST_ERROR95) < LEAST_ERROR95:
         return f"error95 is {fields['error95']}: a count of people without noise is not taken"
-    if states and not 0 <= fields.get("last", 0) < states:
-        return f"state {fields['last']} of {summary.series.quantity} does not exist"
+    for name in ("last", "max") if states else ():
+        if not 0 <= fields.get(name, 0) < states:
+            return f"state {fields[name]} of {summary.series.quantity} does not exist"
     return None

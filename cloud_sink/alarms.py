@@ -76,7 +76,8 @@ def alarms(memory: Memory, school: str, agents: Iterable[AgentRow], now_ms: int)
         if heard_ms is not None and report is not None and report.time_ms > believed_until(now_ms):
             found.append(Alarm(AlarmKind.AGENT_CLOCK, school, heard_ms, agent=agent.id))
         if report is not None and 0 <= report.certificate_days < CERTIFICATE_DAYS:
-            day = report.time_ms // _DAY_MS - (CERTIFICATE_DAYS - 1 - report.certificate_days)
+            said_ms = min(max(0, report.time_ms), now_ms)  # by whatever clock: a page shows the day
+            day = said_ms // _DAY_MS - (CERTIFICATE_DAYS - 1 - report.certificate_days)
             found.append(Alarm(AlarmKind.CERTIFICATE, school, day * _DAY_MS, agent=agent.id))
         if copied_ms > now_ms - COPIED_MS:
             found.append(Alarm(AlarmKind.AGENT_COPIED, school, copied_ms, agent=agent.id))

@@ -95,11 +95,9 @@ class Api:
 
     async def latest(self, school: School, room: Room | None = None) -> list[ValueAnswer]:
         """The last window of every channel, with its age and freshness (see the answer's description)."""
-        judge, sensors = self._centre.memory.judge(school, self._centre.clock.now()), self._centre.memory.sensors
-        return [
-            ValueAnswer.at(summary, judge, sensors.judge(summary.series))
-            for summary in await self._latest(school, room)
-        ]
+        told, sensors = await self._latest(school, room), self._centre.memory.sensors
+        judge = self._centre.memory.judge(school, self._centre.clock.now())
+        return [ValueAnswer.at(summary, judge, sensors.judge(summary.series)) for summary in told]
 
     async def range(
         self,

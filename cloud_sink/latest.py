@@ -107,7 +107,7 @@ class LatestValues:
 
         An agent whose clock is further on says nothing of what time it is.
         """
-        moments = [report.time_ms for report in self.reports.values() if report.time_ms <= until_ms]
+        moments = [report.time_ms for report in self.reports.values() if 0 <= report.time_ms <= until_ms]
         return max(moments if self._told_ms is None else [self._told_ms, *moments], default=None)
 
     def take(self, summaries: Iterable[Summary]) -> list[Summary]:

@@ -154,18 +154,6 @@ def test_a_stored_batch_that_would_be_refused_by_now_is_acknowledged(tmp_path: P
         assert (balances(centre)[0]["batches"], centre.export().count("\n")) == (1, 1)
 
 
-def test_a_stored_batch_of_the_school_an_agent_was_at_is_acknowledged(tmp_path: Path) -> None:
-    """Its answer got lost, and the agent stands in another school by now: it would send the batch for ever."""
-    with running_centre(tmp_path) as centre:
-        assert centre.post(sealed(summary()), bucket="cn-002").status_code == 204
-    moved = CONFIG.replace('id = "edge-1"\nschool = "cn-002"', 'id = "edge-1"\nschool = "cn-014"')
-    with running_centre(tmp_path, config=moved) as centre:
-        answer = centre.post(sealed(summary()), bucket="cn-014")
-        assert (answer.status_code, answer.headers[APPLIED_HEADER]) == (204, f"{EPOCH}-1")
-        refused(centre.post(sealed(summary(start_ms=NOON_MS + QUARTER_MS)), 1, bucket="cn-014"), 403, "forbidden")
-        refused(centre.post(sealed(summary()), 2, bucket="cn-014"), 403, "forbidden")
-
-
 def test_batches_out_of_order_are_taken_and_applied_up_to_the_gap(centre: Running) -> None:
     bodies = [sealed(summary(start_ms=NOON_MS + index * QUARTER_MS)) for index in range(6)]
     marks = [centre.post(bodies[n - 1], n).headers[APPLIED_HEADER] for n in (2, 4, 1, 3)]
@@ -282,6 +270,7 @@ def test_a_line_outside_the_contract_is_unprocessable(refusing: Running, wrong: 
         (summary(fields={"mean": 850, "n": -1}), "out of range"),
         (summary("occupancy", fields={"on_permille": 1001}), "out of range"),
         (summary("fault", fields={"last": 3}), "does not exist"),
+        (summary("fault", fields={"last": 0, "max": 3}), "does not exist"),
         (summary("temperature", window_s=30), "windows of 60 s or more, not of 30"),
         (summary("sound_pressure", window_s=60), "windows of 900 s or more, not of 60"),
         (summary("motion", NOON_MS, {"on_permille": 500}, window_s=300), "windows of 900 s or more, not of 300"),

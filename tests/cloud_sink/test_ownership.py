@@ -64,3 +64,15 @@ def test_the_devices_of_an_agent_that_is_gone_are_its_successors(tmp_path: Path)
     with running_centre(tmp_path, config=shared) as centre:
         theirs = centre.post(sealed(summary(start_ms=NOON_MS - QUARTER_MS)), agent="edge-2", bucket="cn-002")
         refused(theirs, 422, "unprocessable entity")
+
+
+def test_a_stored_batch_of_the_school_an_agent_was_at_is_acknowledged(tmp_path: Path) -> None:
+    """Its answer got lost, and the agent stands in another school by now: it would send the batch for ever."""
+    with running_centre(tmp_path) as centre:
+        assert centre.post(sealed(summary()), bucket="cn-002").status_code == 204
+    moved = CONFIG.replace('id = "edge-1"\nschool = "cn-002"', 'id = "edge-1"\nschool = "cn-014"')
+    with running_centre(tmp_path, config=moved) as centre:
+        answer = centre.post(sealed(summary()), bucket="cn-014")
+        assert (answer.status_code, answer.headers[APPLIED_HEADER]) == (204, f"{EPOCH}-1")
+        refused(centre.post(sealed(summary(start_ms=NOON_MS + QUARTER_MS)), 1, bucket="cn-014"), 403, "forbidden")
+        refused(centre.post(sealed(summary()), 2, bucket="cn-014"), 403, "forbidden")

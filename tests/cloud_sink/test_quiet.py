@@ -148,7 +148,9 @@ def test_a_report_of_a_day_that_never_comes_takes_nothing_down(tmp_path: Path) -
         centre.report(hours(clock.now_ms), 7)
         answers = centre.client.get("/api/v1/latest", params={"school": "cn-002"}).json()
         assert {answer["freshness"] for answer in answers} == {"quiet"}
-        centre.report(report(time_ms=1 << 62), 8)
+        for sequence, time_ms in ((8, -(1 << 62)), (9, 1 << 62)):
+            centre.report(report(time_ms=time_ms, certificate_days=3), sequence)
+            assert "All schools" in page(centre, "/").text
     clock.now_ms += 72 * HOUR_MS
     with running_centre(tmp_path, clock) as centre:
         assert "Agent edge-1 offline" in page(centre, "/").text
