@@ -63,7 +63,9 @@ class ProjectorServer:
             return
         self._talking = asyncio.current_task()
         try:
-            with contextlib.suppress(ConnectionError, TimeoutError, asyncio.IncompleteReadError):
+            with contextlib.suppress(
+                ConnectionError, TimeoutError, asyncio.IncompleteReadError, asyncio.CancelledError
+            ):
                 await self._talk(reader, writer)
         except asyncio.LimitOverrunError:
             pass  # longer than any command: hang up
