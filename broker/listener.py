@@ -11,7 +11,7 @@ from broker.connection import Connection
 from broker.front_desk import FrontDesk
 from broker.limits import Limits
 from broker.open_files import make_room
-from broker.ports import bind_fault
+from broker.ports import PortTaken, bind_fault
 from broker.tls import Certificate
 from broker.tls_server import BACKLOG, TlsServer
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 RENEW_EVERY_S: Final = 60.0
 """How soon a changed certificate is shown."""
+_TRIES: Final = 10
+"""Free ports of the first host that are tried for one that is free at every other, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,16 @@ class Listener:
     async def start(self) -> None:
         """Take connections from now on. Raises `PortTaken` or `PortUnavailable`; then none are taken anywhere."""
         make_room(self.limits.max_connections)
-        try:
-            await self._listen(self._addresses.port, self._addresses.tls_port)
-        except BaseException:
-            await self._close()
-            raise
+        is_any = 0 in (self._addresses.port, self._addresses.tls_port)
+        for others in reversed(range(_TRIES if is_any else 1)):
+            try:
+                await self._listen(self._addresses.port, self._addresses.tls_port)
+            except BaseException as error:
+                await self._close()
+                if not (isinstance(error, PortTaken) and others):
+                    raise
+            else:
+                break
         if self._certificate is not None:
             self._renew()
 

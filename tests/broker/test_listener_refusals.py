@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -292,6 +293,23 @@ async def test_each_refusal_is_logged_once_and_names_no_topic(listen: Listen, ca
     logged = [record.getMessage() for record in caplog.records if record.name.startswith("broker")]
     assert len(logged) == 1
     assert "private" not in logged[0]
+
+
+async def test_a_free_port_is_free_at_every_address(listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the system gives at the first may be somebody else's at the second: another one is taken."""
+    serve, asked = Listener._serve, []
+
+    async def first_with_a_port_of_others(listener: Listener, host: str, port: int) -> int:
+        asked.append((host, port))
+        return await serve(listener, host, others if len(asked) == 1 else port)
+
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        others = int(taken.getsockname()[1])
+        monkeypatch.setattr(Listener, "_serve", first_with_a_port_of_others)
+        running = await listen(addresses=Addresses(("127.0.0.1", "::1")))
+    assert asked[:3] == [("127.0.0.1", 0), ("::1", others), ("127.0.0.1", 0)]
+    assert asked[-1] == ("::1", running.port)
+    assert running.port != others
 
 
 async def test_a_port_that_is_taken_is_named_with_the_command_that_finds_the_culprit(listen: Listen) -> None:
