@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MOST_FRAMES: Final = 4000
 """Frames after which a journal transaction takes no further batch."""
-ENOUGH_FRAMES: Final = 500
+ENOUGH_FRAMES: Final = 200
 """Frames that do not wait for a group commit's time: a transaction of so many is worth a sync of the disk."""
 HOLD_FROM: Final = 40_000
 """Frames with which senders are held back; those that cannot be, such as serial lines, go on to twice as many."""
