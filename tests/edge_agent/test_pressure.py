@@ -233,14 +233,14 @@ def test_an_alarm_waits_no_longer_than_the_full_disk(bench: Bench) -> None:
 
 def test_what_a_full_disk_leaves_no_room_for_is_counted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the disk was full when it was first counted: a serial line waits for nobody."""
-    monkeypatch.setattr(pending, "HOLD_FROM", 100)
-    bench.arrive("air", *[frame(["carbon_dioxide", 600])] * 300)
+    monkeypatch.setattr(pending, "HOLD_FROM", 50)
+    bench.arrive("air", *[frame(["carbon_dioxide", 600])] * 150)
     bench.pass_time(100)
     bench.play(Uncommitted(bench.commits.pop()))
     bench.until_closed(30 * SECOND)
     found = bench.audit()
-    assert found.rejected == {"no_room": 100}
-    assert found.balance["received"] == 300
+    assert found.rejected == {"no_room": 50}
+    assert found.balance["received"] == 150
 
 
 def test_a_full_disk_at_the_start_has_the_ballast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
